@@ -1,0 +1,3 @@
+//! The binary: see [`critd::cli`].
+
+fn main() {}

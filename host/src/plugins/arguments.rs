@@ -1,0 +1,1 @@
+//! Parameters of a request checked against a declaration, before any plugin runs.

@@ -1,0 +1,1 @@
+//! Core module → component with its declaration frozen into it.

@@ -1,0 +1,362 @@
+//! What a plugin says of itself: the text of `describe`, read and checked.
+//!
+//! The form is JSON; `docs/PLUGINS.md` has the schema. Unknown keys are allowed at the top level (newer declarations on
+//! older hosts) and are an error inside.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// A plugin's declaration.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Declaration {
+    /// Form of the declaration: 1.
+    pub format: u32,
+    /// Contract version the plugin was built for: `1.0`.
+    pub contract: String,
+    /// Name of the plugin.
+    pub name: String,
+    /// Its version.
+    pub version: semver::Version,
+    /// One sentence for operators.
+    pub summary: String,
+    /// Types it provides.
+    #[serde(default)]
+    pub types: Vec<TypeDeclaration>,
+    /// Actions it provides.
+    #[serde(default)]
+    pub actions: Vec<ActionDeclaration>,
+    /// Why it needs what it touches beyond its own documents: capability → reason.
+    #[serde(default)]
+    pub needs: BTreeMap<String, String>,
+    /// Limits it asks for; never above the operator's.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
+}
+
+/// A top-level object type.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypeDeclaration {
+    /// Type name: `Domain`.
+    pub name: String,
+    /// Resource in URLs: `domains`.
+    pub resource: String,
+    /// Collection of the store.
+    pub collection: String,
+    /// `schema_version` written into every document.
+    #[serde(default = "one")]
+    pub schema_version: i32,
+    /// Documents have sources and fall under S1.
+    #[serde(default)]
+    pub sources: bool,
+    /// Has the fields every top-level object has.
+    #[serde(default = "yes")]
+    pub top_level: bool,
+    /// Description for users.
+    #[serde(default)]
+    pub summary: String,
+    /// Unique keys: stored fields.
+    #[serde(default)]
+    pub keys: Vec<Vec<String>>,
+    /// Stored field by which `related_md5` finds a document.
+    #[serde(default)]
+    pub lookup: Option<String>,
+    /// The type's own fields.
+    pub fields: Vec<FieldDeclaration>,
+    /// Which groups of shared create arguments it takes.
+    #[serde(default)]
+    pub shared: Vec<String>,
+    /// Create arguments.
+    pub args: Vec<ArgDeclaration>,
+    /// What `create` may write beyond documents of this type.
+    #[serde(default)]
+    pub touches: Vec<String>,
+    /// HTTP methods of the resource.
+    #[serde(default = "all_methods")]
+    pub methods: Vec<String>,
+    /// Flag needed to create.
+    #[serde(default = "write_flag")]
+    pub permission: String,
+    /// Flag needed to list and read.
+    #[serde(default = "read_flag")]
+    pub read_permission: String,
+    /// Whether the permission is checked before the arguments.
+    #[serde(default)]
+    pub permission_check: PermissionCheck,
+    /// Executable examples.
+    #[serde(default)]
+    pub examples: Vec<ExampleDeclaration>,
+}
+
+/// When a create permission is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionCheck {
+    /// Before the arguments.
+    First,
+    /// After them.
+    #[default]
+    AfterArguments,
+}
+
+/// An action on existing documents.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionDeclaration {
+    /// Name: `ticket_add`.
+    pub name: String,
+    /// Types: `*` all, `Event`, `-Campaign` not.
+    pub on: Vec<String>,
+    /// Flag needed.
+    pub permission: ActionPermission,
+    /// Text of the refusal.
+    #[serde(default)]
+    pub refusal: Option<String>,
+    /// Description for users.
+    #[serde(default)]
+    pub summary: String,
+    /// Arguments.
+    pub args: Vec<ArgDeclaration>,
+    /// What it may write.
+    #[serde(default)]
+    pub touches: Vec<String>,
+    /// What `object` of the answer holds.
+    #[serde(default)]
+    pub answers: Option<String>,
+    /// Executable examples.
+    #[serde(default)]
+    pub examples: Vec<ExampleDeclaration>,
+}
+
+/// The flag an action needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum ActionPermission {
+    /// Always this one.
+    Flag(String),
+    /// Depends on an argument.
+    By {
+        /// The argument.
+        by: String,
+        /// Its values and their flags.
+        map: BTreeMap<String, String>,
+    },
+}
+
+/// A stored field.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldDeclaration {
+    /// Name in the model.
+    pub name: String,
+    /// Name in the store, if another.
+    #[serde(default)]
+    pub stored: Option<String>,
+    /// Kind of value.
+    pub kind: FieldKind,
+    /// Kind of a list's elements.
+    #[serde(default)]
+    pub of: Option<String>,
+    /// Fields of an embedded document or of a list's elements.
+    #[serde(default)]
+    pub fields: Vec<FieldDeclaration>,
+    /// Must be there when a document is created; always part of a projection.
+    #[serde(default)]
+    pub required: bool,
+    /// Value of a new document.
+    #[serde(default)]
+    pub default: Option<Json>,
+    /// `order_by` accepts it.
+    #[serde(default)]
+    pub sortable: bool,
+    /// The store keeps an index.
+    #[serde(default)]
+    pub indexed: bool,
+    /// Searched by substring.
+    #[serde(default)]
+    pub searchable: bool,
+    /// Closed set of its values.
+    #[serde(default)]
+    pub vocab: Option<String>,
+    /// Bucket of its file.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// Only the type's own plugin may write it.
+    #[serde(default)]
+    pub protected: bool,
+    /// Description for users.
+    #[serde(default)]
+    pub summary: String,
+}
+
+impl FieldDeclaration {
+    /// Name in the store.
+    #[must_use]
+    pub fn stored_name(&self) -> &str {
+        self.stored.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// Kind of a stored field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum FieldKind {
+    Text,
+    Int,
+    Num,
+    Bool,
+    Date,
+    Id,
+    Uuid,
+    Binary,
+    List,
+    Map,
+    Any,
+    File,
+}
+
+/// An argument of an action or of a create.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArgDeclaration {
+    /// Name.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: ArgKind,
+    /// Type of a list's elements.
+    #[serde(default)]
+    pub of: Option<ArgKind>,
+    /// Keys of a map (or of a list's maps).
+    #[serde(default)]
+    pub keys: Vec<ArgDeclaration>,
+    /// Must be sent.
+    #[serde(default)]
+    pub required: bool,
+    /// Value if not sent; `now` for dates.
+    #[serde(default)]
+    pub default: Option<Json>,
+    /// Closed set of values.
+    #[serde(default, rename = "enum")]
+    pub choices: Vec<Json>,
+    /// Name of a vocabulary.
+    #[serde(default)]
+    pub vocab: Option<String>,
+    /// Longest text in bytes.
+    #[serde(default)]
+    pub max_length: Option<u64>,
+    /// Blanks at the ends go.
+    #[serde(default)]
+    pub trim: Option<bool>,
+    /// Must not be empty.
+    #[serde(default)]
+    pub nonempty: bool,
+    /// HTML entities are decoded once (ACT-14).
+    #[serde(default)]
+    pub unescape: bool,
+    /// Other names it is accepted under.
+    #[serde(default)]
+    pub synonyms: Vec<String>,
+    /// Text when missing.
+    #[serde(default)]
+    pub missing: Option<String>,
+    /// Text when invalid; `{value}` is what was sent.
+    #[serde(default)]
+    pub invalid: Option<String>,
+    /// Description for users.
+    #[serde(default)]
+    pub summary: String,
+    /// An example value.
+    #[serde(default)]
+    pub example: Option<Json>,
+    /// Of service options: kept or not.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Never shown.
+    #[serde(default)]
+    pub secret: bool,
+}
+
+/// Type of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "docs/PLUGINS.md lists them")]
+pub enum ArgKind {
+    String,
+    Text,
+    Bool,
+    Int,
+    Num,
+    Id,
+    Type,
+    Date,
+    Ldate,
+    List,
+    Map,
+    File,
+}
+
+/// An executable example.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleDeclaration {
+    /// What it shows.
+    pub name: String,
+    /// The document before, without the fields every one has.
+    #[serde(default)]
+    pub before: Option<Json>,
+    /// Other documents.
+    #[serde(default)]
+    pub others: Vec<Json>,
+    /// Flags the user has; absent: all.
+    #[serde(default)]
+    pub may: Option<Vec<String>>,
+    /// Sources the user may write; absent: `Example`.
+    #[serde(default)]
+    pub sources: Option<Vec<String>>,
+    /// Arguments as a client sends them.
+    pub args: Json,
+    /// Files by argument.
+    #[serde(default)]
+    pub files: Option<Json>,
+    /// What comes out: `message`, `extra`, `operations` or `fault`.
+    pub expect: Json,
+}
+
+impl ActionDeclaration {
+    /// Does the action name this type itself?
+    #[must_use]
+    pub fn is_specific_to(&self, type_name: &str) -> bool {
+        self.on.iter().any(|pattern| pattern == type_name)
+    }
+
+    /// May the action be used on this type?
+    #[must_use]
+    pub fn applies_to(&self, type_name: &str) -> bool {
+        let excluded = self.on.iter().any(|pattern| pattern.strip_prefix('-') == Some(type_name));
+        !excluded && (self.is_specific_to(type_name) || self.on.iter().any(|pattern| pattern == "*"))
+    }
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn all_methods() -> Vec<String> {
+    ["GET", "POST", "PATCH"].map(String::from).to_vec()
+}
+
+fn write_flag() -> String {
+    "write".into()
+}
+
+fn read_flag() -> String {
+    "read".into()
+}

@@ -1,0 +1,1 @@
+//! A file → a loaded plugin, or a sentence why not.

@@ -1,0 +1,1 @@
+//! `plugin-manifest.toml`: the operator's file.

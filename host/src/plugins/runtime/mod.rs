@@ -1,0 +1,1 @@
+//! wasmtime: engine, instances, host functions, limits.

@@ -1,0 +1,1 @@
+//! What every store must do: a suite that takes any [`super::Store`].
