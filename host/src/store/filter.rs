@@ -2,10 +2,20 @@
 //!
 //! Semantics are MongoDB's: a path descends through lists, and a test holds if any value reached satisfies it;
 //! `Ne` and `Nin` are the negations of `Eq` and `In`, so documents lacking the field match them (rules G17, G25).
+//!
+//! In detail: a step into a list takes every embedded document in it, and with digits also the element of that
+//! position; lists directly within lists are only entered by position. A list at the end of the path is tested as a
+//! whole and element by element. An empty list is as good as no list (rule M2): at the end of the path it is an absent
+//! field, and so is everything below it.
 
-use bson::Bson;
+use std::cmp::Ordering;
 
+use bson::{Bson, RawDocument};
+
+use super::order::Operand;
 use super::path::FieldPath;
+pub use super::raw::Malformed;
+use super::raw::{self, Elements, OwnedValue, Value};
 
 /// A condition on a document.
 #[derive(Debug, Clone)]
@@ -44,5 +54,273 @@ pub enum Test {
     /// Whether the path reaches anything. An empty list counts as absent at its own path (rule M2).
     Exists(bool),
     /// A text that the expression finds something in (rule G35).
+    ///
+    /// Stores look for literal parts in the expression's source: if it was made with `RegexBuilder`, only options that
+    /// leave its literals what they are may have been set (`case_insensitive` is fine, `ignore_whitespace` is not).
     Matches(regex::Regex),
+}
+
+/// Conditions are equal when written alike; expressions by their source.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, Self::All) | (Self::Nothing, Self::Nothing) => true,
+            (Self::And(a), Self::And(b)) | (Self::Or(a), Self::Or(b)) => a == b,
+            (Self::Field(a_path, a), Self::Field(b_path, b)) => a_path == b_path && a == b,
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for Test {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Eq(a), Self::Eq(b))
+            | (Self::Ne(a), Self::Ne(b))
+            | (Self::Gt(a), Self::Gt(b))
+            | (Self::Gte(a), Self::Gte(b))
+            | (Self::Lt(a), Self::Lt(b))
+            | (Self::Lte(a), Self::Lte(b)) => a == b,
+            (Self::In(a), Self::In(b)) | (Self::Nin(a), Self::Nin(b)) => a == b,
+            (Self::Exists(a), Self::Exists(b)) => a == b,
+            (Self::Matches(a), Self::Matches(b)) => a.as_str() == b.as_str(),
+            _ => false,
+        }
+    }
+}
+
+/// What a path came to.
+#[derive(Clone, Copy)]
+enum Reached<'a> {
+    Value(Value<'a>),
+    Nothing,
+}
+
+impl Filter {
+    /// Does the condition hold for a document?
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the bytes are damaged at a place that had to be looked at.
+    pub fn matches(&self, document: &RawDocument) -> Result<bool, Malformed> {
+        self.matches_stored(document.as_bytes())
+    }
+
+    /// Does the condition hold for a value, such as an element of a list? Paths begin in it;
+    /// [`FieldPath::itself`] is the value.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the value can't be written as BSON.
+    pub fn matches_element(&self, element: &Bson) -> Result<bool, Malformed> {
+        self.holds(OwnedValue::encode(element)?.as_value())
+    }
+
+    /// On the bytes of a document, whatever they are.
+    pub(crate) fn matches_stored(&self, document: &[u8]) -> Result<bool, Malformed> {
+        self.holds(Value::document(document))
+    }
+
+    pub(crate) fn holds(&self, value: Value<'_>) -> Result<bool, Malformed> {
+        match self {
+            Self::All => Ok(true),
+            Self::Nothing => Ok(false),
+            Self::And(conditions) => {
+                for condition in conditions {
+                    if !condition.holds(value)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Or(conditions) => {
+                for condition in conditions {
+                    if condition.holds(value)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Self::Field(path, test) => test.holds(value, path),
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, root: Value<'_>, path: &FieldPath) -> Result<bool, Malformed> {
+        match self {
+            Self::Eq(wanted) => equals(root, path, wanted),
+            Self::Ne(wanted) => equals(root, path, wanted).map(|holds| !holds),
+            Self::In(wanted) => equals_any(root, path, wanted),
+            Self::Nin(wanted) => equals_any(root, path, wanted).map(|holds| !holds),
+            Self::Gt(bound) => compares(root, path, bound, |order| order == Ordering::Greater),
+            Self::Gte(bound) => compares(root, path, bound, |order| order != Ordering::Less),
+            Self::Lt(bound) => compares(root, path, bound, |order| order == Ordering::Less),
+            Self::Lte(bound) => compares(root, path, bound, |order| order != Ordering::Greater),
+            Self::Exists(wanted) => {
+                let exists = any_place(root, path.as_str(), &mut |place| {
+                    Ok(matches!(place, Reached::Value(value) if !value.is_empty_list()))
+                })?;
+                Ok(exists == *wanted)
+            }
+            Self::Matches(expression) => any_value(root, path, &mut |reached| match reached {
+                Reached::Value(value) => Ok(value.text()?.is_some_and(|text| expression.is_match(text))),
+                Reached::Nothing => Ok(false),
+            }),
+        }
+    }
+}
+
+fn equals(root: Value<'_>, path: &FieldPath, wanted: &Bson) -> Result<bool, Malformed> {
+    let operand = Operand::new(wanted);
+    any_value(root, path, &mut |reached| match reached {
+        Reached::Value(value) => Ok(operand.compare(value)? == Some(Ordering::Equal)),
+        Reached::Nothing => Ok(operand.is_null()),
+    })
+}
+
+fn equals_any(root: Value<'_>, path: &FieldPath, wanted: &[Bson]) -> Result<bool, Malformed> {
+    any_value(root, path, &mut |reached| {
+        for wanted in wanted {
+            let operand = Operand::new(wanted);
+            let holds = match reached {
+                Reached::Value(value) => operand.compare(value)? == Some(Ordering::Equal),
+                Reached::Nothing => operand.is_null(),
+            };
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
+fn compares(
+    root: Value<'_>,
+    path: &FieldPath,
+    bound: &Bson,
+    wanted: fn(Ordering) -> bool,
+) -> Result<bool, Malformed> {
+    let operand = Operand::new(bound);
+    any_value(root, path, &mut |reached| match reached {
+        Reached::Value(value) => Ok(match operand.compare(value)? {
+            Some(Ordering::Equal) => wanted(Ordering::Equal),
+            Some(order) => wanted(order) && !operand.is_nan_pair(value),
+            None => false,
+        }),
+        Reached::Nothing => Ok(operand.is_null() && wanted(Ordering::Equal)),
+    })
+}
+
+/// Is there a value at the end of the path that meets the test? Lists there are tested whole and by element.
+fn any_value(
+    root: Value<'_>,
+    path: &FieldPath,
+    test: &mut dyn FnMut(Reached<'_>) -> Result<bool, Malformed>,
+) -> Result<bool, Malformed> {
+    any_place(root, path.as_str(), &mut |place| {
+        let Reached::Value(value) = place else {
+            return test(Reached::Nothing);
+        };
+        if test(place)? {
+            return Ok(true);
+        }
+        if !value.is_list() {
+            return Ok(false);
+        }
+        if value.is_empty_list() {
+            return test(Reached::Nothing);
+        }
+        for element in Elements::new(value.bytes)? {
+            if test(Reached::Value(element?.value))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
+/// Is there a place that the path leads to and that meets the test? `rest` is what is left of the path.
+fn any_place(
+    value: Value<'_>,
+    rest: &str,
+    test: &mut dyn FnMut(Reached<'_>) -> Result<bool, Malformed>,
+) -> Result<bool, Malformed> {
+    if rest.is_empty() {
+        return test(Reached::Value(value));
+    }
+    let (segment, after) = rest.split_once('.').unwrap_or((rest, ""));
+    if value.is_document() {
+        return match value.field(segment)? {
+            Some(field) => any_place(field, after, test),
+            None => test(Reached::Nothing),
+        };
+    }
+    if !value.is_list() || value.is_empty_list() {
+        return test(Reached::Nothing);
+    }
+    let position = raw::position(segment);
+    if let Some(position) = position {
+        let holds = match value.at(position)? {
+            Some(element) => any_place(element, after, test)?,
+            None => test(Reached::Nothing)?,
+        };
+        if holds {
+            return Ok(true);
+        }
+    }
+    for element in Elements::new(value.bytes)? {
+        let element = element?.value;
+        if !element.is_document() {
+            continue;
+        }
+        let holds = match element.field(segment)? {
+            Some(field) => any_place(field, after, test)?,
+            // Digits mean the position; that an element lacks a field of this name says nothing.
+            None => position.is_none() && test(Reached::Nothing)?,
+        };
+        if holds {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Calls back for every value at the end of the path, lists replaced by their elements: what an index holds.
+pub(crate) fn each_value<'a>(
+    value: Value<'a>,
+    rest: &str,
+    found: &mut dyn FnMut(Value<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if rest.is_empty() {
+        if !value.is_list() {
+            return found(value);
+        }
+        for element in Elements::new(value.bytes)? {
+            found(element?.value)?;
+        }
+        return Ok(());
+    }
+    let (segment, after) = rest.split_once('.').unwrap_or((rest, ""));
+    if value.is_document() {
+        return match value.field(segment)? {
+            Some(field) => each_value(field, after, found),
+            None => Ok(()),
+        };
+    }
+    if !value.is_list() {
+        return Ok(());
+    }
+    if let Some(position) = raw::position(segment)
+        && let Some(element) = value.at(position)?
+    {
+        each_value(element, after, found)?;
+    }
+    for element in Elements::new(value.bytes)? {
+        let element = element?.value;
+        if element.is_document() {
+            each_value(element, rest, found)?;
+        }
+    }
+    Ok(())
 }

@@ -22,7 +22,9 @@ pub(crate) mod conformance;
 pub mod draft;
 pub mod file;
 pub mod filter;
+pub mod order;
 pub mod path;
+pub(crate) mod raw;
 pub mod sqlite;
 pub mod write;
 
