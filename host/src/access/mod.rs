@@ -141,7 +141,7 @@ impl Access {
             accounts.entry(user.name).or_insert(Account { full: Arc::new(full), read_only, active: user.active, keys: user.keys });
         }
         let settings = records::all(store, SETTINGS).await?;
-        let hides = |setting: &Document| setting.get_str("name") == Ok("hide_unreadable_instances") && setting.get("value") == Some(&Bson::Boolean(true));
+        let hides = |setting: &Document| records::has_text(setting, "name", "hide_unreadable_instances") && setting.get("value") == Some(&Bson::Boolean(true));
         let instances = if settings.iter().any(hides) { Instances::Readable } else { Instances::All };
         Ok(Snapshot { revision, accounts, instances })
     }

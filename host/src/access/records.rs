@@ -202,6 +202,11 @@ pub(crate) fn truth(value: &Bson) -> bool {
     }
 }
 
+/// Is the field this text?
+pub(crate) fn has_text(record: &Document, field: &str, text: &str) -> bool {
+    record.get_str(field).is_ok_and(|value| value == text)
+}
+
 /// Ms since 1970.
 pub(crate) fn now() -> i64 {
     DateTime::now().timestamp_millis()

@@ -224,7 +224,7 @@ pub async fn add_key(store: &dyn Store, user: &str, name: &str, value: Option<&s
     };
     change(store, user, |stored| {
         let present = elements(stored);
-        if present.iter().filter_map(Bson::as_document).any(|element| element.get_str("name") == Ok(name)) {
+        if present.iter().filter_map(Bson::as_document).any(|element| records::has_text(element, "name", name)) {
             return Err(AdminError::with_hint(format!("`{user}` has a key `{name}` already"), "choose another with `--name`, or revoke that one"));
         }
         let known: Vec<_> = present.iter().filter_map(Bson::as_document).filter_map(Key::read).collect();
@@ -254,7 +254,7 @@ fn set_default(element: &mut Bson, to: bool) {
 }
 
 fn is_named(element: &Bson, name: &str) -> bool {
-    element.as_document().is_some_and(|element| element.get_str("name") == Ok(name))
+    element.as_document().is_some_and(|element| records::has_text(element, "name", name))
 }
 
 /// Revokes all keys of this name (rule K5); if the default goes, the oldest remaining key becomes the default (K6).
