@@ -128,6 +128,44 @@ pub(crate) async fn insert(store: &dyn Store, collection: &str, field: &'static 
     Err(contended(name))
 }
 
+/// Adds records that are known to be new, as one change.
+pub(crate) async fn insert_all(store: &dyn Store, collection: &str, bodies: impl Iterator<Item = Document>) -> AdminResult<()> {
+    let writes = bodies
+        .map(|mut body| {
+            body.insert("_id", ObjectId::new());
+            Write::Insert { collection: collection.to_owned(), body }
+        })
+        .collect();
+    store.commit(WriteSet { writes, ..WriteSet::default() }).await.map_err(|error| AdminError::Failed(error.to_string()))
+}
+
+/// Sets `value` of the records with these names, making those that are missing, as one change.
+pub(crate) async fn put_values(store: &dyn Store, collection: &str, values: impl IntoIterator<Item = (&'static str, Bson)> + Clone) -> AdminResult<()> {
+    for _ in 0..ATTEMPTS {
+        let mut changes = WriteSet::default();
+        for (name, value) in values.clone() {
+            let key = key(collection, "name", name);
+            let stored = store.by_key(&key).await?;
+            changes.writes.push(match &stored {
+                Some(stored) => Write::Change {
+                    document: DocKey { collection: collection.to_owned(), id: stored.id },
+                    operations: vec![Op::Set(FieldPath::literal("value"), value)],
+                },
+                None => {
+                    Write::Insert { collection: collection.to_owned(), body: bson::doc! { "_id": ObjectId::new(), "name": name, "value": value } }
+                }
+            });
+            changes.keys.push(KeyRead { key, holder: stored.map(|stored| stored.id) });
+        }
+        match store.commit(changes).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict(_) | CommitError::Duplicate { .. }) => {}
+            Err(error) => return Err(AdminError::Failed(error.to_string())),
+        }
+    }
+    Err(contended(collection))
+}
+
 /// Changes a record: `decide` sees it as it is and says what to do; it is asked again if the record changes meanwhile.
 /// None: there is no such record.
 pub(crate) async fn change<T>(
