@@ -1,0 +1,1 @@
+//! Commands on a real store, with what they print.
