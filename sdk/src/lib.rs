@@ -36,6 +36,8 @@ mod date;
 #[doc(hidden)]
 pub mod declare;
 pub mod log;
+pub mod merge;
+pub mod net;
 mod params;
 mod plugin;
 pub mod registers;

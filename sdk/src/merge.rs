@@ -1,4 +1,8 @@
-//! How the text and lists of an object take up what a second POST says. Pure.
+//! How an object takes up what a second POST says, or what another object knows.
+
+use serde::Deserialize;
+
+use crate::{Fault, Json, Params, Tlo, params};
 
 /// A stored description with what was posted: blank: the new text; else appended on a line of its own, unless it is
 /// blank or there already (create.md 5.13). None: nothing changes.
@@ -42,9 +46,70 @@ where
     distinct
 }
 
+/// Attributes `target` to the campaigns of `origin`, each with its confidence, by the rules of create.md 2.3.
+///
+/// # Errors
+///
+/// Only if the host does not know one of the documents.
+pub fn inherit_campaigns(origin: &Tlo, target: &mut Tlo) -> Result<(), Fault> {
+    for campaign in campaign_arguments(origin.list("campaign")?) {
+        target.merge_shared(campaign)?;
+    }
+    Ok(())
+}
+
+/// The arguments that attribute something to these campaigns. Old databases hold other words for the confidence, which
+/// count as the lowest, and entries that are no campaigns.
+fn campaign_arguments(campaigns: Vec<Json>) -> impl Iterator<Item = Params> {
+    #[derive(Deserialize)]
+    struct Campaign {
+        name: String,
+        #[serde(default)]
+        confidence: String,
+    }
+    let campaigns = campaigns
+        .into_iter()
+        .filter_map(|campaign| serde_json::from_value::<Campaign>(campaign).ok());
+    campaigns
+        .filter(|campaign| !campaign.name.trim().is_empty())
+        .map(|Campaign { name, confidence }| {
+            let confidence = if ["low", "medium", "high"].contains(&confidence.as_str()) {
+                confidence
+            } else {
+                "low".to_owned()
+            };
+            // A list, so that a name with a comma stays one.
+            params! { "campaign" => vec![name], "confidence" => confidence }
+        })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{description, distinct};
+    use super::{campaign_arguments, description, distinct};
+    use crate::{Value, json};
+
+    #[test]
+    fn create_2_3_campaigns_are_taken_over_with_their_confidence() {
+        let stored = vec![
+            json!({"name": "Bear, Inc", "confidence": "high", "analyst": "jdoe"}),
+            json!({"name": "Fox", "confidence": "Sure"}),
+            json!({"name": "Owl"}),
+            json!({"name": " ", "confidence": "high"}),
+            json!("stray"),
+        ];
+        let taken: Vec<_> = campaign_arguments(stored)
+            .map(
+                |params| match (params.get("campaign"), params.text("confidence")) {
+                    (Some(Value::Json(names)), Some(confidence)) => format!("{names} {confidence}"),
+                    _ => String::new(),
+                },
+            )
+            .collect();
+        assert_eq!(
+            taken,
+            [r#"["Bear, Inc"] high"#, r#"["Fox"] low"#, r#"["Owl"] low"#]
+        );
+    }
 
     #[test]
     fn create_5_13_descriptions_are_appended_once() {
@@ -57,7 +122,11 @@ mod tests {
             ("an old text", "old", None),
             ("old", "new", Some("old\nnew")),
         ] {
-            assert_eq!(description(stored, posted).as_deref(), now, "{stored:?} + {posted:?}");
+            assert_eq!(
+                description(stored, posted).as_deref(),
+                now,
+                "{stored:?} + {posted:?}"
+            );
         }
     }
 

@@ -37,7 +37,14 @@ impl IpType {
     /// By its exact name. None: not an IP type.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::V4Address, Self::V4Subnet, Self::V6Address, Self::V6Subnet].into_iter().find(|kind| kind.name() == name)
+        [
+            Self::V4Address,
+            Self::V4Subnet,
+            Self::V6Address,
+            Self::V6Subnet,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 
     /// Its name in the vocabulary.
@@ -84,11 +91,17 @@ pub fn normalise_ip(text: &str, kind: IpType) -> Result<String, &'static str> {
         IpType::V6Address => Ok(v6(text).ok_or("Invalid IPv6 address")?.to_string()),
         IpType::V4Subnet => {
             let (address, prefix) = split_prefix(text)?;
-            Ok(subnet(&v4(address).ok_or("Invalid IPv4 CIDR address")?.to_string(), prefix))
+            Ok(subnet(
+                &v4(address).ok_or("Invalid IPv4 CIDR address")?.to_string(),
+                prefix,
+            ))
         }
         IpType::V6Subnet => {
             let (address, prefix) = split_prefix(text)?;
-            Ok(subnet(&v6(address).ok_or("Invalid IPv6 CIDR address")?.to_string(), prefix))
+            Ok(subnet(
+                &v6(address).ok_or("Invalid IPv6 CIDR address")?.to_string(),
+                prefix,
+            ))
         }
     }
 }
@@ -109,20 +122,32 @@ pub fn address(text: &str) -> Option<(IpType, String)> {
 /// The text for the client: there is no host.
 pub fn uri_host(value: &str) -> Result<Option<Host<'_>>, &'static str> {
     let before_dot = value.split('.').next().unwrap_or_default();
-    let Some((_, rest)) = value.split_once("://").filter(|_| before_dot.contains("://")) else { return Ok(None) };
+    let Some((_, rest)) = value
+        .split_once("://")
+        .filter(|_| before_dot.contains("://"))
+    else {
+        return Ok(None);
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let with_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let with_port = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     // Without brackets an IPv6 address is no valid authority, but what is meant is plain.
     if let Some((kind, text)) = address(with_port) {
         return Ok(Some(Host::Address(kind, text)));
     }
-    let host = match with_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let host = match with_port
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((inner, _)) if v6(inner).is_some() => inner,
         _ => with_port.split(':').next().unwrap_or_default(),
     };
     match host {
         "" => Err("Failed to parse a domain or IP from the URL"),
-        host => Ok(Some(address(host).map_or(Host::Name(host), |(kind, text)| Host::Address(kind, text)))),
+        host => Ok(Some(
+            address(host).map_or(Host::Name(host), |(kind, text)| Host::Address(kind, text)),
+        )),
     }
 }
 
@@ -132,11 +157,18 @@ pub fn uri_host(value: &str) -> Result<Option<Host<'_>>, &'static str> {
 ///
 /// The text for the client: no `@`, nothing after it, brackets around something that is no address.
 pub fn email_host(value: &str) -> Result<Host<'_>, &'static str> {
-    let (_, host) = value.rsplit_once('@').ok_or("Email address must contain an '@'")?;
+    let (_, host) = value
+        .rsplit_once('@')
+        .ok_or("Email address must contain an '@'")?;
     if host.trim().is_empty() {
         return Err("Email address must contain a domain (or IP)");
     }
-    let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return Ok(Host::Name(host)) };
+    let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    else {
+        return Ok(Host::Name(host));
+    };
     let bare = match inner.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &inner[5..],
         _ => inner,
@@ -178,7 +210,9 @@ fn v4(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
     let mut parts = text.split('.');
     for octet in &mut octets {
-        let part = parts.next().filter(|part| (1..=3).contains(&part.len()) && is_decimal(part))?;
+        let part = parts
+            .next()
+            .filter(|part| (1..=3).contains(&part.len()) && is_decimal(part))?;
         *octet = part.parse().ok()?;
     }
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
@@ -186,16 +220,26 @@ fn v4(text: &str) -> Option<Ipv4Addr> {
 
 /// An IPv6 address; the last 32 bits may be written as an IPv4 address.
 fn v6(text: &str) -> Option<Ipv6Addr> {
-    let Some((front, tail)) = text.rsplit_once(':').filter(|(_, tail)| tail.contains('.')) else { return text.parse().ok() };
+    let Some((front, tail)) = text.rsplit_once(':').filter(|(_, tail)| tail.contains('.')) else {
+        return text.parse().ok();
+    };
     [front, ":", &v4(tail)?.to_string()].concat().parse().ok()
 }
 
 /// Address and prefix length of a subnet.
 fn split_prefix(text: &str) -> Result<(&str, u8), &'static str> {
-    let (address, digits) = text.split_once('/').filter(|(_, digits)| is_decimal(digits)).ok_or("Invalid CIDR address")?;
+    let (address, digits) = text
+        .split_once('/')
+        .filter(|(_, digits)| is_decimal(digits))
+        .ok_or("Invalid CIDR address")?;
     let longest = if address.contains(':') { 128 } else { 32 };
     let prefix: Option<u8> = digits.parse().ok();
-    Ok((address, prefix.filter(|prefix| *prefix <= longest).ok_or("Invalid CIDR address")?))
+    Ok((
+        address,
+        prefix
+            .filter(|prefix| *prefix <= longest)
+            .ok_or("Invalid CIDR address")?,
+    ))
 }
 
 fn subnet(address: &str, prefix: u8) -> String {
@@ -210,7 +254,10 @@ fn is_decimal(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::IpType::{V4Address, V4Subnet, V6Address, V6Subnet};
-    use super::{BAD_DOMAIN, DomainName, Host, IpType, NO_TLD, address, domain_by, email_host, normalise_ip, uri_host};
+    use super::{
+        BAD_DOMAIN, DomainName, Host, IpType, NO_TLD, address, domain_by, email_host, normalise_ip,
+        uri_host,
+    };
 
     #[test]
     fn create_5_13_addresses_are_normalised() {
@@ -261,7 +308,11 @@ mod tests {
             (V4Subnet, "10.0.0.0/-1", "Invalid CIDR address"),
             (V4Subnet, "10.0.0.0/33", "Invalid CIDR address"),
             (V4Subnet, "10.0.0.0/8/8", "Invalid CIDR address"),
-            (V4Subnet, "10.0.0.0/99999999999999999999", "Invalid CIDR address"),
+            (
+                V4Subnet,
+                "10.0.0.0/99999999999999999999",
+                "Invalid CIDR address",
+            ),
             (V4Subnet, "10.0.0/8", "Invalid IPv4 CIDR address"),
             (V4Subnet, "2001:db8::/64", "Invalid IPv4 CIDR address"),
             (V6Subnet, "2001:db8::/129", "Invalid CIDR address"),
@@ -289,9 +340,18 @@ mod tests {
         for (value, host) in [
             ("https://mega.nz", Some(Host::Name("mega.nz"))),
             ("HTTP://Host.tld/CaseTest", Some(Host::Name("Host.tld"))),
-            ("http://u:p@w@www.example.com:8080?q=http://x", Some(Host::Name("www.example.com"))),
-            ("http://www.example.com#f", Some(Host::Name("www.example.com"))),
-            ("http://123.45.67.89:12345/a/b/0/0-AB1/0/", v4("123.45.67.89")),
+            (
+                "http://u:p@w@www.example.com:8080?q=http://x",
+                Some(Host::Name("www.example.com")),
+            ),
+            (
+                "http://www.example.com#f",
+                Some(Host::Name("www.example.com")),
+            ),
+            (
+                "http://123.45.67.89:12345/a/b/0/0-AB1/0/",
+                v4("123.45.67.89"),
+            ),
             ("http://1.2.3.4/bad.php", v4("1.2.3.4")),
             ("http://[2001:DB8::1]:80/", v6("2001:db8::1")),
             ("http://2001:DB8::1/", v6("2001:db8::1")),
@@ -303,16 +363,32 @@ mod tests {
         ] {
             assert_eq!(uri_host(value), Ok(host), "{value}");
         }
-        for value in ["http://", "http:///a.b", "http://:80/", "http://user@/x", "http://?a.b"] {
-            assert_eq!(uri_host(value), Err("Failed to parse a domain or IP from the URL"), "{value}");
+        for value in [
+            "http://",
+            "http:///a.b",
+            "http://:80/",
+            "http://user@/x",
+            "http://?a.b",
+        ] {
+            assert_eq!(
+                uri_host(value),
+                Err("Failed to parse a domain or IP from the URL"),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn create_5_11_hosts_of_email_addresses() {
         assert_eq!(email_host("a@b@example.com"), Ok(Host::Name("example.com")));
-        assert_eq!(email_host("a@[192.0.2.1]"), Ok(Host::Address(V4Address, "192.0.2.1".into())));
-        assert_eq!(email_host("a@[IPv6:2001:DB8::1]"), Ok(Host::Address(V6Address, "2001:db8::1".into())));
+        assert_eq!(
+            email_host("a@[192.0.2.1]"),
+            Ok(Host::Address(V4Address, "192.0.2.1".into()))
+        );
+        assert_eq!(
+            email_host("a@[IPv6:2001:DB8::1]"),
+            Ok(Host::Address(V6Address, "2001:db8::1".into()))
+        );
         for (value, text) in [
             ("example.com", "Email address must contain an '@'"),
             ("a@", "Email address must contain a domain (or IP)"),
@@ -331,11 +407,27 @@ mod tests {
             let text = text.strip_suffix('.').unwrap_or(text).to_lowercase();
             (!text.contains(['#', '['])).then_some(text)
         };
-        let registrable = |host: &str| host.ends_with(".example.com").then(|| "example.com".to_owned());
+        let registrable = |host: &str| {
+            host.ends_with(".example.com")
+                .then(|| "example.com".to_owned())
+        };
         let check = |text: &str| domain_by(text, host_name, registrable);
-        let stored = DomainName { host: "www.example.com".into(), root: "example.com".into() };
+        let stored = DomainName {
+            host: "www.example.com".into(),
+            root: "example.com".into(),
+        };
         assert_eq!(check(" WWW.Example.com. "), Ok(stored));
-        for text in ["a b.com", "203.0.113.9:8080", "user@host.tld", "a/b.com", r"a\b.com", "::1", "a\tb.com", "a.com#", "a[.]com"] {
+        for text in [
+            "a b.com",
+            "203.0.113.9:8080",
+            "user@host.tld",
+            "a/b.com",
+            r"a\b.com",
+            "::1",
+            "a\tb.com",
+            "a.com#",
+            "a[.]com",
+        ] {
             assert_eq!(check(text), Err(BAD_DOMAIN), "{text}");
         }
         for text in ["203.0.113.9", "203.0.113.9.", "localhost", "co.uk"] {
