@@ -1,1 +1,69 @@
-//! sdk
+//! Write critd plugins in Rust: types of top-level objects and actions on them. `README.md` beside this crate is the
+//! guide, the WIT file in `wit/` the contract below it.
+//!
+//! ```
+//! use critd_sdk::prelude::*;
+//!
+//! /// Notes that the object was looked at.
+//! #[action(on = "*", permission = "status_edit", refusal = "User does not have permission to edit status.", touches = "self.status")]
+//! #[example("a new object", before = {"status": "New"}, args = {}, message = "Looked at.")]
+//! fn look_at(tlo: &mut Tlo, call: &Call, args: LookAt) -> Outcome {
+//!     if tlo.text("status")? == "New" {
+//!         tlo.set("status", "In Progress")?;
+//!     }
+//!     log::info!("{} says: {}", call.user(), args.note.unwrap_or_default());
+//!     Ok("Looked at.".into())
+//! }
+//!
+//! #[derive(Args)]
+//! struct LookAt {
+//!     /// A word for the log.
+//!     note: Option<String>,
+//! }
+//!
+//! plugin! { name = "look", version = "1.0.0", summary = "Looking.", actions = [look_at] }
+//! # fn main() { assert!(<Plugin as critd_sdk::Plugin>::declaration().contains(r#""name":"look_at""#)); }
+//! ```
+
+// The macros name this crate as plugins see it; its own tests and examples use them too.
+extern crate self as critd_sdk;
+
+mod answer;
+#[doc(hidden)]
+pub mod bindings;
+mod call;
+mod date;
+#[doc(hidden)]
+pub mod declare;
+pub mod log;
+pub mod merge;
+pub mod net;
+mod params;
+mod plugin;
+pub mod registers;
+mod sys;
+mod tlo;
+mod uploads;
+mod value;
+
+pub use answer::{Answer, Outcome, internal, invalid, missing, refused};
+pub use bindings::critd::plugin::types::{Arg as RawArg, Fault, Value};
+pub use call::Call;
+pub use critd_sdk_macros::{Args, Choice, Fields, TloType, action, create, example, plugin};
+pub use date::{Date, ObjectId};
+pub use params::{Params, Shared, SourceText, source_refusal};
+pub use plugin::{Action, Args, Create, Plugin, TloType};
+pub use serde_json;
+pub use serde_json::{Value as Json, json};
+pub use tlo::{Created, Origin, Relation, Tlo, element};
+pub use uploads::{Upload, UploadReader};
+pub use value::{Bytes, FromValue, take_member};
+
+/// All that a plugin usually needs.
+pub mod prelude {
+    pub use crate::{
+        Answer, Args, Bytes, Call, Choice, Created, Date, Fault, Fields, Json, ObjectId, Origin,
+        Outcome, Params, Relation, Shared, SourceText, Tlo, TloType, Upload, Value, action, create,
+        example, internal, invalid, json, log, missing, params, plugin, refuse, refused, registers,
+    };
+}

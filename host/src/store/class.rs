@@ -6,6 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bson::RawDocument;
+
+use super::raw::{Elements, Malformed, Value, kind};
+
 /// Number of a class. 0 is the class of documents in collections without sources.
 pub type ClassId = u32;
 
@@ -90,4 +94,128 @@ impl Visible {
             Visible::Classes(set) => set.contains(class),
         }
     }
+}
+
+impl Mark {
+    fn of_tlp(tlp: Option<&[u8]>) -> Self {
+        match tlp {
+            None => Self::Unmarked,
+            Some(b"white") => Self::White,
+            Some(b"green") => Self::Green,
+            Some(b"amber") => Self::Amber,
+            Some(b"red") => Self::Red,
+            Some(_) => Self::Other,
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::NoInstance => 0,
+            Self::Unmarked => 1,
+            Self::White => 2,
+            Self::Green => 3,
+            Self::Amber => 4,
+            Self::Red => 5,
+            Self::Other => 6,
+        }
+    }
+
+    fn of_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::NoInstance,
+            1 => Self::Unmarked,
+            2 => Self::White,
+            3 => Self::Green,
+            4 => Self::Amber,
+            5 => Self::Red,
+            6 => Self::Other,
+            _ => return None,
+        })
+    }
+}
+
+/// The pairs of a document, from its `source`. Entries without a name as text count for nothing; an instance whose
+/// `tlp` is null has none.
+///
+/// # Errors
+///
+/// [`Malformed`] if the bytes are damaged.
+pub fn pairs_of(document: &RawDocument) -> Result<Pairs, Malformed> {
+    let mut pairs = Pairs::new();
+    let Some(source) = Value::document(document.as_bytes()).field("source")? else {
+        return Ok(pairs);
+    };
+    if !source.is_list() {
+        return Ok(pairs);
+    }
+    for entry in Elements::new(source.bytes)? {
+        let entry = entry?.value;
+        let Some(name) = entry.field("name")? else { continue };
+        let Some(name) = name.text()? else { continue };
+        let mut instances = 0;
+        if let Some(list) = entry.field("instances")?.filter(|value| value.is_list()) {
+            for instance in Elements::new(list.bytes)? {
+                let instance = instance?.value;
+                let mark = match instance.field("tlp")? {
+                    None => Mark::Unmarked,
+                    Some(tlp) if matches!(tlp.kind, kind::NULL | kind::UNDEFINED) => Mark::Unmarked,
+                    Some(tlp) => tlp.text_bytes()?.map_or(Mark::Other, |text| Mark::of_tlp(Some(text))),
+                };
+                pairs.push((name.to_owned(), mark));
+                instances += 1;
+            }
+        }
+        if instances == 0 {
+            pairs.push((name.to_owned(), Mark::NoInstance));
+        }
+    }
+    pairs.sort();
+    pairs.dedup();
+    Ok(pairs)
+}
+
+impl ClassTable {
+    /// A table with class 0 only.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { classes: vec![Arc::new(Pairs::new())], numbers: HashMap::new() }
+    }
+
+    /// The number of a set of pairs, if it has one. No pairs is a class like any other, apart from class 0.
+    #[must_use]
+    pub fn number(&self, pairs: &Pairs) -> Option<ClassId> {
+        self.numbers.get(pairs).copied()
+    }
+
+    /// Adds a class under the next number.
+    pub fn add(&mut self, pairs: Arc<Pairs>) -> ClassId {
+        let number = ClassId::try_from(self.classes.len()).unwrap_or(ClassId::MAX);
+        self.classes.push(Arc::clone(&pairs));
+        self.numbers.insert(pairs, number);
+        number
+    }
+}
+
+/// Pairs as bytes, to be kept.
+pub(crate) fn write_pairs(pairs: &Pairs) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, mark) in pairs {
+        bytes.extend_from_slice(&(name.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(mark.number());
+    }
+    bytes
+}
+
+/// Reads what [`write_pairs`] wrote.
+pub(crate) fn read_pairs(mut bytes: &[u8]) -> Option<Pairs> {
+    let mut pairs = Pairs::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (name, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        let (mark, rest) = rest.split_first()?;
+        pairs.push((std::str::from_utf8(name).ok()?.to_owned(), Mark::of_number(*mark)?));
+        bytes = rest;
+    }
+    Some(pairs)
 }

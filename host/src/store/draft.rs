@@ -262,6 +262,21 @@ impl Draft {
         RawDocumentBuf::from_bytes(bytes).ok()
     }
 
+    /// At least as many bytes as the document would take, without writing it out.
+    #[must_use]
+    pub fn size_at_most(&self) -> usize {
+        let added: usize = self
+            .changed
+            .iter()
+            .map(|(name, root)| match root.as_ref() {
+                Root::Removed => 0,
+                Root::Replaced(value) => name.len() + 2 + OwnedValue::encode(value).map_or(0, |value| value.bytes.len()),
+                Root::Appended(appended) => appended.added.iter().map(|element| element.bytes.len() + 12).sum(),
+            })
+            .sum();
+        self.base.as_bytes().len() + added
+    }
+
     /// The document with its changes.
     #[must_use]
     pub fn to_raw(&self) -> RawDocumentBuf {

@@ -36,8 +36,8 @@ use bson::{Bson, RawDocumentBuf};
 
 pub use class::{ClassId, ClassSet, ClassTable, Visible};
 pub use draft::Draft;
-pub use file::{FileId, FileInfo, StagedFile};
-pub use filter::{Filter, Test};
+pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
+pub use filter::{Filter, Malformed, Test};
 pub use path::FieldPath;
 pub use write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
 
@@ -155,6 +155,9 @@ pub enum StoreError {
     /// A collection that was never declared.
     #[error("collection `{0}` was not declared")]
     UnknownCollection(String),
+    /// A look-up by a unique key that the collection does not declare.
+    #[error("collection `{0}` has no unique key ({1})")]
+    UnknownKey(String, String),
     /// A stored document can't be read as BSON.
     #[error("document {id} of `{collection}` is damaged: {reason}")]
     Damaged {

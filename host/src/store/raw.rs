@@ -248,26 +248,6 @@ fn check_depth(value: Value<'_>, depth: usize) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Checks everything the walker relies on, and that texts are UTF-8.
-pub(crate) fn check(document: &[u8]) -> Result<(), Malformed> {
-    check_value(Value::document(document), 0)
-}
-
-fn check_value(value: Value<'_>, depth: usize) -> Result<(), Malformed> {
-    if depth > MAX_DEPTH {
-        return Err(Malformed("values nested too deeply"));
-    }
-    if !value.is_document() && !value.is_list() {
-        return value.text().map(|_| ());
-    }
-    for element in Elements::new(value.bytes)? {
-        let element = element?;
-        std::str::from_utf8(element.name).map_err(|_| Malformed("a name that is not UTF-8"))?;
-        check_value(element.value, depth + 1)?;
-    }
-    Ok(())
-}
-
 /// A path segment that is a position of a list.
 pub(crate) fn position(segment: &str) -> Option<usize> {
     (segment.len() <= 9 && segment.bytes().all(|byte| byte.is_ascii_digit())).then(|| segment.parse().ok()).flatten()

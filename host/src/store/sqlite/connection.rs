@@ -1,0 +1,221 @@
+//! Connections to the database file, and the SQL functions they carry.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bson::oid::ObjectId;
+use parking_lot::Mutex;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, OpenFlags};
+
+use super::Options;
+use crate::store::filter::Filter;
+use crate::store::{Result, StoreError, Visible};
+
+/// SQLite before this can lose commits when several connections write to the log (pitfall P2).
+const OLDEST: i32 = 3_051_003;
+
+/// Marks our files: "crit".
+const APPLICATION: i64 = 0x6372_6974;
+
+/// Layout of the tables that this program reads and writes.
+const LAYOUT: i64 = 1;
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+/// A connection, and what its functions `sees(class)` and `holds(body, oid)` answer at the moment.
+pub(super) struct Link {
+    pub(super) sql: Connection,
+    task: Arc<Mutex<Task>>,
+    longest: Duration,
+}
+
+/// What a query may see and looks for.
+struct Task {
+    visible: Visible,
+    filter: Filter,
+    end: Instant,
+    calls: u32,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone)]
+enum Failure {
+    TooSlow,
+    Damaged(String, String),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the query was given up")]
+struct GivenUp;
+
+impl Link {
+    /// The connection that writes; makes a new file ready.
+    pub(super) fn writer(file: &Path, options: &Options) -> Result<Self> {
+        if rusqlite::version_number() < OLDEST {
+            return Err(StoreError::Unusable(format!(
+                "SQLite {} can lose committed data; 3.51.3 or newer is needed",
+                rusqlite::version()
+            )));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sql = Connection::open_with_flags(file, flags)?;
+        sql.busy_timeout(options.busy)?;
+        check_layout(&sql, file)?;
+        // Only effective before the first table is made (pitfall P5).
+        sql.pragma_update(None, "page_size", 8192)?;
+        let mode: String = sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            return Err(StoreError::Unusable(format!("{} can't be opened in WAL mode", file.display())));
+        }
+        sql.pragma_update(None, "synchronous", "FULL")?;
+        sql.pragma_update(None, "wal_autocheckpoint", 0)?;
+        sql.pragma_update(None, "journal_size_limit", 128 << 20)?;
+        sql.pragma_update(None, "cache_size", -(options.writer_cache_kib as i64))?;
+        sql.pragma_update(None, "temp_store", "MEMORY")?;
+        Self::finish(sql, options)
+    }
+
+    /// A connection that only reads.
+    pub(super) fn reader(file: &Path, options: &Options) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sql = Connection::open_with_flags(file, flags)?;
+        sql.busy_timeout(options.busy)?;
+        sql.pragma_update(None, "query_only", true)?;
+        sql.pragma_update(None, "mmap_size", options.mapped_bytes as i64)?;
+        sql.pragma_update(None, "cache_size", -(options.reader_cache_kib as i64))?;
+        sql.pragma_update(None, "temp_store", "MEMORY")?;
+        Self::finish(sql, options)
+    }
+
+    fn finish(sql: Connection, options: &Options) -> Result<Self> {
+        sql.set_prepared_statement_cache_capacity(512);
+        let task = Arc::new(Mutex::new(Task {
+            visible: Visible::All,
+            filter: Filter::All,
+            end: Instant::now(),
+            calls: 0,
+            failure: None,
+        }));
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
+        let state = Arc::clone(&task);
+        sql.create_scalar_function("sees", 1, flags, move |context| {
+            let class: u32 = context.get(0)?;
+            let mut task = state.lock();
+            task.tick()?;
+            Ok(task.visible.allows(class))
+        })?;
+        let state = Arc::clone(&task);
+        sql.create_scalar_function("holds", 2, flags, move |context| {
+            let mut task = state.lock();
+            task.tick()?;
+            let body = context.get_raw(0).as_blob().unwrap_or_default();
+            match task.filter.matches_stored(body) {
+                Ok(holds) => Ok(holds),
+                Err(error) => {
+                    let id = context.get_raw(1).as_blob().unwrap_or_default();
+                    task.failure = Some(Failure::Damaged(hex_of(id), error.to_string()));
+                    Err(given_up())
+                }
+            }
+        })?;
+        Ok(Self { sql, task, longest: options.longest_query })
+    }
+
+    /// Says what `sees` and `holds` answer from now on, and starts the clock.
+    pub(super) fn begin_task(&self, visible: &Visible, filter: &Filter) {
+        let mut task = self.task.lock();
+        task.visible = visible.clone();
+        task.filter = filter.clone();
+        task.end = Instant::now() + self.longest;
+        task.calls = 0;
+        task.failure = None;
+    }
+
+    /// Another condition for `holds`; the clock goes on.
+    pub(super) fn look_for(&self, filter: &Filter) {
+        self.task.lock().filter = filter.clone();
+    }
+
+    /// To be called for every row that is stepped over outside of SQL.
+    #[inline]
+    pub(super) fn tick(&self) -> Result<()> {
+        self.task.lock().tick().map_err(|_| self.too_slow())
+    }
+
+    fn too_slow(&self) -> StoreError {
+        StoreError::TooSlow(u64::try_from(self.longest.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// What really went wrong when a query failed.
+    pub(super) fn explain(&self, collection: &str, error: StoreError) -> StoreError {
+        match self.task.lock().failure.take() {
+            Some(Failure::TooSlow) => self.too_slow(),
+            Some(Failure::Damaged(id, reason)) => {
+                StoreError::Damaged { collection: collection.to_owned(), id, reason }
+            }
+            None => error,
+        }
+    }
+}
+
+impl Task {
+    #[inline]
+    fn tick(&mut self) -> rusqlite::Result<()> {
+        self.calls = self.calls.wrapping_add(1);
+        if self.calls.is_multiple_of(256) && Instant::now() > self.end {
+            self.failure = Some(Failure::TooSlow);
+            return Err(given_up());
+        }
+        Ok(())
+    }
+}
+
+fn given_up() -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(Box::new(GivenUp))
+}
+
+/// An id, or whatever is kept in its place, in hex.
+pub(super) fn hex_of(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An id as it is kept.
+pub(super) fn object_id(bytes: &[u8]) -> Result<ObjectId> {
+    bytes
+        .try_into()
+        .map(ObjectId::from_bytes)
+        .map_err(|_| StoreError::Engine("an id in the database has the wrong length".to_owned()))
+}
+
+fn check_layout(sql: &Connection, file: &Path) -> Result<()> {
+    let unusable = |text: &str| Err(StoreError::Unusable(format!("{}: {text}", file.display())));
+    let application: i64 = match sql.pragma_query_value(None, "application_id", |row| row.get(0)) {
+        Ok(application) => application,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return unusable("is no database");
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let layout: i64 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && application != APPLICATION {
+        return unusable("is a database of some other program");
+    }
+    if layout > LAYOUT {
+        return unusable("was written by a newer version of critd");
+    }
+    Ok(())
+}
+
+/// Marks a file as ours.
+pub(super) fn mark_layout(sql: &Connection) -> Result<()> {
+    sql.pragma_update(None, "application_id", APPLICATION)?;
+    sql.pragma_update(None, "user_version", LAYOUT)?;
+    Ok(())
+}

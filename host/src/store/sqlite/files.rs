@@ -1,0 +1,242 @@
+//! Kept files: bytes under `files/ab/cdef…` by their SHA-256, and who they are in the table `file`.
+//!
+//! Bytes are linked there before the row is written, and removed after the last row has gone. Both look once more
+//! within a write transaction, so that a file swept and kept at the same time is there in the end.
+
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use bson::oid::ObjectId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::SqliteStore;
+use super::connection;
+use crate::store::file::{FileId, FileInfo, StagedFile};
+use crate::store::{Result, StoreError};
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+    move |error| StoreError::Engine(format!("{}: {error}", path.display()))
+}
+
+pub(super) fn create_folders(folder: &Path, staging: &Path) -> Result<()> {
+    for path in [folder, &folder.join("files"), staging] {
+        std::fs::create_dir_all(path).map_err(at(path))?;
+    }
+    Ok(())
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    File::options().create(true).truncate(false).write(true).read(true).open(path).map_err(at(path))
+}
+
+/// Takes part in the lock on the staging folder, and empties the folder if nobody else has the store open.
+pub(super) fn lock_staging(folder: &Path, staging: &Path) -> Result<File> {
+    let path = folder.join("staging.lock");
+    let lock = open_lock(&path)?;
+    match lock.try_lock() {
+        Ok(()) => {
+            for entry in std::fs::read_dir(staging).map_err(at(staging))? {
+                let path = entry.map_err(at(staging))?.path();
+                std::fs::remove_file(&path).map_err(at(&path))?;
+            }
+            lock.unlock().map_err(at(&path))?;
+        }
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
+    }
+    lock.lock_shared().map_err(at(&path))?;
+    Ok(lock)
+}
+
+/// The lock of the process that serves.
+pub(super) fn lock_serving(folder: &Path) -> Result<File> {
+    let path = folder.join("serve.lock");
+    let lock = open_lock(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::InUse(format!("another critd serves {} already", folder.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+    }
+}
+
+/// Where bytes are kept.
+fn place(folder: &Path, sha256: &[u8]) -> PathBuf {
+    let hex = connection::hex_of(sha256);
+    let (first, rest) = hex.split_at_checked(2).unwrap_or(("", &hex));
+    folder.join("files").join(first).join(rest)
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(at(path))
+}
+
+/// Links the bytes to their place, durably, unless they are there.
+fn link(folder: &Path, staged: &Path, sha256: &[u8], size: u64) -> Result<()> {
+    let target = place(folder, sha256);
+    let parent = target.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent).map_err(at(parent))?;
+    let there = std::fs::metadata(&target).is_ok_and(|there| there.len() == size);
+    if !there {
+        File::open(staged).and_then(|file| file.sync_all()).map_err(at(staged))?;
+        // Something of another size is no file of ours; a damaged one is replaced.
+        match std::fs::remove_file(&target) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&target)(error)),
+            _ => {}
+        }
+        match std::fs::hard_link(staged, &target) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(&target)(error)),
+            _ => {}
+        }
+    }
+    sync_folder(parent)?;
+    sync_folder(&folder.join("files"))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Engine("work on a file failed; this is a defect".to_owned())))
+}
+
+pub(super) async fn keep(store: &SqliteStore, bucket: &str, file: &StagedFile) -> Result<FileId> {
+    let folder = store.folder().to_owned();
+    let (staged, sha256, size) = (file.path.clone(), file.sha256, file.size);
+    {
+        let (folder, staged) = (folder.clone(), staged.clone());
+        blocking(move || link(&folder, &staged, &sha256, size)).await?;
+    }
+    let (bucket, name, md5) = (bucket.to_owned(), file.name.clone(), file.md5);
+    store
+        .write(move |sql| {
+            // A sweep may have taken the bytes meanwhile; from now on it waits for this transaction.
+            if !place(&folder, &sha256).exists() {
+                link(&folder, &staged, &sha256, size)?;
+            }
+            sql.prepare_cached(
+                "INSERT INTO file(bucket, id, sha256, md5, size, name, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (bucket, sha256) DO UPDATE SET kept_at = max(kept_at, ?7)",
+            )?
+            .execute(params![bucket, &ObjectId::new().bytes()[..], sha256, md5, size as i64, name, now()])?;
+            let id: Vec<u8> = sql
+                .prepare_cached("SELECT id FROM file WHERE bucket = ? AND sha256 = ?")?
+                .query_row(params![bucket, sha256], |row| row.get(0))?;
+            connection::object_id(&id)
+        })
+        .await
+}
+
+fn now() -> i64 {
+    bson::DateTime::now().timestamp_millis()
+}
+
+fn find(sql: &Connection, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
+    let mut statement =
+        sql.prepare_cached("SELECT name, size, sha256, md5, kept_at FROM file WHERE bucket = ? AND id = ?")?;
+    Ok(statement
+        .query_row(params![bucket, &id.bytes()[..]], |row| {
+            let size: i64 = row.get(1)?;
+            Ok(FileInfo {
+                name: row.get(0)?,
+                size: size.unsigned_abs(),
+                sha256: row.get(2)?,
+                md5: row.get(3)?,
+                kept_at: row.get(4)?,
+            })
+        })
+        .optional()?)
+}
+
+async fn row(store: &SqliteStore, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
+    let bucket = bucket.to_owned();
+    store.readers.read(move |link| find(&link.sql, &bucket, id)).await
+}
+
+pub(super) async fn info(store: &SqliteStore, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
+    let Some(info) = row(store, bucket, id).await? else {
+        return Ok(None);
+    };
+    let path = place(store.folder(), &info.sha256);
+    blocking(move || match std::fs::metadata(&path) {
+        Ok(there) if there.len() == info.size => Ok(Some(info)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(&path)(error)),
+    })
+    .await
+}
+
+pub(super) async fn read(
+    store: &SqliteStore,
+    bucket: &str,
+    id: FileId,
+    offset: u64,
+    length: u32,
+) -> Result<Vec<u8>> {
+    let Some(info) = row(store, bucket, id).await? else {
+        return Err(StoreError::Engine(format!("there is no file {id} in `{bucket}`")));
+    };
+    let path = place(store.folder(), &info.sha256);
+    blocking(move || {
+        let mut file = File::open(&path).map_err(at(&path))?;
+        let left = info.size.saturating_sub(offset).min(u64::from(length));
+        file.seek(SeekFrom::Start(offset)).map_err(at(&path))?;
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
+        file.take(left).read_to_end(&mut bytes).map_err(at(&path))?;
+        if (bytes.len() as u64) < left {
+            return Err(StoreError::Engine(format!("{} is shorter than it was", path.display())));
+        }
+        Ok(bytes)
+    })
+    .await
+}
+
+pub(super) async fn sweep(store: &SqliteStore, bucket: &str, referred: &HashSet<FileId>, before: i64) -> Result<u64> {
+    let (bucket, referred) = (bucket.to_owned(), referred.clone());
+    let gone: Vec<[u8; 32]> = store
+        .write(move |sql| {
+            let old: Vec<(Vec<u8>, [u8; 32])> = sql
+                .prepare_cached("SELECT id, sha256 FROM file WHERE bucket = ? AND kept_at < ?")?
+                .query_map(params![bucket, before], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut gone = Vec::new();
+            for (id, sha256) in old {
+                if referred.contains(&connection::object_id(&id)?) {
+                    continue;
+                }
+                sql.prepare_cached("DELETE FROM file WHERE bucket = ? AND id = ?")?.execute(params![bucket, id])?;
+                gone.push(sha256);
+            }
+            Ok(gone)
+        })
+        .await?;
+    let count = gone.len() as u64;
+    let folder = store.folder().to_owned();
+    store
+        .write(move |sql| {
+            for sha256 in gone {
+                let kept: bool = sql
+                    .prepare_cached("SELECT count(*) > 0 FROM file WHERE sha256 = ?")?
+                    .query_row([sha256], |row| row.get(0))?;
+                let path = place(&folder, &sha256);
+                if !kept
+                    && let Err(error) = std::fs::remove_file(&path)
+                    && error.kind() != ErrorKind::NotFound
+                {
+                    return Err(at(&path)(error));
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(count)
+}

@@ -1,0 +1,387 @@
+//! Writes the documents of a group, and all that follows from them, to the tables.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bson::RawDocument;
+use rusqlite::{Connection, params};
+
+use super::keys;
+use super::schema::{Collection, Counts, Field, Purpose};
+use crate::store::class::{self, ClassId, ClassTable, Pairs};
+use crate::store::draft::Draft;
+use crate::store::raw::Malformed;
+use crate::store::{Result, StoreError};
+
+/// Why rows could not be written.
+#[derive(Debug)]
+pub(super) enum RowError {
+    Store(StoreError),
+    Malformed(Malformed),
+}
+
+impl From<StoreError> for RowError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<rusqlite::Error> for RowError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Malformed> for RowError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl RowError {
+    pub(super) fn or_damaged(self, damaged: impl FnOnce(String) -> StoreError) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            Self::Malformed(error) => damaged(error.to_string()),
+        }
+    }
+}
+
+/// A document as it was before the group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) class: ClassId,
+    pub(super) revision: u64,
+}
+
+/// What of the tables is also kept in memory; published after the commit, or dropped.
+pub(super) struct Rows<'a> {
+    classes: &'a ClassTable,
+    new_classes: Vec<Arc<Pairs>>,
+    new_numbers: HashMap<Arc<Pairs>, ClassId>,
+    changes: HashMap<(i64, ClassId), i64>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(classes: &'a ClassTable) -> Self {
+        Self { classes, new_classes: Vec::new(), new_numbers: HashMap::new(), changes: HashMap::new() }
+    }
+
+    /// New classes, and how the counts change.
+    pub(super) fn finish(self) -> (Vec<Arc<Pairs>>, HashMap<(i64, ClassId), i64>) {
+        (self.new_classes, self.changes)
+    }
+
+    fn intern(&mut self, sql: &Connection, pairs: Pairs) -> Result<ClassId, RowError> {
+        if let Some(number) = self.classes.number(&pairs) {
+            return Ok(number);
+        }
+        if let Some(number) = self.new_numbers.get(&pairs) {
+            return Ok(*number);
+        }
+        let number = ClassId::try_from(self.classes.classes.len() + self.new_classes.len())
+            .map_err(|_| StoreError::Engine("there are too many visibility classes".to_owned()))?;
+        sql.prepare_cached("INSERT INTO class(number, pairs) VALUES (?, ?)")?
+            .execute(params![number, class::write_pairs(&pairs)])?;
+        let pairs = Arc::new(pairs);
+        self.new_classes.push(Arc::clone(&pairs));
+        self.new_numbers.insert(pairs, number);
+        Ok(number)
+    }
+
+    fn class_of(&mut self, sql: &Connection, collection: &Collection, body: &RawDocument) -> Result<ClassId, RowError> {
+        if !collection.classed {
+            return Ok(0);
+        }
+        let pairs = class::pairs_of(body)?;
+        self.intern(sql, pairs)
+    }
+
+    fn count(&mut self, collection: i64, class: ClassId, by: i64) {
+        *self.changes.entry((collection, class)).or_default() += by;
+    }
+
+    /// Writes the counts that have changed.
+    pub(super) fn write_counts(&self, sql: &Connection) -> Result<()> {
+        for ((collection, class), by) in &self.changes {
+            if *by != 0 {
+                sql.prepare_cached(
+                    "INSERT INTO class_count(collection, class, documents) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET documents = documents + ?3",
+                )?
+                .execute(params![collection, class, by])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A document that was not there.
+    pub(super) fn insert(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        oid: &[u8],
+        revision: u64,
+        draft: &Draft,
+    ) -> Result<(), RowError> {
+        let body = draft.to_raw();
+        let class = self.class_of(sql, collection, &body)?;
+        let n = collection.number;
+        sql.prepare_cached(&format!("INSERT INTO doc_{n}(oid, class, revision, body) VALUES (?, ?, ?, ?)"))?
+            .execute(params![oid, class, revision as i64, body.as_bytes()])?;
+        let row = sql.last_insert_rowid();
+        for field in &collection.fields {
+            insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
+        }
+        self.count(n, class, 1);
+        Ok(())
+    }
+
+    /// A document that was there.
+    pub(super) fn update(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        row: Row,
+        oid: &[u8],
+        revision: u64,
+        draft: &Draft,
+    ) -> Result<(), RowError> {
+        let body = draft.to_raw();
+        let n = collection.number;
+        let class = if collection.classed && draft.has_changed("source") {
+            self.class_of(sql, collection, &body)?
+        } else {
+            row.class
+        };
+        if class == row.class {
+            sql.prepare_cached(&format!("UPDATE doc_{n} SET revision = ?, body = ? WHERE id = ?"))?
+                .execute(params![revision as i64, body.as_bytes(), row.id])?;
+        } else {
+            sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ?, revision = ?, body = ? WHERE id = ?"))?
+                .execute(params![class, revision as i64, body.as_bytes(), row.id])?;
+            self.count(n, row.class, -1);
+            self.count(n, class, 1);
+        }
+        let before = draft.base().as_bytes();
+        for field in &collection.fields {
+            let changed = draft.has_changed(field.path.root());
+            if !changed && (class == row.class || field.purpose == Purpose::Text) {
+                continue;
+            }
+            if class == row.class && field.purpose == Purpose::Entries && append_entries(sql, n, field, oid, class, draft)? {
+                continue;
+            }
+            update_field(sql, collection, field, row, oid, class, before, body.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A document that is to go.
+    pub(super) fn remove(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        row: Row,
+        oid: &[u8],
+        before: &RawDocument,
+    ) -> Result<(), RowError> {
+        let n = collection.number;
+        sql.prepare_cached(&format!("DELETE FROM doc_{n} WHERE id = ?"))?.execute([row.id])?;
+        for field in &collection.fields {
+            remove_field(sql, collection, field, row.id, oid, before.as_bytes())?;
+        }
+        self.count(n, row.class, -1);
+        Ok(())
+    }
+
+    /// Moves a document to the class it ought to have.
+    pub(super) fn reclass(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        row: i64,
+        oid: &[u8],
+        before: ClassId,
+        body: &RawDocument,
+    ) -> Result<ClassId, RowError> {
+        let class = self.class_of(sql, collection, body)?;
+        if class == before {
+            return Ok(class);
+        }
+        let n = collection.number;
+        sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ? WHERE id = ?"))?.execute(params![class, row])?;
+        for field in collection.fields.iter().filter(|field| field.purpose != Purpose::Text) {
+            remove_field(sql, collection, field, row, oid, body.as_bytes())?;
+            insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
+        }
+        self.count(n, before, -1);
+        self.count(n, class, 1);
+        Ok(class)
+    }
+}
+
+/// Takes the changes over into the counts in memory.
+pub(super) fn count_all(counts: &mut Counts, changes: &HashMap<(i64, ClassId), i64>) {
+    for ((collection, class), by) in changes {
+        if *by != 0 {
+            counts.change(*collection, *class, *by);
+        }
+    }
+}
+
+fn insert_entry(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8], class: ClassId) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("INSERT OR REPLACE INTO entry_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"))?
+        .execute(params![field, key, oid, class])?;
+    Ok(())
+}
+
+fn remove_entry(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8]) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("DELETE FROM entry_{n} WHERE field = ? AND key = ? AND oid = ?"))?
+        .execute(params![field, key, oid])?;
+    Ok(())
+}
+
+fn insert_sort(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8], class: ClassId) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("INSERT OR REPLACE INTO sort_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"))?
+        .execute(params![field, key, oid, class])?;
+    Ok(())
+}
+
+fn remove_sort(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8]) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("DELETE FROM sort_{n} WHERE field = ? AND key = ? AND oid = ?"))?
+        .execute(params![field, key, oid])?;
+    Ok(())
+}
+
+fn insert_text(sql: &Connection, field: i64, row: i64, text: &str) -> Result<(), RowError> {
+    if !text.is_empty() {
+        sql.prepare_cached(&format!("INSERT INTO text_{field}(rowid, text) VALUES (?, ?)"))?.execute(params![row, text])?;
+    }
+    Ok(())
+}
+
+fn remove_text(sql: &Connection, field: i64, row: i64) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("DELETE FROM text_{field} WHERE rowid = ?"))?.execute([row])?;
+    Ok(())
+}
+
+/// The rows of one field for a document that had none.
+pub(super) fn insert_field(
+    sql: &Connection,
+    collection: &Collection,
+    field: &Field,
+    row: i64,
+    oid: &[u8],
+    class: ClassId,
+    body: &[u8],
+) -> Result<(), RowError> {
+    let n = collection.number;
+    match field.purpose {
+        Purpose::Entries => {
+            for key in keys::entries(body, &field.path)? {
+                insert_entry(sql, n, field.number, &key, oid, class)?;
+            }
+        }
+        Purpose::Sort => {
+            let key = keys::capped(keys::sort_key(body, &field.path)?);
+            insert_sort(sql, n, field.number, &key, oid, class)?;
+        }
+        Purpose::Text => insert_text(sql, field.number, row, &keys::searchable(body, &field.path)?)?,
+    }
+    Ok(())
+}
+
+fn remove_field(
+    sql: &Connection,
+    collection: &Collection,
+    field: &Field,
+    row: i64,
+    oid: &[u8],
+    before: &[u8],
+) -> Result<(), RowError> {
+    let n = collection.number;
+    match field.purpose {
+        Purpose::Entries => {
+            for key in keys::entries(before, &field.path)? {
+                remove_entry(sql, n, field.number, &key, oid)?;
+            }
+        }
+        Purpose::Sort => {
+            let key = keys::capped(keys::sort_key(before, &field.path)?);
+            remove_sort(sql, n, field.number, &key, oid)?;
+        }
+        Purpose::Text => remove_text(sql, field.number, row)?,
+    }
+    Ok(())
+}
+
+/// If the field's list has only grown: the entries of what is new, without a look at the rest of the list.
+fn append_entries(
+    sql: &Connection,
+    n: i64,
+    field: &Field,
+    oid: &[u8],
+    class: ClassId,
+    draft: &Draft,
+) -> Result<bool, RowError> {
+    let positional = field.path.segments().nth(1).is_some_and(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
+    if positional {
+        return Ok(false);
+    }
+    let Some(added) = draft.only_appended(field.path.root()) else {
+        return Ok(false);
+    };
+    for key in keys::entries(added.as_bytes(), &field.path)? {
+        insert_entry(sql, n, field.number, &key, oid, class)?;
+    }
+    Ok(true)
+}
+
+#[expect(clippy::too_many_arguments, reason = "a row before and after, in one place only")]
+fn update_field(
+    sql: &Connection,
+    collection: &Collection,
+    field: &Field,
+    row: Row,
+    oid: &[u8],
+    class: ClassId,
+    before: &[u8],
+    after: &[u8],
+) -> Result<(), RowError> {
+    let n = collection.number;
+    match field.purpose {
+        Purpose::Entries => {
+            let old: BTreeSet<Vec<u8>> = keys::entries(before, &field.path)?;
+            let new = keys::entries(after, &field.path)?;
+            for key in old.difference(&new) {
+                remove_entry(sql, n, field.number, key, oid)?;
+            }
+            for key in &new {
+                if class != row.class || !old.contains(key) {
+                    insert_entry(sql, n, field.number, key, oid, class)?;
+                }
+            }
+        }
+        Purpose::Sort => {
+            let old = keys::capped(keys::sort_key(before, &field.path)?);
+            let new = keys::capped(keys::sort_key(after, &field.path)?);
+            if old != new {
+                remove_sort(sql, n, field.number, &old, oid)?;
+            }
+            if old != new || class != row.class {
+                insert_sort(sql, n, field.number, &new, oid, class)?;
+            }
+        }
+        Purpose::Text => {
+            let text = keys::searchable(after, &field.path)?;
+            if text != keys::searchable(before, &field.path)? {
+                remove_text(sql, field.number, row.id)?;
+                insert_text(sql, field.number, row.id, &text)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! How an object takes up what a second POST says, or what another object knows.
+
+use serde::Deserialize;
+
+use crate::{Fault, Json, Params, Tlo, params};
+
+/// A stored description with what was posted: blank: the new text; else appended on a line of its own, unless it is
+/// blank or there already (create.md 5.13). None: nothing changes.
+///
+/// ```
+/// # use critd_sdk::merge;
+/// assert_eq!(merge::description("seen in May", "seen in June").as_deref(), Some("seen in May\nseen in June"));
+/// assert_eq!(merge::description("seen in May", "May"), None);
+/// ```
+#[must_use]
+pub fn description(stored: &str, posted: &str) -> Option<String> {
+    let posted = posted.trim();
+    if posted.is_empty() || stored.contains(posted) {
+        None
+    } else if stored.trim().is_empty() {
+        Some(posted.to_owned())
+    } else {
+        Some([stored, "\n", posted].concat())
+    }
+}
+
+/// Comma-separated names as they are stored: blanks at the ends go, empty ones and repetitions too.
+///
+/// ```
+/// # use critd_sdk::merge;
+/// assert_eq!(merge::distinct([" EB", "", "Bear", "EB"]), ["EB", "Bear"]);
+/// ```
+#[must_use]
+pub fn distinct<I>(names: I) -> Vec<String>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let mut distinct: Vec<String> = Vec::new();
+    for name in names {
+        let name = name.as_ref().trim();
+        if !name.is_empty() && !distinct.iter().any(|known| known == name) {
+            distinct.push(name.to_owned());
+        }
+    }
+    distinct
+}
+
+/// Attributes `target` to the campaigns of `origin`, each with its confidence, by the rules of create.md 2.3.
+///
+/// # Errors
+///
+/// Only if the host does not know one of the documents.
+pub fn inherit_campaigns(origin: &Tlo, target: &mut Tlo) -> Result<(), Fault> {
+    for campaign in campaign_arguments(origin.list("campaign")?) {
+        target.merge_shared(campaign)?;
+    }
+    Ok(())
+}
+
+/// The arguments that attribute something to these campaigns. Old databases hold other words for the confidence, which
+/// count as the lowest, and entries that are no campaigns.
+fn campaign_arguments(campaigns: Vec<Json>) -> impl Iterator<Item = Params> {
+    #[derive(Deserialize)]
+    struct Campaign {
+        name: String,
+        #[serde(default)]
+        confidence: String,
+    }
+    let campaigns = campaigns
+        .into_iter()
+        .filter_map(|campaign| serde_json::from_value::<Campaign>(campaign).ok());
+    campaigns
+        .filter(|campaign| !campaign.name.trim().is_empty())
+        .map(|Campaign { name, confidence }| {
+            let confidence = if ["low", "medium", "high"].contains(&confidence.as_str()) {
+                confidence
+            } else {
+                "low".to_owned()
+            };
+            // A list, so that a name with a comma stays one.
+            params! { "campaign" => vec![name], "confidence" => confidence }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{campaign_arguments, description, distinct};
+    use crate::{Value, json};
+
+    #[test]
+    fn create_2_3_campaigns_are_taken_over_with_their_confidence() {
+        let stored = vec![
+            json!({"name": "Bear, Inc", "confidence": "high", "analyst": "jdoe"}),
+            json!({"name": "Fox", "confidence": "Sure"}),
+            json!({"name": "Owl"}),
+            json!({"name": " ", "confidence": "high"}),
+            json!("stray"),
+        ];
+        let taken: Vec<_> = campaign_arguments(stored)
+            .map(
+                |params| match (params.get("campaign"), params.text("confidence")) {
+                    (Some(Value::Json(names)), Some(confidence)) => format!("{names} {confidence}"),
+                    _ => String::new(),
+                },
+            )
+            .collect();
+        assert_eq!(
+            taken,
+            [r#"["Bear, Inc"] high"#, r#"["Fox"] low"#, r#"["Owl"] low"#]
+        );
+    }
+
+    #[test]
+    fn create_5_13_descriptions_are_appended_once() {
+        for (stored, posted, now) in [
+            ("", "new", Some("new")),
+            (" ", " new ", Some("new")),
+            ("old", "", None),
+            ("old", " \n", None),
+            ("old", "old", None),
+            ("an old text", "old", None),
+            ("old", "new", Some("old\nnew")),
+        ] {
+            assert_eq!(
+                description(stored, posted).as_deref(),
+                now,
+                "{stored:?} + {posted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn create_2_4_names_are_trimmed_and_distinct() {
+        assert_eq!(distinct(["a", " a ", "B", "", "b"]), ["a", "B", "b"]);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the macros implement, and how the host's calls reach it.
+
+use crate::bindings::critd::plugin::types::Outcome as WireOutcome;
+use crate::bindings::exports::critd::plugin::{handler, plugin};
+use crate::{Answer, Fault, Outcome, RawArg, Tlo};
+
+/// A plugin: implemented by [`crate::plugin!`].
+pub trait Plugin {
+    /// The declaration, JSON.
+    fn declaration() -> String;
+
+    /// A PATCH action on [`Tlo::current`].
+    ///
+    /// # Errors
+    ///
+    /// The action's fault.
+    fn run(action: &str, args: Vec<RawArg>) -> Outcome;
+
+    /// A POST.
+    ///
+    /// # Errors
+    ///
+    /// The create function's fault.
+    fn create(type_name: &str, args: Vec<RawArg>) -> Outcome;
+}
+
+/// Arguments of an action or a create: implemented by `#[derive(Args)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a struct of arguments",
+    note = "add #[derive(Args)] to it"
+)]
+pub trait Args: Sized {
+    /// Writes the declarations, comma-separated.
+    fn declare(out: &mut String);
+
+    /// Decodes what the host validated.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: an argument is not as declared, which the host rules out.
+    fn from_args(args: Vec<RawArg>) -> Result<Self, Fault>;
+}
+
+/// A type: implemented by `#[derive(TloType)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a type of this plugin",
+    note = "add #[derive(TloType)] to it"
+)]
+pub trait TloType: Sized {
+    /// Type name.
+    const NAME: &'static str;
+
+    /// Writes the members of the declaration that the struct knows.
+    fn declare_type(out: &mut String);
+
+    /// Reads all declared fields of a document.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: a stored value has another kind.
+    fn read(tlo: &Tlo) -> Result<Self, Fault>;
+}
+
+/// How a type is created: implemented by `#[create(…)]`.
+#[diagnostic::on_unimplemented(
+    message = "nothing creates `{Self}`",
+    note = "write a function with #[create({Self})]"
+)]
+pub trait Create: TloType {
+    /// Writes the members of the declaration that the function knows.
+    fn declare_create(out: &mut String);
+
+    /// Decodes the arguments and calls the function.
+    ///
+    /// # Errors
+    ///
+    /// The function's fault.
+    fn create(args: Vec<RawArg>) -> Outcome;
+}
+
+/// An action: implemented by `#[action(…)]` for a type that is named like the function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an action",
+    note = "add #[action(…)] to the function"
+)]
+pub trait Action {
+    /// Its name.
+    const NAME: &'static str;
+
+    /// Writes the members of the declaration.
+    fn declare(out: &mut String);
+
+    /// Decodes the arguments and calls the function.
+    ///
+    /// # Errors
+    ///
+    /// The function's fault.
+    fn run(args: Vec<RawArg>) -> Outcome;
+}
+
+impl<P: Plugin> plugin::Guest for P {
+    fn describe() -> String {
+        P::declaration()
+    }
+}
+
+impl<P: Plugin> handler::Guest for P {
+    fn run(action: String, args: Vec<RawArg>) -> Result<WireOutcome, Fault> {
+        log_panics();
+        P::run(&action, args).map(Answer::into_wire)
+    }
+
+    fn create(type_name: String, args: Vec<RawArg>) -> Result<WireOutcome, Fault> {
+        log_panics();
+        P::create(&type_name, args).map(Answer::into_wire)
+    }
+}
+
+/// A panic ends the call with a trap that has no text; what happened and where goes to the log.
+fn log_panics() {
+    if cfg!(target_arch = "wasm32") {
+        std::panic::set_hook(Box::new(|panic| crate::log::write(4, &panic.to_string())));
+    }
+}

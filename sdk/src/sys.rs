@@ -1,0 +1,7 @@
+//! The one place where the SDK reaches the host: the imported interfaces, or on other targets the test bench.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::critd::plugin::{call, documents, log, registers, uploads};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bindings::critd::plugin::{call, documents, log, registers, uploads};

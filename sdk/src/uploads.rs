@@ -1,0 +1,186 @@
+//! Bytes of files. They are never passed whole: read what is needed, in pieces.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::sys::uploads;
+use crate::{Fault, ObjectId, Tlo, internal};
+
+/// The bytes of a file in this call: sent by the client, stored before, or made by the plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upload(u32);
+
+const PIECE: u32 = 1 << 20;
+
+impl Upload {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// A new file of this call with these bytes: an attachment, a member of an archive, a thumbnail.
+    ///
+    /// # Errors
+    ///
+    /// `refused(limit)`: more than the operator allows in all.
+    pub fn make(name: &str, bytes: &[u8]) -> Result<Self, Fault> {
+        let made = uploads::make(name)?;
+        for piece in bytes.chunks(PIECE as usize) {
+            uploads::append(made, piece)?;
+        }
+        Ok(Self(made))
+    }
+
+    /// The stored file of a field. None: no file, or its bytes are gone.
+    ///
+    /// # Errors
+    ///
+    /// `refused` without the right to download.
+    pub fn open(tlo: &Tlo, path: &str) -> Result<Option<Self>, Fault> {
+        Ok(uploads::open(tlo.number(), path)?.map(Self))
+    }
+
+    /// The name given by the client or the maker, without folders; "" if none.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn name(self) -> Result<String, Fault> {
+        uploads::name(self.0)
+    }
+
+    /// Number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn size(self) -> Result<u64, Fault> {
+        uploads::size(self.0)
+    }
+
+    /// `md5 sha1 sha256 sha512` (lower-case hex), `ssdeep`, `impfuzzy`. None: the algorithm does not apply.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: unknown algorithm.
+    pub fn digest(self, algorithm: &str) -> Result<Option<String>, Fault> {
+        uploads::digest(self.0, algorithm)
+    }
+
+    /// (description, MIME type) found from the content.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn kind(self) -> Result<(String, String), Fault> {
+        uploads::kind(self.0)
+    }
+
+    /// At most `len` bytes (1 MiB) from `offset`; fewer only at the end, none after it.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn read(self, offset: u64, len: u32) -> Result<Vec<u8>, Fault> {
+        uploads::read(self.0, offset, len)
+    }
+
+    /// All bytes; none if there are more than `limit`, which is the caller's share of the plugin's memory.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn read_all(self, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let size = self.size()?;
+        if size > limit {
+            return Ok(None);
+        }
+        let mut all = Vec::new();
+        while (all.len() as u64) < size {
+            let piece = self.read(all.len() as u64, PIECE)?;
+            if piece.is_empty() {
+                return Err(internal("a file is shorter than its size"));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(Some(all))
+    }
+
+    /// Reads and seeks in the file, for parsers that want that.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn reader(self) -> Result<UploadReader, Fault> {
+        Ok(UploadReader {
+            upload: self,
+            size: self.size()?,
+            position: 0,
+            piece: Vec::new(),
+            piece_start: 0,
+        })
+    }
+
+    /// Stores the bytes in the bucket declared for this field of the document and sets the field. Answers the file's id.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: the field is not declared as a file.
+    pub fn keep(self, tlo: &mut Tlo, path: &str) -> Result<ObjectId, Fault> {
+        let id = uploads::keep(self.0, tlo.number(), path)?;
+        ObjectId::parse(&id).ok_or_else(|| internal("the host answered no file id"))
+    }
+}
+
+/// See [`Upload::reader`].
+#[derive(Debug)]
+pub struct UploadReader {
+    upload: Upload,
+    size: u64,
+    position: u64,
+    piece: Vec<u8>,
+    piece_start: u64,
+}
+
+/// Bytes that are fetched at once, so that parsers that read byte by byte don't use up the budget of host calls.
+const READ_AHEAD: u32 = 64 << 10;
+
+impl Read for UploadReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let held = |reader: &Self| {
+            let inside = reader.position.checked_sub(reader.piece_start)?;
+            reader
+                .piece
+                .get(usize::try_from(inside).ok()?..)
+                .map(<[u8]>::len)
+                .filter(|len| *len > 0)
+        };
+        if held(self).is_none() {
+            let fetched = self.upload.read(self.position, READ_AHEAD);
+            self.piece = fetched.map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+            self.piece_start = self.position;
+        }
+        let Some(held) = held(self) else { return Ok(0) };
+        let from = &self.piece[self.piece.len() - held..];
+        let count = held.min(buffer.len());
+        buffer[..count].copy_from_slice(&from[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for UploadReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
