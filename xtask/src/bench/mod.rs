@@ -1,0 +1,416 @@
+//! `cargo xtask bench`: measures a real server on this machine and writes `docs/PERFORMANCE.md`.
+
+mod load;
+mod reload;
+mod report;
+
+use crate::client::{Client, Posted};
+use crate::plugins;
+use crate::server::{Serve, Server, Store};
+use crate::wasm_target;
+use crate::workspace::{self, Workspace, step};
+use anyhow::{Context as _, Result, bail, ensure};
+use load::{Latencies, clients, repeated};
+use report::{Goal, Report};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const USER: &str = "bench";
+const READER: &str = "reader";
+/// The reader's role sees this source, up to amber; the other half of the documents is the other source's.
+const SEEN: &str = "Seen";
+const HIDDEN: &str = "Hidden";
+const WRITERS: usize = 64;
+const HOST_WRITERS: usize = 8;
+const HOSTS: usize = 2_000;
+const HOSTS_FULL: usize = 10_000;
+/// The rate of adding hosts is that of the last ones, when the root domain has most of its relationships.
+const HOSTS_TAIL: usize = 500;
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// So many indicators are stored before reading is measured.
+    #[arg(long, default_value_t = 50_000)]
+    documents: usize,
+    /// Add 10,000 hosts to one root domain instead of 2,000.
+    #[arg(long)]
+    full: bool,
+    /// Report to write.
+    #[arg(long, default_value = "docs/PERFORMANCE.md")]
+    out: std::path::PathBuf,
+}
+
+/// Builds, measures, writes the report.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    ensure!(
+        options.documents >= 1_000,
+        "--documents must be 1000 or more: percentiles of fewer say nothing"
+    );
+    step("build the server as it is released, and the plugins");
+    workspace::run(workspace.cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "critd",
+        "--bin",
+        "critd",
+    ]))?;
+    let target = wasm_target::ensure(workspace)?;
+    let binary = workspace.server("release");
+    plugins::build_components(workspace, &target, &binary)?;
+
+    let folder = tempfile::tempdir_in(&workspace.target)?;
+    let bench = Bench::prepare(workspace, folder.path(), &binary)?;
+    let mut report = Report::new(options.documents)?;
+    bench.measure(options, &target, &mut report)?;
+    let path = workspace.root.join(&options.out);
+    fs::write(&path, report.text()).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}", report.table());
+    println!("Written to {}", workspace.shown(&path));
+    Ok(())
+}
+
+/// A store of its own with two users.
+struct Bench<'w> {
+    workspace: &'w Workspace,
+    store: Store<'w>,
+    folder: &'w Path,
+    binary: &'w Path,
+    key: String,
+    reader_key: String,
+}
+
+impl<'w> Bench<'w> {
+    fn prepare(workspace: &'w Workspace, folder: &'w Path, binary: &'w Path) -> Result<Self> {
+        step("prepare a store");
+        let plugins = folder.join("plugins");
+        fs::create_dir(&plugins)?;
+        for entry in fs::read_dir(workspace.plugins())? {
+            let path = entry?.path();
+            if let Some(name) = path.file_name()
+                && path
+                    .extension()
+                    .is_some_and(|extension| extension == "wasm")
+            {
+                fs::copy(&path, plugins.join(name))?;
+            }
+        }
+        let store = Store::new(workspace, binary.to_owned(), folder.join("data"));
+        store.command(["init"])?;
+        store.command(["set", "enable_api=true"])?;
+        store.command(["source", "add", SEEN, HIDDEN])?;
+        store.command(["user", "add", USER, "--role", "UberAdmin"])?;
+        store.command(["role", "add", "Reader"])?;
+        store.command(["role", "grant", "Reader", "api_interface", "Indicator.read"])?;
+        store.command([
+            "role",
+            "source",
+            "Reader",
+            SEEN,
+            "--read",
+            "--tlp",
+            "amber,green",
+        ])?;
+        store.command(["user", "add", READER, "--role", "Reader"])?;
+        let key = store.add_key(USER)?;
+        let reader_key = store.add_key(READER)?;
+        Ok(Self {
+            workspace,
+            store,
+            folder,
+            binary,
+            key,
+            reader_key,
+        })
+    }
+
+    fn serve(&self) -> Result<Server> {
+        self.store.serve(&Serve {
+            listen: "127.0.0.1:0",
+            manifest: &self.workspace.root.join("plugin-manifest.toml"),
+            plugins: &self.folder.join("plugins"),
+            port_file: None,
+            log: &self.folder.join("server.log"),
+        })
+    }
+
+    fn client(&self, server: &Server) -> Client {
+        Client::new(&server.address, USER, &self.key)
+    }
+
+    fn reader(&self, server: &Server) -> Client {
+        Client::new(&server.address, READER, &self.reader_key)
+    }
+
+    fn measure(
+        &self,
+        options: &Options,
+        target: &wasm_target::WasmTarget,
+        report: &mut Report,
+    ) -> Result<()> {
+        step("start for the first time");
+        let began = Instant::now();
+        let server = self.serve()?;
+        self.client(&server).count("indicators")?;
+        report.note(
+            "first start, every plugin compiled, to the first answer",
+            report::shown_seconds(began.elapsed()),
+        );
+        std::thread::sleep(Duration::from_secs(2));
+        report.below(
+            "memory, idle, empty store",
+            report::megabytes(server.resident()?),
+            Goal::megabytes(80.0),
+            "",
+        );
+
+        self.indicators(&server, options, report)?;
+        self.tickets(&server, report)?;
+        self.dry_run(&server, report)?;
+        self.hosts(&server, options, report)?;
+        self.reads(&server, options, report)?;
+        report.below(
+            "memory after the benchmark",
+            report::megabytes(server.resident()?),
+            Goal::megabytes(300.0),
+            "",
+        );
+        step("replace a plugin under load");
+        reload::measure(
+            self.workspace,
+            target,
+            self.binary,
+            &self.folder.join("plugins"),
+            &|| self.client(&server),
+            report,
+        )?;
+        server.stop()?;
+
+        step("restart");
+        let began = Instant::now();
+        let server = self.serve()?;
+        self.client(&server).get("/indicators/?limit=1")?;
+        report.below(
+            "restart, cache warm, to the first answer",
+            report::seconds(began.elapsed()),
+            Goal::seconds(0.5),
+            "",
+        );
+        server.stop()
+    }
+
+    fn indicators(&self, server: &Server, options: &Options, report: &mut Report) -> Result<()> {
+        step(&format!("POST {} indicators", options.documents));
+        let run = clients(
+            WRITERS,
+            options.documents,
+            || self.client(server),
+            |client, number| {
+                let source = if number % 2 == 0 { SEEN } else { HIDDEN };
+                let tlp = ["white", "green", "amber", "red"][number / 2 % 4];
+                let value = indicator_value(number);
+                let form = [
+                    ("type", "Domain"),
+                    ("value", value.as_str()),
+                    ("source", source),
+                    ("tlp", tlp),
+                    ("bucket_list", "bench"),
+                    ("description", "made by cargo xtask bench"),
+                ];
+                stored(client.post("indicators", &form)?)
+            },
+        )?;
+        report.above(
+            "POST of an indicator, 64 clients, durable",
+            run.rate(),
+            Goal::rate(3_000.0),
+            "85/s",
+        );
+        report.note("… latency, p50 / p99", run.latencies.shown());
+        Ok(())
+    }
+
+    fn tickets(&self, server: &Server, report: &mut Report) -> Result<()> {
+        step("PATCH ticket_add");
+        let ids = self.some_ids(server, 1_000)?;
+        let run = clients(
+            WRITERS,
+            20_000,
+            || self.client(server),
+            |client, number| {
+                let body = ticket(number);
+                stored(client.act("indicators", &ids[number % ids.len()], "", &body)?)
+            },
+        )?;
+        report.above(
+            "PATCH ticket_add, 64 clients, durable",
+            run.rate(),
+            Goal::rate(3_000.0),
+            "70/s",
+        );
+        report.note("… latency, p50 / p99", run.latencies.shown());
+        Ok(())
+    }
+
+    /// The whole plugin path without a commit: what one client waits for, less what any request costs.
+    fn dry_run(&self, server: &Server, report: &mut Report) -> Result<()> {
+        step("PATCH without commit");
+        let client = self.client(server);
+        let id = self.some_ids(server, 1)?.remove(0);
+        let path = format!("/indicators/{id}/?only=_id");
+        let before = client.get(&format!("/indicators/{id}/"))?["tickets"].clone();
+        let run = repeated(2_000, |number| {
+            stored(client.act("indicators", &id, "?dry_run=1", &ticket(1_000_000 + number))?)
+        });
+        let after = client.get(&format!("/indicators/{id}/"))?["tickets"].clone();
+        if before != after {
+            report.note(
+                "the plugin path without commit",
+                "not measured: this server has no dry_run".to_owned(),
+            );
+            return Ok(());
+        }
+        let floor = repeated(2_000, |_| client.get(&path).map(drop))?;
+        let path_alone = run?.percentile(50.0).saturating_sub(floor.percentile(50.0));
+        report.below(
+            "ticket_add through the whole plugin path without commit, p50 (dry run less a GET of the same object)",
+            report::microseconds(path_alone),
+            Goal::microseconds(50.0),
+            "",
+        );
+        Ok(())
+    }
+
+    fn hosts(&self, server: &Server, options: &Options, report: &mut Report) -> Result<()> {
+        let total = if options.full { HOSTS_FULL } else { HOSTS };
+        step(&format!("POST {total} hosts of one domain"));
+        let post = |client: &Client, number: usize| {
+            let name = format!("host-{number}.one-root.com");
+            stored(client.post("domains", &[("domain", name.as_str()), ("source", SEEN)])?)
+        };
+        let first = total - HOSTS_TAIL;
+        clients(HOST_WRITERS, first, || self.client(server), post)?;
+        let run = clients(
+            HOST_WRITERS,
+            HOSTS_TAIL,
+            || self.client(server),
+            |client, number| post(client, first + number),
+        )?;
+        let name = format!("POST of the {total}th host under one root domain, 8 clients");
+        report.above(&name, run.rate(), Goal::rate(200.0), "14/s after 150");
+        Ok(())
+    }
+
+    fn reads(&self, server: &Server, options: &Options, report: &mut Report) -> Result<()> {
+        step("lists and look-ups");
+        let reader = self.reader(server);
+        let seen = reader.count("indicators")?;
+        ensure!(
+            seen > 0 && seen < options.documents as u64 / 2 + 1,
+            "the reader sees {seen} of {} indicators; less than half is expected",
+            options.documents
+        );
+        let list = repeated(500, |_| reader.get("/indicators/?limit=20").map(drop))?;
+        report.below(
+            "list of 20 with exact count, restricted user, p50",
+            report::milliseconds(list.percentile(50.0)),
+            Goal::milliseconds(2.0),
+            "377 ms at 10 k",
+        );
+        report.note("… p99", report::shown_milliseconds(list.percentile(99.0)));
+
+        let client = self.client(server);
+        let exact = repeated(2_000, |number| {
+            let value = indicator_value(number * 7 % options.documents);
+            let page = client.get(&format!("/indicators/?c-value={value}"))?;
+            ensure!(
+                page["meta"]["total_count"] == 1,
+                "{value} was found {} times",
+                page["meta"]["total_count"]
+            );
+            Ok(())
+        })?;
+        report.below(
+            "exact look-up on an indexed field, p99",
+            report::milliseconds(exact.percentile(99.0)),
+            Goal::milliseconds(1.0),
+            "",
+        );
+
+        for (name, pattern, goal) in [
+            (
+                "substring of a value, three characters or more, p50",
+                "x-9999",
+                50.0,
+            ),
+            (
+                "regex over a value without a literal, p50",
+                "%5E%5Ba-c%5D%5B0-9%5D%7B4%7D",
+                300.0,
+            ),
+        ] {
+            let query = format!("/indicators/?c-value={pattern}&regex=1&limit=20");
+            let run = repeated(50, |_| client.get(&query).map(drop))?;
+            report.below(
+                name,
+                report::milliseconds(run.percentile(50.0)),
+                Goal::milliseconds(goal),
+                "",
+            );
+        }
+        Ok(())
+    }
+
+    fn some_ids(&self, server: &Server, number: usize) -> Result<Vec<String>> {
+        let page = self
+            .client(server)
+            .get(&format!("/indicators/?limit={number}&only=_id"))?;
+        let ids: Vec<String> = page["objects"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|object| object["_id"].as_str().map(str::to_owned))
+            .collect();
+        ensure!(
+            ids.len() == number,
+            "{number} indicators are expected, {} are there",
+            ids.len()
+        );
+        Ok(ids)
+    }
+}
+
+/// Values spread over the alphabet, so that neither order nor first letter says which was stored when.
+fn indicator_value(number: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(number * 11 % 26).unwrap_or_default());
+    format!(
+        "{letter}{:06}x-{number}.bench-{}.example.com",
+        number.wrapping_mul(7919) % 1_000_000,
+        number % 97
+    )
+}
+
+fn ticket(number: usize) -> serde_json::Value {
+    json!({"action": "ticket_add", "ticket": {"ticket_number": number.to_string(), "date": "2026-01-15 10:00:00"}})
+}
+
+fn stored(posted: Posted) -> Result<()> {
+    match posted {
+        Posted::Stored(_) => Ok(()),
+        Posted::Refused { message, .. } => bail!("the server refused: {message}"),
+    }
+}
+
+/// Shown in reports instead of a latency list.
+impl Latencies {
+    fn shown(&self) -> String {
+        format!(
+            "{} / {}",
+            report::shown_milliseconds(self.percentile(50.0)),
+            report::shown_milliseconds(self.percentile(99.0))
+        )
+    }
+}

@@ -1,0 +1,235 @@
+//! The table of `docs/PERFORMANCE.md`.
+
+use crate::workspace::output;
+use anyhow::Result;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// A number to reach, with its unit.
+pub(super) struct Goal {
+    number: f64,
+    unit: &'static str,
+}
+
+impl Goal {
+    pub(super) fn rate(number: f64) -> Self {
+        Self { number, unit: "/s" }
+    }
+    pub(super) fn seconds(number: f64) -> Self {
+        Self { number, unit: " s" }
+    }
+    pub(super) fn milliseconds(number: f64) -> Self {
+        Self {
+            number,
+            unit: " ms",
+        }
+    }
+    pub(super) fn microseconds(number: f64) -> Self {
+        Self {
+            number,
+            unit: " µs",
+        }
+    }
+    pub(super) fn megabytes(number: f64) -> Self {
+        Self {
+            number,
+            unit: " MB",
+        }
+    }
+    fn shown(&self, number: f64) -> String {
+        format!("{}{}", rounded(number), self.unit)
+    }
+}
+
+/// Rows as they are measured.
+pub(super) struct Report {
+    facts: Vec<(&'static str, String)>,
+    rows: Vec<[String; 5]>,
+}
+
+impl Report {
+    pub(super) fn new(documents: usize) -> Result<Self> {
+        let now = OffsetDateTime::now_utc();
+        let facts = vec![
+            ("date", now.date().to_string()),
+            ("commit", commit()),
+            ("machine", machine()),
+            (
+                "compiler",
+                output(Command::new("rustc").arg("--version"))?
+                    .trim()
+                    .to_owned(),
+            ),
+            (
+                "scale",
+                format!(
+                    "{documents} indicators, half of them of a source that the reader does not have"
+                ),
+            ),
+        ];
+        Ok(Self {
+            facts,
+            rows: Vec::new(),
+        })
+    }
+
+    /// A number that should not exceed its goal.
+    pub(super) fn below(&mut self, name: &str, number: f64, goal: Goal, original: &str) {
+        self.row(name, number, goal, '≤', original);
+    }
+
+    /// A number that should reach its goal.
+    pub(super) fn above(&mut self, name: &str, number: f64, goal: Goal, original: &str) {
+        self.row(name, number, goal, '≥', original);
+    }
+
+    fn row(&mut self, name: &str, number: f64, goal: Goal, sign: char, original: &str) {
+        let met = if sign == '≤' {
+            number <= goal.number
+        } else {
+            number >= goal.number
+        };
+        let ratio = format!(
+            "{:.2} ×, {}",
+            number / goal.number,
+            if met { "met" } else { "missed" }
+        );
+        let row = [
+            name.to_owned(),
+            goal.shown(number),
+            format!("{sign} {}", goal.shown(goal.number)),
+            ratio,
+            original.to_owned(),
+        ];
+        eprintln!("{}: {} (goal {}; {})", row[0], row[1], row[2], row[3]);
+        self.rows.push(row);
+    }
+
+    /// A row without a goal.
+    pub(super) fn note(&mut self, name: &str, text: String) {
+        eprintln!("{name}: {text}");
+        self.rows.push([
+            name.to_owned(),
+            text,
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
+    }
+
+    /// The table alone.
+    pub(super) fn table(&self) -> String {
+        let mut text = String::from(
+            "| what | measured | goal | ratio | the original |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for row in &self.rows {
+            text.push_str("| ");
+            text.push_str(&row.join(" | "));
+            text.push_str(" |\n");
+        }
+        text
+    }
+
+    /// The whole file.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::from(HEAD);
+        for (name, fact) in &self.facts {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "| {name} | {fact} |");
+        }
+        text.push('\n');
+        text.push_str(&self.table());
+        text.push_str(TAIL);
+        text
+    }
+}
+
+const HEAD: &str = "# Performance
+
+Written by `cargo xtask bench`; run it again rather than edit this file. Server, store and load generator share one machine, so every
+number holds the cost of its client too. A ratio is the number measured over the goal.
+
+| run | |
+| --- | --- |
+";
+
+const TAIL: &str = "
+Goals are for 1 M documents and 20 plugins where they name none. The original's numbers are those measured for the design, on the
+same kind of machine. Writes are durable: the server answers after the commit has reached the disk, many requests sharing one commit.
+";
+
+fn rounded(number: f64) -> String {
+    if number >= 100.0 {
+        format!("{number:.0}")
+    } else if number >= 10.0 {
+        format!("{number:.1}")
+    } else {
+        format!("{number:.2}")
+    }
+}
+
+pub(super) fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+pub(super) fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+pub(super) fn shown_milliseconds(duration: Duration) -> String {
+    format!("{} ms", rounded(milliseconds(duration)))
+}
+
+pub(super) fn shown_seconds(duration: Duration) -> String {
+    format!("{} s", rounded(seconds(duration)))
+}
+
+fn commit() -> String {
+    let head = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
+    head.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// Processor, cores and memory.
+fn machine() -> String {
+    let field = |path: &str, name: &str| -> Option<String> {
+        let text = fs::read_to_string(path).ok()?;
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let processor =
+        field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = field("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
+    format!("{processor}, {cores} cores, memory {memory}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_whether_its_goal_is_met() {
+        let mut report = Report {
+            facts: vec![("date", "today".into())],
+            rows: Vec::new(),
+        };
+        report.above("writes", 1_500.0, Goal::rate(3_000.0), "70/s");
+        report.below("list", 1.234, Goal::milliseconds(2.0), "");
+        let expected = "| what | measured | goal | ratio | the original |\n\
+                        | --- | --- | --- | --- | --- |\n\
+                        | writes | 1500/s | ≥ 3000/s | 0.50 ×, missed | 70/s |\n\
+                        | list | 1.23 ms | ≤ 2.00 ms | 0.62 ×, met |  |\n";
+        assert_eq!(report.table(), expected);
+    }
+}
