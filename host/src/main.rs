@@ -1,3 +1,5 @@
 //! The binary: see [`critd::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    critd::cli::main()
+}

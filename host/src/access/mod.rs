@@ -1,61 +1,47 @@
 //! Users, roles, keys and what they allow: permissions, source and TLP restriction (rule S1), cleaning for the reader.
 //!
 //! Never sees HTTP. Credentials never leave this module: a [`Caller`] carries none.
+//!
+//! ```text
+//! rights        flags and sources of a user; rule S1
+//! catalogue     the flags that exist
+//! roles users   administrative changes, as the command line makes them
+//! keys          API keys: made, kept as a hash, checked
+//! passwords     passwords in the original's form
+//! clean         a document as its reader may see it
+//! records       how administrative records are read and changed safely while a server runs
+//! collections   the administrative collections
+//! ```
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+pub mod catalogue;
+mod clean;
+mod collections;
+pub mod keys;
+pub mod passwords;
+pub(crate) mod records;
+pub mod rights;
+pub mod roles;
+#[cfg(test)]
+mod tests;
+pub mod users;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bson::{Document, RawDocument};
+use arc_swap::ArcSwapOption;
+use bson::{Bson, Document, RawDocument};
+use parking_lot::Mutex;
 
-use crate::store::class::Pairs;
-use crate::store::{Store, StoreError, Visible};
+pub use collections::specifications;
+pub(crate) use collections::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
+pub use records::{AdminError, AdminResult};
+pub use rights::{Rights, SourceRights};
 
-/// Rights on one source, united over all active roles of a user (rules R7, R8).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SourceRights {
-    /// `read`.
-    pub read: bool,
-    /// `write`: may add things under this source (rule S6).
-    pub write: bool,
-    /// `tlp_red`.
-    pub red: bool,
-    /// `tlp_amber`.
-    pub amber: bool,
-    /// `tlp_green`.
-    pub green: bool,
-}
-
-/// What a user may do: the union of the user's active roles.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rights {
-    /// Flags that are on: `api_interface`, `Event.tickets_add`.
-    pub flags: BTreeSet<String>,
-    /// Sources by name, whatever their flags.
-    pub sources: BTreeMap<String, SourceRights>,
-}
-
-impl Rights {
-    /// Is this flag on? `flag` or `Type.flag` (rule R5).
-    #[must_use]
-    pub fn may(&self, flag: &str) -> bool {
-        self.flags.contains(flag)
-    }
-
-    /// May things be added under this source (rule S6)?
-    #[must_use]
-    pub fn may_write(&self, source: &str) -> bool {
-        self.sources.get(source).is_some_and(|rights| rights.write)
-    }
-
-    /// Rule S1, the one function for it: may a document with these (source, TLP) pairs be seen?
-    #[must_use]
-    pub fn sees(&self, pairs: &Pairs) -> bool {
-        let _ = pairs;
-        todo!()
-    }
-}
+use crate::store::{ClassId, ClassSet, Store, StoreError, Visible};
+use clean::Instances;
+use keys::Key;
+use users::UserView;
 
 /// An authenticated user.
 #[derive(Debug, Clone)]
@@ -70,17 +56,94 @@ pub struct Caller {
     pub read_only: bool,
 }
 
+/// A user with keys, as of one administrative revision.
+struct Account {
+    /// For keys without restriction, and for sessions.
+    full: Arc<Caller>,
+    /// For keys that may only read.
+    read_only: Arc<Caller>,
+    active: bool,
+    keys: Vec<Key>,
+}
+
+/// Everything that requests need of the administrative collections, as of one revision.
+struct Snapshot {
+    revision: u64,
+    accounts: HashMap<String, Account>,
+    instances: Instances,
+}
+
+/// The visible classes worked out for some rights.
+struct VisibleSet {
+    /// Keeps the address, which is the key of the cache, from being used again.
+    _rights: Arc<Rights>,
+    /// Classes below this number have been looked at.
+    known: usize,
+    set: Arc<ClassSet>,
+}
+
 /// The access rules over a store.
 pub struct Access {
     store: Arc<dyn Store>,
-    // caches, valid for one administrative revision
+    snapshot: ArcSwapOption<Snapshot>,
+    loading: tokio::sync::Mutex<()>,
+    visible: Mutex<HashMap<usize, VisibleSet>>,
+    decoy: Vec<Key>,
 }
+
+/// So many different rights are remembered at once; then the cache begins anew.
+const MOST_VISIBLE_SETS: usize = 4_096;
 
 impl Access {
     /// Access rules over a store whose administrative collections are declared.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self {
+            store,
+            snapshot: ArcSwapOption::empty(),
+            loading: tokio::sync::Mutex::new(()),
+            visible: Mutex::new(HashMap::new()),
+            decoy: vec![Key::decoy()],
+        }
+    }
+
+    /// Rule K10: what is cached is used only as long as no process has changed a user, role, source or setting.
+    async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        let fresh = |revision: u64| self.snapshot.load_full().filter(|snapshot| snapshot.revision == revision);
+        if let Some(snapshot) = fresh(self.store.administrative_revision().await?) {
+            return Ok(snapshot);
+        }
+        let _one_at_a_time = self.loading.lock().await;
+        // The revision is read before the records: a change in between makes the next request load again.
+        let revision = self.store.administrative_revision().await?;
+        if let Some(snapshot) = fresh(revision) {
+            return Ok(snapshot);
+        }
+        let snapshot = Arc::new(self.load(revision).await?);
+        self.snapshot.store(Some(Arc::clone(&snapshot)));
+        self.visible.lock().clear();
+        Ok(snapshot)
+    }
+
+    async fn load(&self, revision: u64) -> Result<Snapshot, StoreError> {
+        let store = self.store.as_ref();
+        let roles = roles::by_name(records::all(store, collections::ROLES).await?);
+        let register: BTreeSet<String> =
+            records::all(store, SOURCES).await?.iter().filter_map(|source| source.get_str("name").ok()).map(str::to_owned).collect();
+        let mut united: HashMap<BTreeSet<String>, Arc<Rights>> = HashMap::new();
+        let mut accounts = HashMap::new();
+        for user in records::all(store, collections::USERS).await?.iter().filter_map(UserView::read) {
+            let held: BTreeSet<String> = user.roles.into_iter().collect();
+            let rights = Arc::clone(united.entry(held).or_insert_with_key(|held| roles::unite(held, &roles, &register)));
+            let full = Caller { user: user.name.clone(), organization: user.organization, rights, read_only: false };
+            let read_only = Arc::new(Caller { read_only: true, ..full.clone() });
+            // Of several users with one name the oldest counts (documents 6.1 A4).
+            accounts.entry(user.name).or_insert(Account { full: Arc::new(full), read_only, active: user.active, keys: user.keys });
+        }
+        let settings = records::all(store, SETTINGS).await?;
+        let hides = |setting: &Document| records::has_text(setting, "name", "hide_unreadable_instances") && setting.get("value") == Some(&Bson::Boolean(true));
+        let instances = if settings.iter().any(hides) { Instances::Readable } else { Instances::All };
+        Ok(Snapshot { revision, accounts, instances })
     }
 
     /// Who has this name and key, coming from this address? None for every failure alike (rules A8, A9); takes as long
@@ -90,24 +153,68 @@ impl Access {
     ///
     /// Only the store's.
     pub async fn authenticate(&self, user: &str, key: &str, peer: Option<IpAddr>) -> Result<Option<Arc<Caller>>, StoreError> {
-        let _ = (&self.store, user, key, peer);
-        todo!()
+        let snapshot = self.snapshot().await?;
+        let account = snapshot.accounts.get(user);
+        let keys = account.map_or(&self.decoy, |account| if account.keys.is_empty() { &self.decoy } else { &account.keys });
+        let matching = keys::matching(keys, key, records::now(), peer);
+        let (Some(account), Some(key)) = (account, matching) else {
+            return Ok(None);
+        };
+        if !account.active || !account.full.rights.may("api_interface") {
+            return Ok(None);
+        }
+        Ok(Some(Arc::clone(if key.read_only { &account.read_only } else { &account.full })))
     }
 
-    /// What the caller may see of a collection with (`classed`) or without sources.
+    /// The user of a browser session, if the session still counts (rule A12): the user is active and may use the API
+    /// or the web interface.
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn session_caller(&self, user: &str) -> Result<Option<Arc<Caller>>, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let account = snapshot.accounts.get(user).filter(|account| account.active);
+        Ok(account.map(|account| Arc::clone(&account.full)).filter(|caller| caller.rights.may("api_interface") || caller.rights.may("web_interface")))
+    }
+
+    /// What the caller may see of a collection with (`classed`) or without sources. Classes that come to be later are
+    /// not in the answer.
     pub fn visible(&self, caller: &Caller, classed: bool) -> Visible {
-        let _ = (caller, classed);
-        todo!()
+        if !classed {
+            return Visible::All;
+        }
+        let table = self.store.classes();
+        let address = Arc::as_ptr(&caller.rights).addr();
+        let mut cache = self.visible.lock();
+        if cache.len() >= MOST_VISIBLE_SETS && !cache.contains_key(&address) {
+            cache.clear();
+        }
+        let entry = cache.entry(address).or_insert_with(|| VisibleSet { _rights: Arc::clone(&caller.rights), known: 0, set: Arc::default() });
+        if entry.known < table.classes.len() {
+            let set = Arc::make_mut(&mut entry.set);
+            for (number, pairs) in table.classes.iter().enumerate().skip(entry.known) {
+                if let (true, Ok(class)) = (caller.rights.sees(pairs), ClassId::try_from(number)) {
+                    set.insert(class);
+                }
+            }
+            entry.known = table.classes.len();
+        }
+        Visible::Classes(Arc::clone(&entry.set))
     }
 
     /// Rules C1 to C7 on a page: copies of the documents as this caller may read them. Partners of relationships are
-    /// checked for the whole page in one query (rule C5). `collections`: type name → (collection, classed), to find partners.
+    /// checked for the whole page in one query (rule C5). `collections`: type name → (collection, classed), to find
+    /// partners; a relationship to a type that is not among them is hidden, since nobody can say who may see it.
+    ///
+    /// Keys that the type does not declare are left where they are stored (rules J8, M4 to M6 need the declaration).
     ///
     /// # Errors
     ///
     /// Only the store's. A document that can't be decoded is rendered as far as it can be and logged (rule J10).
     pub async fn clean(&self, caller: &Caller, documents: &[&RawDocument], collections: &BTreeMap<String, (String, bool)>) -> Result<Vec<Document>, StoreError> {
-        let _ = (caller, documents, collections);
-        todo!()
+        let instances = self.snapshot().await?.instances;
+        let visible = self.visible(caller, true);
+        clean::clean(self.store.as_ref(), caller, documents, collections, &visible, instances).await
     }
 }

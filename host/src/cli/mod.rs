@@ -1,1 +1,202 @@
 //! The command line: an interface that operators script.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 refused or failed, 2 usage.
+//! All commands may run while a server serves the same store.
+//!
+//! ```text
+//! grammar    what can be written
+//! output     tables, JSON, messages
+//! records    init, source, user, role, key, register, set, get
+//! plugin     plugin list|show|check|rollback|build
+//! options    what `serve` takes from flags, environment and critd.toml
+//! serve      the server
+//! ```
+
+mod grammar;
+mod options;
+mod output;
+mod plugin;
+mod records;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use crate::access::{self, AdminError};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+use grammar::{Arguments, Command};
+use output::Terminal;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command can't be meant: exit code 2.
+    Usage(String),
+    /// Refused or failed: exit code 1.
+    Refused {
+        /// What is wrong.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+}
+
+impl Failure {
+    fn refused(message: impl Into<String>) -> Self {
+        Self::Refused { message: message.into(), hint: None }
+    }
+
+    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Refused { message, hint } => Self::Refused { message, hint },
+            AdminError::Failed(message) => Self::refused(message),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
+/// The program: reads the arguments of the process, carries the command out, answers the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut out = std::io::stdout();
+    let mut err = std::io::stderr();
+    let mut input = std::io::stdin();
+    ExitCode::from(run(std::env::args_os(), &mut Terminal::new(&mut out, &mut err, &mut input)))
+}
+
+/// Carries a command line out; the first argument is the name of the program.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal<'_>) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            terminal.say(error.to_string().trim_end());
+            return 2;
+        }
+        // `--help` and `--version` are data.
+        Err(error) => {
+            let _ = write!(terminal.out, "{error}");
+            return 0;
+        }
+    };
+    match perform(arguments, terminal) {
+        Ok(()) => 0,
+        Err(Failure::Usage(message)) => {
+            terminal.say(&format!("error: {message}"));
+            2
+        }
+        Err(Failure::Refused { message, hint }) => {
+            terminal.say(&format!("error: {message}"));
+            if let Some(hint) = hint {
+                terminal.say(&format!("hint: {hint}"));
+            }
+            1
+        }
+    }
+}
+
+fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    terminal.json = arguments.json;
+    let place = Place { data: arguments.data, store: arguments.store };
+    if let Command::Serve(given) = arguments.command {
+        let options = options::Options::gather(given, place.data.clone())?;
+        return serve::run(&place, &options, terminal);
+    }
+    // One thread is enough for a command; the store has threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Init => records::init(place.folder()?, terminal).await,
+            Command::Source(command) => records::source(&place.open().await?, command, terminal).await,
+            Command::User(command) => records::user(&place.open().await?, command, terminal).await,
+            Command::Role(command) => records::role(&place.open().await?, command, terminal).await,
+            Command::Key(command) => records::key(&place.open().await?, command, terminal).await,
+            Command::Register(command) => records::register(&place.open().await?, command, terminal).await,
+            Command::Set { values } => records::set(&place.open().await?, &values, terminal).await,
+            Command::Get { name } => records::get(&place.open().await?, name.as_deref(), terminal).await,
+            Command::Plugin(command) => plugin::run(&place, command, terminal).await,
+            // Served above, on a runtime with more threads.
+            Command::Serve(_) => Ok(()),
+        }
+    })
+}
+
+/// Which store a command is about.
+pub(crate) struct Place {
+    data: Option<PathBuf>,
+    store: Option<String>,
+}
+
+impl Place {
+    /// The folder of the embedded store.
+    fn folder(&self) -> Result<&Path, Failure> {
+        match (&self.data, &self.store) {
+            (_, Some(url)) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => {
+                Err(Failure::with_hint("this version of critd has no MongoDB store yet", "use the embedded store: `critd --data DIR …`"))
+            }
+            (_, Some(_)) => Err(Failure::Usage("`--store` takes a URL that begins with mongodb://".to_owned())),
+            (Some(folder), None) => Ok(folder),
+            (None, None) => Err(Failure::Usage("which store? Give `--data DIR` or set CRITD_DATA".to_owned())),
+        }
+    }
+
+    /// Opens the store and makes the administrative collections usable.
+    async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+        let folder = self.folder()?;
+        if !SqliteStore::is_present(folder) {
+            return Err(Failure::with_hint(
+                format!("there is no store in {}", folder.display()),
+                format!("`critd --data {} init` makes one", folder.display()),
+            ));
+        }
+        open(folder).await
+    }
+}
+
+/// Opens the embedded store in a folder, or makes it.
+async fn open(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder).await?);
+    for doubled in store.declare(&access::specifications()).await? {
+        tracing::warn!(key = %doubled, "existing records have the same unique key; the oldest one counts");
+    }
+    Ok(store)
+}
+
+/// A password from standard input: everything up to the end, without one line end.
+fn read_password(input: &mut dyn Read) -> Result<String, Failure> {
+    const MOST: u64 = 4_096;
+    let mut text = String::new();
+    input.take(MOST + 1).read_to_string(&mut text).map_err(|error| Failure::refused(format!("the password can't be read: {error}")))?;
+    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if password.is_empty() {
+        return Err(Failure::refused("there is no password on standard input; nothing was changed"));
+    }
+    if text.len() as u64 > MOST {
+        return Err(Failure::refused("the password is longer than 4,096 bytes; nothing was changed"));
+    }
+    Ok(password.to_owned())
+}

@@ -1,0 +1,381 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::access::keys::parse_network;
+use crate::access::roles::{Activity, ReadableTlp};
+use crate::registers::Register;
+
+/// A server for the CRITs authenticated API whose types and actions are WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "critd", version, propagate_version = false, after_help = "Exit codes: 0 done, 1 refused or failed, 2 usage.")]
+pub(crate) struct Arguments {
+    /// Folder of the embedded store
+    #[arg(long, value_name = "DIR", env = "CRITD_DATA", global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// URL of a MongoDB store, instead of --data
+    #[arg(long, value_name = "URL", env = "CRITD_STORE", global = true, hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create the store with the three default roles, vocabularies and registers
+    Init,
+    /// Sources that objects come from
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// Users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Roles: what their holders may do
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// API keys of users
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Sets of values that objects are checked against
+    #[command(subcommand)]
+    Register(RegisterCommand),
+    /// Change settings; takes effect at once, also on a running server
+    Set {
+        /// For example enable_api=true
+        #[arg(value_name = "KEY=VALUE", required = true, value_parser = key_value)]
+        values: Vec<(String, String)>,
+    },
+    /// Show settings
+    Get {
+        /// Only this one
+        #[arg(value_name = "KEY")]
+        name: Option<String>,
+    },
+    /// Serve the API
+    Serve(ServeArguments),
+    /// Plugins: the types and actions that the server offers
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Add sources
+    Add {
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// List the sources
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user
+    Add {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        properties: UserProperties,
+    },
+    /// List the users
+    List,
+    /// Change a user
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["roles", "organization", "password_stdin"]))]
+    Set {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        properties: UserProperties,
+    },
+    /// Lock a user out, from the next request on
+    Deactivate {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Let a user in again
+    Activate {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserProperties {
+    /// A role; may be repeated. `set` replaces all roles
+    #[arg(long = "role", value_name = "R")]
+    pub(crate) roles: Vec<String>,
+    /// Organization
+    #[arg(long, value_name = "O")]
+    pub(crate) organization: Option<String>,
+    /// Read a password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// List the roles
+    List,
+    /// Show a role's flags and sources
+    Show {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Add a role that allows nothing yet
+    Add {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Switch a role on or off
+    Set {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Whether the role counts
+        #[arg(long, value_name = "on|off")]
+        active: Switch,
+    },
+    /// Switch flags on
+    Grant {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// `Type.flag` or a general flag
+        #[arg(value_name = "FLAG", required = true)]
+        flags: Vec<String>,
+    },
+    /// Switch flags off
+    Revoke {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// `Type.flag` or a general flag
+        #[arg(value_name = "FLAG", required = true)]
+        flags: Vec<String>,
+    },
+    /// Say what a role allows on a source, instead of what it allowed
+    Source {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        /// May see objects of the source, together with --tlp
+        #[arg(long)]
+        read: bool,
+        /// May add objects under the source
+        #[arg(long)]
+        write: bool,
+        /// Which TLPs may be seen; they do not include each other
+        #[arg(long, value_name = "red,amber,green", value_delimiter = ',')]
+        tlp: Vec<Tlp>,
+    },
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+impl From<Switch> for Activity {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::On => Self::On,
+            Switch::Off => Self::Off,
+        }
+    }
+}
+
+/// A TLP that needs a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tlp {
+    Red,
+    Amber,
+    Green,
+}
+
+impl From<Tlp> for ReadableTlp {
+    fn from(tlp: Tlp) -> Self {
+        match tlp {
+            Tlp::Red => Self::Red,
+            Tlp::Amber => Self::Amber,
+            Tlp::Green => Self::Green,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key; it is printed once
+    Add {
+        #[arg(value_name = "USER")]
+        user: String,
+        /// What it is called
+        #[arg(long, value_name = "N", default_value = "default")]
+        name: String,
+        /// A key that was made elsewhere: 40 lower-case hex digits
+        #[arg(long, value_name = "HEX40")]
+        value: Option<String>,
+        /// When it becomes worthless, such as 2027-01-31T00:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        expires: Option<i64>,
+        /// Only for reading
+        #[arg(long)]
+        read_only: bool,
+        /// Networks or addresses that requests must come from
+        #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = parse_network)]
+        from: Vec<IpNet>,
+    },
+    /// List a user's keys; the values are not known any more
+    List {
+        #[arg(value_name = "USER")]
+        user: String,
+    },
+    /// Make a key worthless, from the next request on
+    Revoke {
+        #[arg(value_name = "USER")]
+        user: String,
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Make a key the default one
+    Default {
+        #[arg(value_name = "USER")]
+        user: String,
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegisterCommand {
+    /// Add an entry
+    Add {
+        #[arg(value_name = "KIND")]
+        kind: Extensible,
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// List the entries
+    List {
+        #[arg(value_name = "KIND", value_parser = register)]
+        kind: Register,
+    },
+    /// Use this public suffix list instead of the built-in one
+    LoadSuffixes {
+        /// File in the format of publicsuffix.org
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// A register that entries are added to by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Extensible {
+    RawDataType,
+    SignatureType,
+    IdentifierType,
+    ActionType,
+}
+
+impl From<Extensible> for Register {
+    fn from(kind: Extensible) -> Self {
+        match kind {
+            Extensible::RawDataType => Self::RawDataType,
+            Extensible::SignatureType => Self::SignatureType,
+            Extensible::IdentifierType => Self::IdentifierType,
+            Extensible::ActionType => Self::ActionType,
+        }
+    }
+}
+
+/// What `serve` is given as flags and in the environment; `critd.toml` comes after both.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeArguments {
+    /// Address and port; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT", env = "CRITD_LISTEN")]
+    pub(crate) listen: Option<String>,
+    /// Which plugins run and what they may do [default: plugin-manifest.toml]
+    #[arg(long, value_name = "FILE", env = "CRITD_MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Folder of the plugins [default: plugins]
+    #[arg(long, value_name = "DIR", env = "CRITD_PLUGINS")]
+    pub(crate) plugins: Option<PathBuf>,
+    /// Receives host:port when the server accepts connections
+    #[arg(long, value_name = "FILE", env = "CRITD_PORT_FILE")]
+    pub(crate) port_file: Option<PathBuf>,
+    /// Form of the log on standard error [default: text]
+    #[arg(long, value_name = "text|json", env = "CRITD_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// What is logged, such as info or critd=debug,warn [default: info]
+    #[arg(long, value_name = "FILTER", env = "CRITD_LOG")]
+    pub(crate) log: Option<String>,
+    /// File with these options [default: critd.toml, if there is one]
+    #[arg(long, value_name = "FILE", env = "CRITD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the plugins of the store with their state
+    List,
+    /// Show what a plugin offers
+    Show {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Say whether a file could be loaded, and why not; needs no store
+    Check {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Go back to the version before
+    Rollback {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Make a plugin file from a compiled module or component; needs no store
+    Build {
+        /// A .wasm file
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Where the plugin goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("settings are written KEY=VALUE".to_owned()),
+    }
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2027-01-31T00:00:00Z".to_owned())?;
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).map_err(|_| "the time is too far away".to_owned())
+}
+
+fn register(text: &str) -> Result<Register, String> {
+    let kinds = || Register::ALL.map(Register::name).join(", ");
+    Register::named(text).ok_or_else(|| format!("registers are {}", kinds()))
+}

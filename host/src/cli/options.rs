@@ -1,0 +1,120 @@
+//! What `serve` takes from flags, environment and `critd.toml`, in this order of precedence.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Failure;
+use super::grammar::{LogFormat, ServeArguments};
+
+/// How to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Folder of the embedded store, if known.
+    pub(crate) data: Option<PathBuf>,
+    /// `host:port`.
+    pub(crate) listen: String,
+    /// The manifest.
+    pub(crate) manifest: PathBuf,
+    /// Folder of the plugins.
+    pub(crate) plugins: PathBuf,
+    /// Receives `host:port`.
+    pub(crate) port_file: Option<PathBuf>,
+    /// Form of the log.
+    pub(crate) log_format: LogFormat,
+    /// What is logged.
+    pub(crate) log: String,
+}
+
+/// The file. Relative paths in it start at its folder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    manifest: Option<PathBuf>,
+    plugins: Option<PathBuf>,
+    port_file: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+}
+
+const USUAL: &str = "critd.toml";
+
+impl Options {
+    /// Puts together what was given. `data`: from `--data` or the environment.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read or has keys that are not known.
+    pub(crate) fn gather(given: ServeArguments, data: Option<PathBuf>) -> Result<Self, Failure> {
+        let file = match &given.config {
+            Some(path) => read(path)?,
+            None if Path::new(USUAL).exists() => read(Path::new(USUAL))?,
+            None => File::default(),
+        };
+        Ok(Self {
+            data: data.or(file.data),
+            listen: given.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            manifest: given.manifest.or(file.manifest).unwrap_or_else(|| "plugin-manifest.toml".into()),
+            plugins: given.plugins.or(file.plugins).unwrap_or_else(|| "plugins".into()),
+            port_file: given.port_file.or(file.port_file),
+            log_format: given.log_format.or(file.log_format).unwrap_or_default(),
+            log: given.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    let mut file: File = toml::from_str(&text).map_err(|error| Failure::refused(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for place in [&mut file.data, &mut file.manifest, &mut file.plugins, &mut file.port_file].into_iter().flatten() {
+        *place = folder.join(&*place);
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_before_the_file_and_the_file_before_the_defaults() {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("critd.toml");
+        std::fs::write(&config, "listen = \"0.0.0.0:80\"\nplugins = \"wasm\"\ndata = \"/var/lib/critd\"\nlog_format = \"json\"\n").expect("written");
+        let given = ServeArguments { listen: Some("127.0.0.1:0".to_owned()), config: Some(config), ..ServeArguments::default() };
+        let options = Options::gather(given, None).expect("options");
+        assert_eq!(
+            options,
+            Options {
+                data: Some("/var/lib/critd".into()),
+                listen: "127.0.0.1:0".to_owned(),
+                manifest: "plugin-manifest.toml".into(),
+                plugins: folder.path().join("wasm"),
+                port_file: None,
+                log_format: LogFormat::Json,
+                log: "info".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn op6_the_default_is_loopback() {
+        let options = Options::gather(ServeArguments::default(), Some("d".into())).expect("options");
+        assert_eq!(options.listen, "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("c.toml");
+        std::fs::write(&config, "lisden = \"x\"\n").expect("written");
+        let Err(Failure::Refused { message, .. }) = Options::gather(ServeArguments { config: Some(config.clone()), ..ServeArguments::default() }, None) else {
+            panic!("accepted");
+        };
+        assert!(message.starts_with(&format!("{}: TOML parse error at line 1, column 1", config.display())), "{message}");
+        assert!(message.contains("unknown field `lisden`, expected one of `data`, `listen`, `manifest`"), "{message}");
+    }
+}

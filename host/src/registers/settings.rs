@@ -1,0 +1,167 @@
+//! The server's settings (core-api section 17): names, kinds, defaults.
+
+use bson::Bson;
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Switch,
+    /// A whole number within bounds.
+    Number {
+        /// Least.
+        least: i64,
+        /// Greatest.
+        greatest: i64,
+    },
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// A text that is never shown again.
+    Secret,
+}
+
+/// A setting that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Name.
+    pub name: &'static str,
+    /// Values it takes.
+    pub kind: Kind,
+    /// Value if nothing was set, as text.
+    pub default: &'static str,
+    /// What it does, for the operator.
+    pub description: &'static str,
+    /// Plugins may read it.
+    pub for_plugins: bool,
+    /// The same name in `config` of a database that was taken over gives the default (documents 6.4).
+    pub from_config: bool,
+}
+
+const fn setting(name: &'static str, kind: Kind, default: &'static str, description: &'static str) -> Setting {
+    Setting { name, kind, default, description, for_plugins: false, from_config: false }
+}
+
+impl Setting {
+    const fn for_plugins(self) -> Self {
+        Self { for_plugins: true, ..self }
+    }
+
+    const fn from_config(self) -> Self {
+        Self { from_config: true, ..self }
+    }
+
+    /// Checks a value as written and gives its form in the store.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the setting and, unless it is a secret, the value.
+    pub fn parse(&self, text: &str) -> Result<Bson, String> {
+        let wrong = |wanted: &str| Err(format!("`{}` takes {wanted}, not `{text}`", self.name));
+        match self.kind {
+            Kind::Switch => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => Ok(Bson::Boolean(true)),
+                "false" | "no" | "off" | "0" => Ok(Bson::Boolean(false)),
+                _ => wrong("true or false"),
+            },
+            Kind::Number { least, greatest } => match text.parse::<i64>() {
+                Ok(number) if (least..=greatest).contains(&number) => Ok(Bson::Int64(number)),
+                _ => wrong(&format!("a whole number from {least} to {greatest}")),
+            },
+            Kind::Choice(values) => match values.iter().find(|value| **value == text) {
+                Some(value) => Ok(Bson::from(*value)),
+                None => wrong(&format!("one of {}", values.join(", "))),
+            },
+            Kind::Text | Kind::Secret => {
+                if text.chars().any(char::is_control) {
+                    return Err(format!("`{}` takes a text without control characters", self.name));
+                }
+                Ok(Bson::from(text))
+            }
+        }
+    }
+}
+
+/// A stored value as text.
+pub(crate) fn text(value: &Bson) -> Option<String> {
+    match value {
+        Bson::String(text) => Some(text.clone()),
+        Bson::Boolean(flag) => Some(flag.to_string()),
+        Bson::Int32(number) => Some(number.to_string()),
+        Bson::Int64(number) => Some(number.to_string()),
+        Bson::Double(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// All settings, in alphabetic order.
+pub const SETTINGS: &[Setting] = &[
+    setting("api_limit_per_page", Kind::Number { least: 1, greatest: 100_000 }, "20", "documents on a page of a list when the request does not say"),
+    setting("api_max_limit", Kind::Number { least: 1, greatest: 100_000 }, "1000", "most documents on a page of a list"),
+    setting("api_require_download_flag", Kind::Switch, "true", "files need the flag `Type.download`"),
+    setting("company_name", Kind::Text, "My Company", "organization of users for whom none is given").from_config(),
+    setting("debug", Kind::Switch, "false", "answers to failed requests say what failed inside the server"),
+    setting("enable_api", Kind::Switch, "false", "answer below /api/; takes effect at once").from_config(),
+    setting("hide_unreadable_instances", Kind::Switch, "false", "of a visible object, leave out source instances with a TLP that the reader may not see"),
+    setting("html_messages", Kind::Switch, "false", "messages of successful POSTs contain HTML links, as of old").for_plugins(),
+    setting("inline_file_limit", Kind::Number { least: 0, greatest: 1 << 40 }, "16777216", "most bytes of files inside the documents of one page"),
+    setting("inline_filedata", Kind::Switch, "true", "samples show their bytes as base64 to those who may download them"),
+    setting("max_body_bytes", Kind::Number { least: 1_024, greatest: 1 << 40 }, "536870912", "longest request body"),
+    setting("post_created_status", Kind::Choice(&["200", "201"]), "200", "HTTP status of a POST that made an object"),
+    setting("session_timeout", Kind::Number { least: 1, greatest: 8_760 }, "12", "hours until a session ends"),
+    setting("strict_action_types", Kind::Switch, "false", "`action_add` takes registered action types only").for_plugins(),
+    setting("strict_queries", Kind::Switch, "false", "a list query with a warning is refused"),
+    setting("zip7_password", Kind::Secret, "infected", "password of ZIP archives with files; an empty one means `infected`").from_config(),
+];
+
+/// A setting by its name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_and_defaults_are_valid() {
+        assert!(SETTINGS.is_sorted_by(|one, other| one.name < other.name));
+        for setting in SETTINGS {
+            let value = setting.parse(setting.default).expect(setting.name);
+            assert_eq!(text(&value).as_deref(), Some(setting.default), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn l2_spellings_of_true() {
+        let switch = named("enable_api").expect("setting");
+        for word in ["True", "true", "yes", "1", "on"] {
+            assert_eq!(switch.parse(word), Ok(Bson::Boolean(true)), "{word}");
+        }
+        assert_eq!(switch.parse("maybe").unwrap_err(), "`enable_api` takes true or false, not `maybe`");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_what_would_do() {
+        let say = |name: &str, value: &str| named(name).expect("setting").parse(value).unwrap_err();
+        assert_eq!(say("api_max_limit", "0"), "`api_max_limit` takes a whole number from 1 to 100000, not `0`");
+        assert_eq!(say("api_max_limit", "1e3"), "`api_max_limit` takes a whole number from 1 to 100000, not `1e3`");
+        assert_eq!(say("post_created_status", "202"), "`post_created_status` takes one of 200, 201, not `202`");
+        assert_eq!(say("zip7_password", "geheim\n"), "`zip7_password` takes a text without control characters");
+    }
+
+    #[test]
+    fn l1_to_l7_defaults() {
+        let default = |name: &str| named(name).expect("setting").default;
+        assert_eq!(default("enable_api"), "false");
+        assert_eq!(default("debug"), "false");
+        assert_eq!(default("max_body_bytes"), (512 * 1024 * 1024).to_string());
+        assert_eq!(default("api_limit_per_page"), "20");
+        assert_eq!(default("api_max_limit"), "1000");
+        assert_eq!(default("zip7_password"), "infected");
+        assert_eq!(default("company_name"), "My Company");
+        assert_eq!(default("session_timeout"), "12");
+    }
+}
