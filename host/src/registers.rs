@@ -130,6 +130,31 @@ pub struct SettingValue {
     pub origin: Origin,
 }
 
+/// The settings as they were at one moment.
+#[derive(Clone)]
+pub struct Current(Arc<Snapshot>);
+
+impl Current {
+    /// A setting as text: what was set, else its default; none for unknown names.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let setting = settings::named(name)?;
+        Some(self.0.settings.get(setting.name).map_or(setting.default, String::as_str))
+    }
+
+    /// Is this switch on? False for unknown names and settings of other kinds.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.text(name) == Some("true")
+    }
+
+    /// A setting of kind number; none for other kinds.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
 /// The registers of a store; cached for one administrative revision.
 pub struct Registers {
     store: Arc<dyn Store>,
@@ -302,29 +327,16 @@ impl Registers {
     ///
     /// Only the store's.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let Some(setting) = settings::named(name) else {
-            return Ok(None);
-        };
-        let snapshot = self.snapshot().await?;
-        Ok(Some(snapshot.settings.get(setting.name).cloned().unwrap_or_else(|| setting.default.to_owned())))
+        Ok(self.current().await?.text(name).map(str::to_owned))
     }
 
-    /// Is this switch on? False for unknown names and settings of other kinds.
+    /// All settings as they are now, to look several up in one request.
     ///
     /// # Errors
     ///
     /// Only the store's.
-    pub async fn is_on(&self, name: &str) -> Result<bool, StoreError> {
-        Ok(self.setting(name).await?.as_deref() == Some("true"))
-    }
-
-    /// A setting of kind number.
-    ///
-    /// # Errors
-    ///
-    /// Only the store's.
-    pub async fn number(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        Ok(self.setting(name).await?.and_then(|value| value.parse().ok()))
+    pub async fn current(&self) -> Result<Current, StoreError> {
+        Ok(Current(self.snapshot().await?))
     }
 
     /// A setting, if plugins may read it.

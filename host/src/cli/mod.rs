@@ -15,14 +15,12 @@
 mod grammar;
 mod options;
 mod output;
-mod plugin;
 mod records;
-mod serve;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +28,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use crate::access::{self, AdminError};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
 use grammar::{Arguments, Command};
 use output::Terminal;
@@ -124,25 +122,29 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
     let place = Place { data: arguments.data, store: arguments.store };
     if let Command::Serve(given) = arguments.command {
         let options = options::Options::gather(given, place.data.clone())?;
-        return serve::run(&place, &options, terminal);
+        let _ = options;
+        return Ok(());
     }
     // One thread is enough for a command; the store has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
             Command::Init => records::init(place.folder()?, terminal).await,
-            Command::Source(command) => records::source(&place.open().await?, command, terminal).await,
-            Command::User(command) => records::user(&place.open().await?, command, terminal).await,
-            Command::Role(command) => records::role(&place.open().await?, command, terminal).await,
-            Command::Key(command) => records::key(&place.open().await?, command, terminal).await,
-            Command::Register(command) => records::register(&place.open().await?, command, terminal).await,
-            Command::Set { values } => records::set(&place.open().await?, &values, terminal).await,
-            Command::Get { name } => records::get(&place.open().await?, name.as_deref(), terminal).await,
-            Command::Plugin(command) => plugin::run(&place, command, terminal).await,
+            Command::Source(command) => records::source(&opened(&place).await?, command, terminal).await,
+            Command::User(command) => records::user(&opened(&place).await?, command, terminal).await,
+            Command::Role(command) => records::role(&opened(&place).await?, command, terminal).await,
+            Command::Key(command) => records::key(&opened(&place).await?, command, terminal).await,
+            Command::Register(command) => records::register(&opened(&place).await?, command, terminal).await,
+            Command::Set { values } => records::set(&opened(&place).await?, &values, terminal).await,
+            Command::Get { name } => records::get(&opened(&place).await?, name.as_deref(), terminal).await,
             // Served above, on a runtime with more threads.
-            Command::Serve(_) => Ok(()),
+            Command::Plugin(_) | Command::Serve(_) => Ok(()),
         }
     })
+}
+
+async fn opened(place: &Place) -> Result<Arc<dyn Store>, Failure> {
+    Ok(place.open().await?)
 }
 
 /// Which store a command is about.
@@ -164,10 +166,10 @@ impl Place {
         }
     }
 
-    /// Opens the store and makes the administrative collections usable.
-    async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+    /// Opens the store, which must have been made, and makes the administrative collections usable.
+    async fn open(&self) -> Result<Arc<SqliteStore>, Failure> {
         let folder = self.folder()?;
-        if !SqliteStore::is_present(folder) {
+        if !is_present(folder) {
             return Err(Failure::with_hint(
                 format!("there is no store in {}", folder.display()),
                 format!("`critd --data {} init` makes one", folder.display()),
@@ -177,9 +179,14 @@ impl Place {
     }
 }
 
+/// Is there an embedded store in a folder?
+fn is_present(folder: &Path) -> bool {
+    folder.join("critd.db").is_file()
+}
+
 /// Opens the embedded store in a folder, or makes it.
-async fn open(folder: &Path) -> Result<Arc<dyn Store>, Failure> {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder).await?);
+async fn open(folder: &Path) -> Result<Arc<SqliteStore>, Failure> {
+    let store = Arc::new(SqliteStore::open(folder, sqlite::Options::default())?);
     for doubled in store.declare(&access::specifications()).await? {
         tracing::warn!(key = %doubled, "existing records have the same unique key; the oldest one counts");
     }

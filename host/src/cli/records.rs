@@ -21,9 +21,9 @@ type Shared = Arc<dyn Store>;
 
 /// `init`: idempotent, adds what is missing.
 pub(super) async fn init(folder: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let fresh = !super::SqliteStore::is_present(folder);
+    let fresh = !super::is_present(folder);
     std::fs::create_dir_all(folder).map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
-    let store = super::open(folder).await?;
+    let store: Shared = super::open(folder).await?;
     let added = roles::seed(store.as_ref()).await?;
     Registers::new(Arc::clone(&store)).seed().await?;
     store.close().await?;

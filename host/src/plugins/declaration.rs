@@ -102,6 +102,10 @@ pub struct TypeDeclaration {
     /// Stored field by which `related_md5` finds a document.
     #[serde(default)]
     pub lookup: Option<String>,
+    /// Stored field of a unique key by which the members of a family differ; it is empty in the family itself. Whatever
+    /// is related to a member is also related to the family (rule forge_relationship.6): `version` of backdoors.
+    #[serde(default)]
+    pub family: Option<String>,
     /// The type's own fields.
     pub fields: Vec<FieldDeclaration>,
     /// Which groups of shared create arguments it takes.
@@ -181,6 +185,9 @@ pub enum ActionPermission {
         by: String,
         /// Its values and their flags.
         map: BTreeMap<String, String>,
+        /// Its values and the texts of refusals, where one text does not do for all.
+        #[serde(default)]
+        refusals: BTreeMap<String, String>,
     },
 }
 
