@@ -16,8 +16,7 @@ plugin! {
     needs = {
         "create:Domain" = "`add_domain` makes the domain of the value an object of its own.",
         "create:IP" = "`add_domain` makes the address of the value an object of its own.",
-        "other:Domain" = "The domain takes over sources and campaigns, and is related to the indicator.",
-        "other:IP" = "The address takes over sources and campaigns, and is related to the indicator.",
+        "other:Domain" = "With `add_domain` the registrable domain takes over the indicator's sources and campaigns too.",
     },
 }
 
@@ -152,10 +151,7 @@ pub struct NewIndicator {
 /// # Errors
 ///
 /// The value is not of that type; a source that the user may not write with; faults of the domain or address.
-#[create(
-    Indicator,
-    touches("create:Domain", "create:IP", "other:Domain", "other:IP")
-)]
+#[create(Indicator, touches("create:Domain", "create:IP", "other:Domain"))]
 #[example(
     "a digest",
     args = {"value": "0123456789ABCDEF0123456789abcdef", "type": "MD5", "source": "Example"},
@@ -236,4 +232,12 @@ fn write(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 }
