@@ -97,7 +97,9 @@ fn free_date(tlo: &Tlo, mut date: Date) -> Result<Date, Fault> {
     before = {"tickets": [{"ticket_number": "7", "date": {"$date": 1768472430123}, "analyst": "other"}]},
     args = {"ticket": {"ticket_number": "INC-7", "date": "2026-01-15 10:20:30.123000"}},
     message = "Ticket updated.",
-    object = {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"})]
+    object = {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"},
+    operations = [{"pull": ["tickets", {"date": {"$date": 1768472430123}}, 1]},
+        {"push": ["tickets", {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"}]}])]
 #[example("nothing to do",
     before = {"tickets": [{"ticket_number": "7", "date": {"$date": 1768472430123}, "analyst": "example"}]},
     args = {"ticket": {"ticket_number": "7", "date": "2026-01-15 10:20:30.123"}},
