@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::oid::ObjectId;
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, doc};
 use serde_json::{Value as Json, json};
 
 use self::memory::Memory;

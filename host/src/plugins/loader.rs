@@ -174,7 +174,7 @@ pub(super) fn check_replacement(old: &Loaded, new: &Loaded) -> Result<(), Reject
 }
 
 /// What `critd plugin check` says of a sound file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Name of the plugin.
     pub name: String,

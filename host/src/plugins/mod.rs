@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bson::oid::ObjectId;
 
 use crate::access::Access;
 use crate::registers::Registers;

@@ -35,7 +35,7 @@ impl Memory {
 
     /// Adds a document; `classed`: its visibility depends on its sources.
     pub(super) fn add(&mut self, collection: &str, classed: bool, document: &Document) -> Result<(), String> {
-        let body = RawDocumentBuf::from_document(document).map_err(|error| error.to_string())?;
+        let body = RawDocumentBuf::try_from(document).map_err(|error| error.to_string())?;
         let id = document.get_object_id("_id").map_err(|error| error.to_string())?;
         let class = if classed {
             let pairs = pairs_of(&body).map_err(|error| error.to_string())?;
