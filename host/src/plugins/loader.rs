@@ -116,6 +116,22 @@ pub(super) fn admit(examined: &Examined, name: &str, entry: &Entry, manifest: &M
     {
         return Err(rejected(format!("it is version {version}, but the manifest wants {wanted}")));
     }
+    check_grants(declaration, entry)?;
+    Ok(Loaded {
+        declaration: declaration.clone(),
+        text: examined.text.clone(),
+        sha256: examined.sha256.clone(),
+        limits: manifest.limits_of(entry).lowered(&declaration.limits),
+        code: Some(examined.code.clone()),
+    })
+}
+
+/// Does the manifest's entry give all that the plugin needs?
+///
+/// # Errors
+///
+/// A sentence that names what it does not give, and what the plugin needs it for.
+pub(super) fn check_grants(declaration: &Declaration, entry: &Entry) -> Result<(), Rejected> {
     let refused: Vec<String> = declaration
         .capabilities()
         .into_iter()
@@ -125,16 +141,12 @@ pub(super) fn admit(examined: &Examined, name: &str, entry: &Entry, manifest: &M
             None => format!("`{capability}`"),
         })
         .collect();
-    if !refused.is_empty() {
-        return Err(rejected(format!("it needs {}, which `grants` of [plugins.{name}] in the manifest does not give", refused.join(", "))));
+    if refused.is_empty() {
+        return Ok(());
     }
-    Ok(Loaded {
-        declaration: declaration.clone(),
-        text: examined.text.clone(),
-        sha256: examined.sha256.clone(),
-        limits: manifest.limits_of(entry).lowered(&declaration.limits),
-        code: Some(examined.code.clone()),
-    })
+    let name = &declaration.name;
+    let reason = format!("it needs {}, which `grants` of [plugins.{name}] in the manifest does not give", refused.join(", "));
+    Err(Rejected { version: Some(declaration.version.to_string()), ..Rejected::plain(reason) })
 }
 
 /// May this version take the place of the one that serves? A lower version is a return to what was there before and may.
@@ -162,7 +174,7 @@ pub(super) fn check_replacement(old: &Loaded, new: &Loaded) -> Result<(), Reject
 }
 
 /// What `critd plugin check` says of a sound file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Name of the plugin.
     pub name: String,

@@ -222,15 +222,8 @@ impl Registry {
     /// (documents.md section 7), and the collections that the host itself writes for every type.
     #[must_use]
     pub fn collection_specs(&self) -> Vec<CollectionSpec> {
-        let own = [("audit_log", &[][..], &["target_id"][..]), ("bucket_lists", &["name"], &[]), ("sector_lists", &["name"], &[])];
-        let own = own.into_iter().map(|(name, key, indexes)| CollectionSpec {
-            name: name.into(),
-            classed: false,
-            administrative: false,
-            keys: key.iter().map(|field| KeySpec { fields: vec![FieldPath::literal(field)] }).collect(),
-            indexes: indexes.iter().map(|path| plain(FieldPath::literal(path))).collect(),
-        });
-        own.chain(self.types.values().map(|entry| collection_of(&entry.declaration))).collect()
+        let own = super::work::collections();
+        own.into_iter().chain(self.types.values().map(|entry| collection_of(&entry.declaration))).collect()
     }
 }
 
@@ -341,7 +334,7 @@ mod tests {
         let registry = Registry::of_declarations([plugin("ours", &of("Event", "events", "events"), &json!([]))]).unwrap();
         let specs = registry.collection_specs();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        assert_eq!(names, ["audit_log", "bucket_lists", "sector_lists", "events"]);
+        assert_eq!(names, ["bucket_lists", "sector_lists", "audit_log", "events"]);
         let events = &specs[3];
         assert!(events.classed && !events.administrative);
         assert_eq!(events.keys, [KeySpec { fields: vec![FieldPath::literal("name")] }]);

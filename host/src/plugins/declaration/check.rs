@@ -235,7 +235,7 @@ fn check_action(found: &mut Found, action: &ActionDeclaration) {
     }
     match &action.permission {
         ActionPermission::Flag(flag) => check_flag(found, flag),
-        ActionPermission::By { by, map } => {
+        ActionPermission::By { by, map, .. } => {
             if !action.args.iter().any(|arg| arg.name == *by) {
                 found.add(format!("the permission depends on the argument `{by}`, which is not declared"));
             }

@@ -94,6 +94,12 @@ impl Work {
         Ok(set)
     }
 
+    /// Everything read and nothing to be written: whether a fault of the handler still holds. Consumes the transaction.
+    #[must_use]
+    pub fn into_read_set(mut self) -> WriteSet {
+        WriteSet { documents: self.reads(), keys: std::mem::take(&mut self.keys), selections: self.selections, writes: Vec::new() }
+    }
+
     /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
     /// (documents.md L6).
     fn change(&self, index: usize, mut operations: Vec<Op>) -> Result<Write, Failure> {
