@@ -16,6 +16,7 @@ mod grammar;
 mod options;
 mod output;
 mod records;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -122,8 +123,7 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
     let place = Place { data: arguments.data, store: arguments.store };
     if let Command::Serve(given) = arguments.command {
         let options = options::Options::gather(given, place.data.clone())?;
-        let _ = options;
-        return Ok(());
+        return serve::run(&Place { data: options.data.clone(), ..place }, &options, terminal);
     }
     // One thread is enough for a command; the store has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -237,7 +237,7 @@ fn roles() {
     let (out, _) = site.done(&["role", "list"]);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "ROLE       ACTIVE  FLAGS  SOURCES  DESCRIPTION");
-    assert_eq!(lines[1], "Analyst    yes     825    0        May do everything to objects except delete; add sources.");
+    assert_eq!(lines[1], "Analyst    yes     687    0        May do everything to objects except delete; add sources.");
     assert_eq!(lines[4], "feeds      yes     2      1");
     site.refuses(
         &["role", "revoke", "UberAdmin", "Domain.read"],
