@@ -29,6 +29,8 @@
 extern crate self as critd_sdk;
 
 mod answer;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod bench;
 #[doc(hidden)]
 pub mod bindings;
 mod call;

@@ -189,7 +189,7 @@ pub(super) async fn read(
     blocking(move || {
         let mut file = File::open(&path).map_err(at(&path))?;
         let left = info.size.saturating_sub(offset).min(u64::from(length));
-        file.seek(SeekFrom::Start(offset)).map_err(at(&path))?;
+        file.seek(SeekFrom::Start(offset.min(info.size))).map_err(at(&path))?;
         let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
         file.take(left).read_to_end(&mut bytes).map_err(at(&path))?;
         if (bytes.len() as u64) < left {
