@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,24 +14,45 @@ use tracing_subscriber::EnvFilter;
 
 use super::grammar::LogFormat;
 use super::options::Options;
-use super::output::Terminal;
 use super::{Failure, Place};
+use crate::access::Access;
+use crate::plugins::Services;
+use crate::registers::Registers;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Opens the store, starts the plugins and serves.
-pub(super) fn run(place: &Place, options: &Options, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+/// Opens the store, starts the plugins and serves until the process is told to stop.
+pub(super) fn run(place: &Place, options: &Options) -> Result<(), Failure> {
     start_log(options.log_format, &options.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let _ = (place, terminal);
     runtime.block_on(async {
-        let listener = bind(&options.listen).await?;
-        answer(listener, Router::new(), options.port_file.as_deref(), async {
-            let _ = told_to_stop().await;
-        })
-        .await
+        let store = place.open().await?;
+        store.lock_exclusively()?;
+        let done = serve(Arc::clone(&store), options).await;
+        store.close().await?;
+        tracing::info!("stopped");
+        done
     })
+}
+
+async fn serve(store: Arc<SqliteStore>, options: &Options) -> Result<(), Failure> {
+    let store: Arc<dyn Store> = store;
+    let services = Services { access: Arc::new(Access::new(Arc::clone(&store))), registers: Arc::new(Registers::new(Arc::clone(&store))), store };
+    if !services.registers.current().await?.is_on("enable_api") {
+        tracing::warn!("the API is off: every path below /api/ answers 404; `critd set enable_api=true` switches it on at once");
+    }
+    // Heard from here on, so that a stop during the start is not lost.
+    let stop = told_to_stop()?;
+    let listener = bind(&options.listen).await?;
+    let _ = services;
+    answer(listener, Router::new(), options.port_file.as_deref(), async {
+        let signal = stop.await;
+        tracing::info!(signal, "stopping: requests under way are finished");
+    })
+    .await
 }
 
 /// Sends the log to standard error. In one process only the first call has an effect.
@@ -62,13 +84,15 @@ fn write_port_file(file: &Path, address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Resolves when the process is asked to end.
-async fn told_to_stop() -> Result<&'static str, Failure> {
+/// Resolves when the process is asked to end, to the name of the signal; signals count from the call on.
+fn told_to_stop() -> Result<impl Future<Output = &'static str>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }
 
@@ -105,8 +129,6 @@ async fn answer(listener: TcpListener, router: Router, port_file: Option<&Path>,
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
@@ -176,7 +198,7 @@ mod tests {
     #[test]
     fn a_bad_log_filter_is_said() {
         let Err(Failure::Refused { message, .. }) = start_log(LogFormat::Text, "critd=loud") else { panic!("accepted") };
-        assert_eq!(message, "`critd=loud` is no log filter: invalid filter directive");
+        assert_eq!(message, "`critd=loud` is no log filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5");
     }
 
     #[test]
