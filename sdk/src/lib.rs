@@ -61,6 +61,11 @@ pub use tlo::{Created, Origin, Relation, Tlo, element};
 pub use uploads::{Upload, UploadReader};
 pub use value::{Bytes, FromValue, take_member};
 
+/// The guide's code is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// All that a plugin usually needs.
 pub mod prelude {
     pub use crate::{

@@ -13,8 +13,9 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use super::{
-    ClassSet, CollectionSpec, CommitError, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec, KeyRead, KeySpec,
-    KeyValue, ListQuery, Op, SortKey, Store, StoredDocument, Test, Visible, Write, WriteSet,
+    ClassSet, CollectionSpec, CommitError, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec,
+    KeyRead, KeySpec, KeyValue, ListQuery, Op, SortKey, Store, StoredDocument, Test, Visible,
+    Write, WriteSet,
 };
 
 pub(crate) use files::*;
@@ -71,6 +72,7 @@ macro_rules! suite {
             a_class_follows_the_source,
             counts_are_exact_per_class,
             unknown_classes_are_invisible,
+            classes_are_interned_once,
             classes_of_documents_come_in_order,
             pages_cover_everything_once,
             ties_are_broken_by_id_in_both_directions,
@@ -103,19 +105,33 @@ pub(crate) fn path(text: &str) -> FieldPath {
 }
 
 pub(crate) fn index(text: &str) -> IndexSpec {
-    IndexSpec { path: path(text), sortable: false, searchable: false }
+    IndexSpec {
+        path: path(text),
+        sortable: false,
+        searchable: false,
+    }
 }
 
 pub(crate) fn sortable(text: &str) -> IndexSpec {
-    IndexSpec { path: path(text), sortable: true, searchable: false }
+    IndexSpec {
+        path: path(text),
+        sortable: true,
+        searchable: false,
+    }
 }
 
 pub(crate) fn searchable(text: &str) -> IndexSpec {
-    IndexSpec { path: path(text), sortable: true, searchable: true }
+    IndexSpec {
+        path: path(text),
+        sortable: true,
+        searchable: true,
+    }
 }
 
 pub(crate) fn key(fields: &[&str]) -> KeySpec {
-    KeySpec { fields: fields.iter().map(|field| path(field)).collect() }
+    KeySpec {
+        fields: fields.iter().map(|field| path(field)).collect(),
+    }
 }
 
 /// A collection with sources and all sorts of indexes.
@@ -162,7 +178,10 @@ pub(crate) fn id(number: u32) -> ObjectId {
 }
 
 pub(crate) fn thing(number: u32) -> DocKey {
-    DocKey { collection: "things".to_owned(), id: id(number) }
+    DocKey {
+        collection: "things".to_owned(),
+        id: id(number),
+    }
 }
 
 pub(crate) fn with_id(number: u32, mut body: Document) -> Document {
@@ -172,15 +191,23 @@ pub(crate) fn with_id(number: u32, mut body: Document) -> Document {
 }
 
 pub(crate) fn insert(number: u32, body: Document) -> Write {
-    Write::Insert { collection: "things".to_owned(), body: with_id(number, body) }
+    Write::Insert {
+        collection: "things".to_owned(),
+        body: with_id(number, body),
+    }
 }
 
 pub(crate) fn change(number: u32, operations: Vec<Op>) -> Write {
-    Write::Change { document: thing(number), operations }
+    Write::Change {
+        document: thing(number),
+        operations,
+    }
 }
 
 pub(crate) fn remove(number: u32) -> Write {
-    Write::Remove { document: thing(number) }
+    Write::Remove {
+        document: thing(number),
+    }
 }
 
 pub(crate) fn set(field: &str, value: impl Into<Bson>) -> Op {
@@ -192,7 +219,10 @@ pub(crate) fn push(field: &str, value: impl Into<Bson>) -> Op {
 }
 
 pub(crate) fn writes(writes: Vec<Write>) -> WriteSet {
-    WriteSet { writes, ..WriteSet::default() }
+    WriteSet {
+        writes,
+        ..WriteSet::default()
+    }
 }
 
 pub(crate) async fn apply(store: &Shared, changes: Vec<Write>) {
@@ -200,7 +230,11 @@ pub(crate) async fn apply(store: &Shared, changes: Vec<Write>) {
 }
 
 pub(crate) async fn stored(store: &Shared, number: u32) -> StoredDocument {
-    store.get("things", id(number)).await.unwrap().unwrap_or_else(|| panic!("no document {number}"))
+    store
+        .get("things", id(number))
+        .await
+        .unwrap()
+        .unwrap_or_else(|| panic!("no document {number}"))
 }
 
 pub(crate) async fn body(store: &Shared, number: u32) -> Document {
@@ -215,21 +249,37 @@ pub(crate) async fn read(store: &Shared, number: u32, paths: &[&str]) -> DocRead
         .iter()
         .map(|text| {
             let value = document.as_ref().and_then(|document| {
-                Draft::stored(Arc::clone(&document.body)).get(&path(text)).unwrap()
+                Draft::stored(Arc::clone(&document.body))
+                    .get(&path(text))
+                    .unwrap()
             });
             (path(text), value)
         })
         .collect();
-    DocRead { document: thing(number), revision: document.map(|document| document.revision), values }
+    DocRead {
+        document: thing(number),
+        revision: document.map(|document| document.revision),
+        values,
+    }
 }
 
 pub(crate) fn name_key(name: &str) -> KeyValue {
-    KeyValue { collection: "things".to_owned(), parts: vec![(path("name"), name.into())] }
+    KeyValue {
+        collection: "things".to_owned(),
+        parts: vec![(path("name"), name.into())],
+    }
 }
 
 pub(crate) async fn look_up(store: &Shared, name: &str) -> KeyRead {
-    let holder = store.by_key(&name_key(name)).await.unwrap().map(|document| document.id);
-    KeyRead { key: name_key(name), holder }
+    let holder = store
+        .by_key(&name_key(name))
+        .await
+        .unwrap()
+        .map(|document| document.id);
+    KeyRead {
+        key: name_key(name),
+        holder,
+    }
 }
 
 pub(crate) fn eq(field: &str, value: impl Into<Bson>) -> Filter {
@@ -248,13 +298,19 @@ pub(crate) fn all(filter: Filter) -> ListQuery {
 }
 
 pub(crate) fn by(field: &str, direction: super::Direction) -> Vec<SortKey> {
-    vec![SortKey { path: path(field), direction }]
+    vec![SortKey {
+        path: path(field),
+        direction,
+    }]
 }
 
 /// Ids of a page, and its count.
 pub(crate) async fn page(store: &Shared, query: &ListQuery) -> (Vec<ObjectId>, u64) {
     let page = store.list(query).await.unwrap();
-    (page.documents.iter().map(|document| document.id).collect(), page.total)
+    (
+        page.documents.iter().map(|document| document.id).collect(),
+        page.total,
+    )
 }
 
 pub(crate) fn ids(numbers: &[u32]) -> Vec<ObjectId> {

@@ -46,7 +46,7 @@ impl Document {
 
     pub(super) fn unset(&mut self, path: &str) -> Result<(), Fault> {
         if self.get(path).is_some() {
-            self.operations.push(json!({ "unset": path }));
+            self.operations.push(json!({ "unset": [path] }));
             *self.place(path)? = Json::Null;
         }
         Ok(())
@@ -70,7 +70,8 @@ impl Document {
             });
         })?;
         if gone > 0 {
-            self.operations.push(json!({ "pull": [path, condition] }));
+            self.operations
+                .push(json!({ "pull": [path, condition, gone] }));
         }
         Ok(gone)
     }

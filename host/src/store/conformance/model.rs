@@ -38,28 +38,62 @@ pub(crate) fn any_value() -> BoxedStrategy<Bson> {
 }
 
 pub(crate) fn any_name() -> BoxedStrategy<String> {
-    prop::sample::select(vec!["name", "number", "value", "0", "tags"]).prop_map(str::to_owned).boxed()
+    prop::sample::select(vec!["name", "number", "value", "0", "tags"])
+        .prop_map(str::to_owned)
+        .boxed()
 }
 
 pub(crate) fn any_path() -> BoxedStrategy<FieldPath> {
     prop::sample::select(vec![
-        "value", "size", "status", "tags", "list", "list.name", "list.number", "list.0", "list.0.name", "list.1.number",
-        "tags.0", "value.name", "value.0", "relationships.value", "other", "other.name.number", "list.tags.0.name",
+        "value",
+        "size",
+        "status",
+        "tags",
+        "list",
+        "list.name",
+        "list.number",
+        "list.0",
+        "list.0.name",
+        "list.1.number",
+        "tags.0",
+        "value.name",
+        "value.0",
+        "relationships.value",
+        "other",
+        "other.name.number",
+        "list.tags.0.name",
     ])
     .prop_map(path)
     .boxed()
 }
 
 pub(crate) fn any_body() -> BoxedStrategy<Document> {
-    let field = prop::sample::select(vec!["value", "size", "status", "tags", "list", "relationships", "other"]);
+    let field = prop::sample::select(vec![
+        "value",
+        "size",
+        "status",
+        "tags",
+        "list",
+        "relationships",
+        "other",
+    ]);
     let sources = prop::collection::vec(
-        (prop::sample::select(vec!["s", "t"]), prop::collection::vec(prop::sample::select(vec!["red", "white"]), 0..3)),
+        (
+            prop::sample::select(vec!["s", "t"]),
+            prop::collection::vec(prop::sample::select(vec!["red", "white"]), 0..3),
+        ),
         0..3,
     );
-    (prop::collection::vec((field.prop_map(str::to_owned), any_value()), 0..6), sources)
+    (
+        prop::collection::vec((field.prop_map(str::to_owned), any_value()), 0..6),
+        sources,
+    )
         .prop_map(|(fields, sources)| {
             let mut body: Document = fields.into_iter().collect();
-            let sources: Vec<Document> = sources.into_iter().map(|(name, tlps)| source(name, &tlps)).collect();
+            let sources: Vec<Document> = sources
+                .into_iter()
+                .map(|(name, tlps)| source(name, &tlps))
+                .collect();
             body.insert("source", sources);
             body
         })
@@ -124,10 +158,21 @@ enum Step {
 
 fn any_step() -> BoxedStrategy<Step> {
     let number = || 0..24_u32;
-    let sort_path = prop::sample::select(vec!["size", "status", "value", "tags", "other", "_id", "list.number"]);
+    let sort_path = prop::sample::select(vec![
+        "size",
+        "status",
+        "value",
+        "tags",
+        "other",
+        "_id",
+        "list.number",
+    ]);
     let sort = prop::collection::vec((sort_path, any::<bool>()), 0..3).prop_map(|keys| {
         keys.into_iter()
-            .map(|(text, up)| SortKey { path: path(text), direction: if up { Ascending } else { Descending } })
+            .map(|(text, up)| SortKey {
+                path: path(text),
+                direction: if up { Ascending } else { Descending },
+            })
             .collect::<Vec<_>>()
     });
     let names = prop::sample::subsequence(vec!["s", "t"], 0..=2);
@@ -147,7 +192,9 @@ fn as_seen(body: &Document, operations: Vec<Op>) -> (Vec<Op>, Document) {
     let mut draft = Draft::fresh(body).unwrap();
     let mut seen = Vec::new();
     for mut operation in operations {
-        let Ok(effect) = draft.apply(&operation) else { continue };
+        let Ok(effect) = draft.apply(&operation) else {
+            continue;
+        };
         match (&mut operation, effect) {
             (Op::PushUnique { added, .. }, effect) => *added = effect != Effect::Unchanged,
             (Op::Pull { removed, .. }, Effect::Changed(count)) => *removed = count,
@@ -168,7 +215,9 @@ async fn check_list(
     let visible = |body: &Document| {
         body.get_array("source").is_ok_and(|list| {
             list.iter().any(|entry| {
-                let name = entry.as_document().and_then(|entry| entry.get_str("name").ok());
+                let name = entry
+                    .as_document()
+                    .and_then(|entry| entry.get_str("name").ok());
                 name.is_some_and(|name| names.contains(&name))
             })
         })
@@ -176,14 +225,23 @@ async fn check_list(
     let mut wanted: Vec<(ObjectId, &Document)> = model
         .iter()
         .filter(|(_, body)| visible(body))
-        .filter(|(_, body)| query.filter.matches_element(&Bson::Document((*body).clone())).unwrap())
+        .filter(|(_, body)| {
+            query
+                .filter
+                .matches_element(&Bson::Document((*body).clone()))
+                .unwrap()
+        })
         .map(|(id, body)| (*id, body))
         .collect();
     wanted.sort_by(|a, b| {
         for key in &query.sort {
             let value = |body: &Document| lowest(body, &key.path);
             let order = value(a.1).cmp(&value(b.1));
-            let order = if key.direction == Ascending { order } else { order.reverse() };
+            let order = if key.direction == Ascending {
+                order
+            } else {
+                order.reverse()
+            };
             if order != std::cmp::Ordering::Equal {
                 return order;
             }
@@ -191,10 +249,18 @@ async fn check_list(
         a.0.cmp(&b.0)
     });
     let total = wanted.len() as u64;
-    let ids: Vec<ObjectId> =
-        wanted.iter().skip(query.offset as usize).take(query.limit as usize).map(|(id, _)| *id).collect();
+    let ids: Vec<ObjectId> = wanted
+        .iter()
+        .skip(query.offset as usize)
+        .take(query.limit as usize)
+        .map(|(id, _)| *id)
+        .collect();
     let answer = page(store, query).await;
-    if answer == (ids.clone(), total) { Ok(()) } else { Err(format!("{query:?}: {answer:?}, not {:?}", (ids, total))) }
+    if answer == (ids.clone(), total) {
+        Ok(())
+    } else {
+        Err(format!("{query:?}: {answer:?}, not {:?}", (ids, total)))
+    }
 }
 
 /// Where a document sorts, worked out on the decoded document.
@@ -202,8 +268,11 @@ fn lowest(body: &Document, path: &FieldPath) -> Vec<u8> {
     let mut values = Vec::new();
     let segments: Vec<&str> = path.segments().collect();
     reach(&Bson::Document(body.clone()), &segments, &mut values);
-    let keys = values.iter().map(|value| crate::store::order::encode_bson(value).unwrap());
-    keys.min().unwrap_or_else(crate::store::order::encode_absent)
+    let keys = values
+        .iter()
+        .map(|value| crate::store::order::encode_bson(value).unwrap());
+    keys.min()
+        .unwrap_or_else(crate::store::order::encode_absent)
 }
 
 fn reach(value: &Bson, segments: &[&str], found: &mut Vec<Bson>) {
@@ -216,10 +285,17 @@ fn reach(value: &Bson, segments: &[&str], found: &mut Vec<Bson>) {
             }
         }
         (Bson::Array(list), [first, rest @ ..]) => {
-            if let Some(value) = first.parse::<usize>().ok().and_then(|position| list.get(position)) {
+            if let Some(value) = first
+                .parse::<usize>()
+                .ok()
+                .and_then(|position| list.get(position))
+            {
                 reach(value, rest, found);
             }
-            for value in list.iter().filter(|value| matches!(value, Bson::Document(_))) {
+            for value in list
+                .iter()
+                .filter(|value| matches!(value, Bson::Document(_)))
+            {
                 reach(value, segments, found);
             }
         }
@@ -229,20 +305,39 @@ fn reach(value: &Bson, segments: &[&str], found: &mut Vec<Bson>) {
 
 pub(crate) async fn any_history_gives_what_the_model_gives(store: Shared) {
     declare(&store).await;
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        failure_persistence: None,
+        ..Config::default()
+    });
     let mut model: BTreeMap<ObjectId, Document> = BTreeMap::new();
-    let steps = prop::collection::vec(any_step(), 400).new_tree(&mut runner).unwrap().current();
+    let steps = prop::collection::vec(any_step(), 400)
+        .new_tree(&mut runner)
+        .unwrap()
+        .current();
     for step in steps {
         match step.clone() {
             Step::Insert(number, body) => {
-                let written = store.commit(writes(vec![insert(number, body.clone())])).await;
-                assert_eq!(written.is_ok(), !model.contains_key(&id(number)), "{step:?}");
-                model.entry(id(number)).or_insert_with(|| with_id(number, body));
+                let written = store
+                    .commit(writes(vec![insert(number, body.clone())]))
+                    .await;
+                assert_eq!(
+                    written.is_ok(),
+                    !model.contains_key(&id(number)),
+                    "{step:?}"
+                );
+                model
+                    .entry(id(number))
+                    .or_insert_with(|| with_id(number, body));
             }
             Step::Change(number, operations) => {
-                let Some(body) = model.get(&id(number)) else { continue };
+                let Some(body) = model.get(&id(number)) else {
+                    continue;
+                };
                 let (operations, after) = as_seen(body, operations);
-                store.commit(writes(vec![change(number, operations)])).await.unwrap();
+                store
+                    .commit(writes(vec![change(number, operations)]))
+                    .await
+                    .unwrap();
                 model.insert(id(number), after);
             }
             Step::Remove(number) => {
@@ -251,8 +346,17 @@ pub(crate) async fn any_history_gives_what_the_model_gives(store: Shared) {
             }
             Step::List(filter, sort, offset, limit, names) => {
                 let visible = seeing(&store, &names);
-                let query = ListQuery { collection: "things".to_owned(), visible, filter, sort, offset, limit };
-                check_list(&store, &model, &query, &names).await.unwrap_or_else(|error| panic!("{error}\n{model:?}"));
+                let query = ListQuery {
+                    collection: "things".to_owned(),
+                    visible,
+                    filter,
+                    sort,
+                    offset,
+                    limit,
+                };
+                check_list(&store, &model, &query, &names)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}\n{model:?}"));
             }
         }
     }
