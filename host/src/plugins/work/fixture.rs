@@ -133,7 +133,7 @@ impl Fixture {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
         let registry = Arc::new(Registry::of_declarations(declarations()).unwrap());
         store.declare(&registry.collection_specs()).await.unwrap();
-        store.declare(&crate::access::collections::specifications()).await.unwrap();
+        store.declare(&crate::access::specifications()).await.unwrap();
         let registers = Arc::new(Registers::new(Arc::clone(&store)));
         registers.seed().await.unwrap();
         for source in ["OSINT", "Feed", "Partner"] {
