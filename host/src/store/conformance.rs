@@ -146,6 +146,7 @@ pub(crate) fn things() -> CollectionSpec {
             sortable("size"),
             sortable("status"),
             sortable("tags"),
+            index("tags.0"),
             index("list.name"),
             index("list.number"),
             index("relationships.value"),

@@ -16,7 +16,7 @@ use bson::{Bson, Document, RawDocumentBuf};
 use super::filter::Filter;
 use super::order::{self, equal_bson};
 use super::path::FieldPath;
-use super::raw::{self, Elements, Malformed, OwnedValue, Value};
+use super::raw::{self, Elements, Malformed, OwnedValue, Value, kind};
 use super::write::Op;
 
 /// A document with changes that are not stored yet. Cloning is cheap: changed fields are shared until one of the
@@ -579,9 +579,11 @@ impl Draft {
             }
             Place::Stored(_) | Place::Decoded(_) => return Err(DraftError::NotAList(path.clone())),
         };
-        for element in Elements::new(list.bytes)? {
-            if wanted.is_like(element?.value)? {
-                return Ok(true);
+        if wanted.may_be_in(list.bytes) {
+            for element in Elements::new(list.bytes)? {
+                if wanted.is_like(element?.value)? {
+                    return Ok(true);
+                }
             }
         }
         for element in added {
@@ -788,6 +790,31 @@ impl<'a> Wanted<'a> {
             value,
             keys: fields,
         })
+    }
+
+    /// Could the list have such an element? One search for the bytes of the field that tells most: a list of thousands
+    /// is passed over without reading its elements.
+    fn may_be_in(&self, list: &[u8]) -> bool {
+        // Values of these kinds are equal only if their bytes are, whatever the stored type says.
+        let telling = |kind| matches!(kind, kind::OBJECT_ID | kind::STRING | kind::DATE);
+        let longest = self
+            .keys
+            .iter()
+            .filter_map(|(name, value)| {
+                value
+                    .filter(|value| telling(value.kind))
+                    .map(|value| (name, value.bytes))
+            })
+            .max_by_key(|(_, bytes)| bytes.len());
+        // Plain elements are equal as a whole or not at all, so they don't matter here.
+        let Some((name, bytes)) = longest else {
+            return true;
+        };
+        let mut needle = Vec::with_capacity(name.len() + 1 + bytes.len());
+        needle.extend_from_slice(name.as_bytes());
+        needle.push(0);
+        needle.extend_from_slice(bytes);
+        memchr::memmem::find(list, &needle).is_some()
     }
 
     fn is_like(&self, element: Value<'_>) -> Result<bool, Malformed> {

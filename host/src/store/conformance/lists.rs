@@ -341,6 +341,8 @@ pub(crate) async fn lists_sort_by_their_lowest_value(store: Shared) {
     assert_eq!(page(&store, &query(Descending)).await.0, ids(&[4, 1, 2, 3]));
     apply(&store, vec![change(4, vec![push("tags", "0")])]).await;
     assert_eq!(page(&store, &query(Ascending)).await.0, ids(&[4, 3, 2, 1]));
+    assert_eq!(page(&store, &all(eq("tags.0", "0"))).await.1, 0);
+    assert_eq!(page(&store, &all(eq("tags.0", "n"))).await, (ids(&[4]), 1));
 }
 
 pub(crate) async fn long_values_sort_and_match_exactly(store: Shared) {
