@@ -31,6 +31,9 @@ const INJECTED: [&str; 3] = ["id_", "type_", "user"];
 /// Names that steer the request and are never arguments.
 const RESERVED: [&str; 4] = ["action", "username", "api_key", "format"];
 
+/// So many unknown parameters of a POST are told.
+const MOST_TOLD: usize = 20;
+
 /// Who asks, when, and what is known.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -86,6 +89,9 @@ pub async fn for_create(context: Context<'_>, of: &TypeEntry, params: &Params) -
     let sent = read(context, &declarations, params, &mut files).await?;
     let mut checked = checked_create(context, &of.declaration, &sent).await?;
     checked.files = files;
+    // Policy P3: what is silently dropped is at least said.
+    let ignored = checked.ignored.iter().take(MOST_TOLD).map(|name| format!("Unknown parameter '{name}' was ignored."));
+    checked.warnings.extend(ignored);
     Ok(checked)
 }
 

@@ -170,6 +170,14 @@ async fn create_4_g3_an_empty_text_is_absent_in_a_post() {
 }
 
 #[tokio::test]
+async fn p3_unknown_parameters_of_a_post_are_told() {
+    let fixture = Fixture::new().await;
+    let sent = form(&[("domain", "a.example"), ("source", "OSINT"), ("colour", "red"), ("username", "alice"), ("type_", "x")]);
+    let checked = create_as(&fixture, "alice", "Domain", &sent).await.unwrap();
+    assert_eq!(checked.warnings, ["Unknown parameter 'colour' was ignored."]);
+}
+
+#[tokio::test]
 async fn create_4_g5_and_g6_lists_and_synonyms() {
     let fixture = Fixture::new().await;
     let sent = form(&[

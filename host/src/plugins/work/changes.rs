@@ -32,13 +32,7 @@ impl Work {
     }
 
     pub(super) fn apply_on(&mut self, side: Side, index: usize, mut operation: Op, condition: Option<String>) -> Result<Effect, Failure> {
-        let document = &mut self.documents[index];
-        if let Some(savepoint) = self.savepoints.last_mut()
-            && index < savepoint.documents
-        {
-            let before = || (document.draft.clone(), document.source_added, document.rekeyed);
-            savepoint.before.entry(index).or_insert_with(before);
-        }
+        let document = self.touch(index);
         let effect = document.draft.apply(&operation).map_err(draft_failed)?;
         let Effect::Changed(count) = effect else {
             return Ok(effect);

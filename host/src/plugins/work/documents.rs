@@ -93,6 +93,7 @@ impl Work {
             draft: Draft::stored(stored.body),
             reads: BTreeMap::new(),
             hidden,
+            claimed: false,
             source_added: false,
             rekeyed: false,
             withdrawn: false,
@@ -330,7 +331,8 @@ impl Work {
         if let Some(key) = &key
             && let Some(index) = self.holder(&of, key).await?
         {
-            let document = &self.documents[index];
+            let document = self.touch(index);
+            document.claimed = true;
             let origin = match (document.revision, document.hidden) {
                 (None, _) => Origin::Fresh,
                 (Some(_), true) => Origin::Hidden,
@@ -347,6 +349,7 @@ impl Work {
             draft: Draft::fresh(&body).map_err(draft_failed)?,
             reads: BTreeMap::new(),
             hidden: false,
+            claimed: true,
             source_added: false,
             rekeyed: true,
             withdrawn: false,

@@ -173,7 +173,7 @@ impl Work {
     fn check_result(&self, index: usize) -> Result<(), Failure> {
         let document = &self.documents[index];
         let of = &document.of.declaration;
-        if document.hidden && !document.source_added {
+        if document.hidden && document.claimed && !document.source_added {
             return Err(internal(format!("a `{}` that the user may not see was left without a source of the user's", of.name)));
         }
         if document.revision.is_none() {

@@ -168,8 +168,10 @@ struct Open {
     draft: Draft,
     /// What was there at the paths that were read, before own writes.
     reads: BTreeMap<FieldPath, Option<Bson>>,
-    /// Exists but is not visible to the caller; only `make` opens such documents.
+    /// Exists but is not visible to the caller.
     hidden: bool,
+    /// Reached by `make`: if it is hidden, it must end with a source of the caller's.
+    claimed: bool,
     /// A source instance was added by the host's own rules.
     source_added: bool,
     /// A field of a unique key was written.
@@ -194,7 +196,15 @@ struct Savepoint {
     documents: usize,
     warnings: usize,
     /// What documents were before they were first written after this point.
-    before: HashMap<usize, (Draft, bool, bool)>,
+    before: HashMap<usize, Before>,
+}
+
+/// What a document was at a savepoint.
+struct Before {
+    draft: Draft,
+    source_added: bool,
+    rekeyed: bool,
+    claimed: bool,
 }
 
 /// The transaction of one run.
@@ -419,15 +429,34 @@ impl Work {
     fn roll_back(&mut self, savepoint: Savepoint) {
         self.log.truncate(savepoint.log);
         self.warnings.truncate(savepoint.warnings);
-        for (index, (draft, source_added, rekeyed)) in savepoint.before {
+        for (index, before) in savepoint.before {
             let document = &mut self.documents[index];
-            (document.draft, document.source_added, document.rekeyed) = (draft, source_added, rekeyed);
+            document.draft = before.draft;
+            document.source_added = before.source_added;
+            document.rekeyed = before.rekeyed;
+            document.claimed = before.claimed;
         }
         for document in &mut self.documents[savepoint.documents..] {
             document.withdrawn = true;
         }
         self.by_id.retain(|_, index| *index < savepoint.documents);
         self.made_keys.retain(|_, index| *index < savepoint.documents);
+    }
+
+    /// To be called before anything about a document changes: keeps what it was for the innermost savepoint.
+    fn touch(&mut self, index: usize) -> &mut Open {
+        let document = &mut self.documents[index];
+        if let Some(savepoint) = self.savepoints.last_mut()
+            && index < savepoint.documents
+        {
+            savepoint.before.entry(index).or_insert_with(|| Before {
+                draft: document.draft.clone(),
+                source_added: document.source_added,
+                rekeyed: document.rekeyed,
+                claimed: document.claimed,
+            });
+        }
+        document
     }
 
     fn named(&self, outcome: &Outcome) -> Result<Option<usize>, Failure> {
@@ -522,13 +551,13 @@ impl Work {
         self.request.caller.rights.may_write(source)
     }
 
-    /// `call.setting`. Whether plugins may read it is for the runtime to decide.
+    /// `call.setting`: of those that the operator made readable for plugins.
     ///
     /// # Errors
     ///
     /// Only the store's.
     pub async fn setting(&mut self, name: &str) -> Result<Option<String>, Failure> {
-        self.request.services.registers.setting(name).await.map_err(|error| store_failed(&error))
+        self.request.services.registers.setting_for_plugins(name).await.map_err(|error| store_failed(&error))
     }
 
     /// `call.warn`: at most 100, each 500 bytes.

@@ -144,7 +144,6 @@ impl Work {
     /// # Errors
     ///
     /// Fault `refused(forbidden)` (rule S6), `invalid(tlp, …)`, `invalid(source, …)`.
-    #[expect(clippy::unused_async, reason = "the contract's function may have to read the store in other implementations")]
     pub async fn add_source(&mut self, document: DocNumber, source: &str, details: &[Arg]) -> Result<bool, Failure> {
         let index = self.document(document)?;
         self.may_use_rules(index, "source")?;
@@ -191,7 +190,7 @@ impl Work {
             }
             let entry = doc! { "name": source, "instances": [instance.document()] };
             self.append_unique(Side::Own, index, list, entry.into(), &["name".into()])?;
-            self.documents[index].source_added = true;
+            self.touch(index).source_added = true;
             return Ok(true);
         };
         let entry = within(&list, position)?;
@@ -200,26 +199,15 @@ impl Work {
         if let Some(position) = self.find_element(index, &instances, &instance.same())? {
             self.remember_element(index, &instances, position)?;
             // An equal instance under a source that the caller may write makes the document no stranger.
-            self.mark_source_added(index);
+            self.touch(index).source_added = true;
             return Ok(false);
         }
         while self.find_element(index, &instances, &is("date", date(instance.date)))?.is_some() {
             instance.date += 1;
         }
         self.append_unique(Side::Own, index, instances, instance.document().into(), &["date".into()])?;
-        self.mark_source_added(index);
+        self.touch(index).source_added = true;
         Ok(true)
-    }
-
-    fn mark_source_added(&mut self, index: usize) {
-        let document = &mut self.documents[index];
-        if let Some(savepoint) = self.savepoints.last_mut()
-            && index < savepoint.documents
-        {
-            let before = || (document.draft.clone(), document.source_added, document.rekeyed);
-            savepoint.before.entry(index).or_insert_with(before);
-        }
-        document.source_added = true;
     }
 
     /// `documents.inherit-sources`.
