@@ -27,6 +27,8 @@ mod kinds;
 mod relate;
 mod rules;
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 mod uploads;
 
@@ -45,7 +47,6 @@ use super::{NotDone, Services};
 use crate::access::Caller;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SelectRead, StagedFile, StoreError};
 
-pub use self::finish::collections;
 pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
