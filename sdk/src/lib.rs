@@ -29,6 +29,8 @@
 extern crate self as critd_sdk;
 
 mod answer;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod bench;
 #[doc(hidden)]
 pub mod bindings;
 mod call;
@@ -58,6 +60,11 @@ pub use serde_json::{Value as Json, json};
 pub use tlo::{Created, Origin, Relation, Tlo, element};
 pub use uploads::{Upload, UploadReader};
 pub use value::{Bytes, FromValue, take_member};
+
+/// The guide's code is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// All that a plugin usually needs.
 pub mod prelude {

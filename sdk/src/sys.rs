@@ -4,4 +4,4 @@
 pub(crate) use crate::bindings::critd::plugin::{call, documents, log, registers, uploads};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::bindings::critd::plugin::{call, documents, log, registers, uploads};
+pub(crate) use crate::bench::{call, documents, log, registers, uploads};

@@ -71,7 +71,9 @@ impl ClassSet {
     /// The classes of the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = ClassId> + '_ {
         self.bits.iter().enumerate().flat_map(|(index, word)| {
-            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index as ClassId * 64 + bit)
+            (0..64)
+                .filter(move |bit| word & (1 << bit) != 0)
+                .map(move |bit| index as ClassId * 64 + bit)
         })
     }
 }
@@ -150,7 +152,9 @@ pub fn pairs_of(document: &RawDocument) -> Result<Pairs, Malformed> {
     }
     for entry in Elements::new(source.bytes)? {
         let entry = entry?.value;
-        let Some(name) = entry.field("name")? else { continue };
+        let Some(name) = entry.field("name")? else {
+            continue;
+        };
         let Some(name) = name.text()? else { continue };
         let mut instances = 0;
         if let Some(list) = entry.field("instances")?.filter(|value| value.is_list()) {
@@ -159,7 +163,9 @@ pub fn pairs_of(document: &RawDocument) -> Result<Pairs, Malformed> {
                 let mark = match instance.field("tlp")? {
                     None => Mark::Unmarked,
                     Some(tlp) if matches!(tlp.kind, kind::NULL | kind::UNDEFINED) => Mark::Unmarked,
-                    Some(tlp) => tlp.text_bytes()?.map_or(Mark::Other, |text| Mark::of_tlp(Some(text))),
+                    Some(tlp) => tlp
+                        .text_bytes()?
+                        .map_or(Mark::Other, |text| Mark::of_tlp(Some(text))),
                 };
                 pairs.push((name.to_owned(), mark));
                 instances += 1;
@@ -178,7 +184,10 @@ impl ClassTable {
     /// A table with class 0 only.
     #[must_use]
     pub fn empty() -> Self {
-        Self { classes: vec![Arc::new(Pairs::new())], numbers: HashMap::new() }
+        Self {
+            classes: vec![Arc::new(Pairs::new())],
+            numbers: HashMap::new(),
+        }
     }
 
     /// The number of a set of pairs, if it has one. No pairs is a class like any other, apart from class 0.
@@ -214,8 +223,62 @@ pub(crate) fn read_pairs(mut bytes: &[u8]) -> Option<Pairs> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (name, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
         let (mark, rest) = rest.split_first()?;
-        pairs.push((std::str::from_utf8(name).ok()?.to_owned(), Mark::of_number(*mark)?));
+        pairs.push((
+            std::str::from_utf8(name).ok()?.to_owned(),
+            Mark::of_number(*mark)?,
+        ));
         bytes = rest;
     }
     Some(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Document, doc};
+
+    use super::*;
+
+    fn pairs(body: &Document) -> Pairs {
+        let bytes = body.to_vec().unwrap();
+        pairs_of(RawDocument::from_bytes(&bytes).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn s1_pairs_are_all_that_visibility_depends_on() {
+        let body = doc! { "_id": 1, "tlp": "white", "source": [
+            { "name": "B", "instances": [{ "tlp": "red" }, { "tlp": "white" }, { "tlp": "red" }] },
+            { "name": "A", "instances": [{ "analyst": "x" }, { "tlp": null }, { "tlp": "green" }, { "tlp": "amber" }] },
+            { "name": "C", "instances": [] },
+            { "name": "D" },
+            { "name": "E", "instances": [{ "tlp": "RED" }, { "tlp": 5 }] },
+            { "instances": [{ "tlp": "white" }] },
+            "no entry",
+        ] };
+        let wanted = [
+            ("A", Mark::Unmarked),
+            ("A", Mark::Green),
+            ("A", Mark::Amber),
+            ("B", Mark::White),
+            ("B", Mark::Red),
+            ("C", Mark::NoInstance),
+            ("D", Mark::NoInstance),
+            ("E", Mark::Other),
+        ];
+        let found = pairs(&body);
+        assert_eq!(found, wanted.map(|(name, mark)| (name.to_owned(), mark)));
+        assert_eq!(read_pairs(&write_pairs(&found)), Some(found.clone()));
+        assert_eq!(read_pairs(&write_pairs(&found)[1..]), None);
+    }
+
+    #[test]
+    fn s3_documents_without_sources_have_no_pairs() {
+        for body in [
+            doc! {},
+            doc! { "source": [] },
+            doc! { "source": "A" },
+            doc! { "source": { "name": "A" } },
+        ] {
+            assert_eq!(pairs(&body), Pairs::new());
+        }
+    }
 }

@@ -91,7 +91,10 @@ impl Draft {
     /// A document as it is stored.
     #[must_use]
     pub fn stored(base: Arc<RawDocumentBuf>) -> Self {
-        Self { base, changed: BTreeMap::new() }
+        Self {
+            base,
+            changed: BTreeMap::new(),
+        }
     }
 
     /// A new document.
@@ -106,8 +109,11 @@ impl Draft {
             }
             raw::check_encodable(value, 1)?;
         }
-        let bytes = body.to_vec().map_err(|error| DraftError::Damaged(error.to_string()))?;
-        let base = RawDocumentBuf::from_bytes(bytes).map_err(|error| DraftError::Damaged(error.to_string()))?;
+        let bytes = body
+            .to_vec()
+            .map_err(|error| DraftError::Damaged(error.to_string()))?;
+        let base = RawDocumentBuf::from_bytes(bytes)
+            .map_err(|error| DraftError::Damaged(error.to_string()))?;
         Ok(Self::stored(Arc::new(base)))
     }
 
@@ -166,7 +172,12 @@ impl Draft {
     /// # Errors
     ///
     /// [`DraftError::NotAList`].
-    pub fn find(&self, path: &FieldPath, condition: &Filter, start: usize) -> Result<Option<usize>, DraftError> {
+    pub fn find(
+        &self,
+        path: &FieldPath,
+        condition: &Filter,
+        start: usize,
+    ) -> Result<Option<usize>, DraftError> {
         let (list, added) = match self.place(path)? {
             Place::Absent => return Ok(None),
             Place::Stored(list) if list.is_list() => (list, &[][..]),
@@ -224,14 +235,21 @@ impl Draft {
                 self.append(path, value)?;
                 Ok(Effect::Changed(1))
             }
-            Op::PushUnique { path, value, keys, .. } => {
+            Op::PushUnique {
+                path, value, keys, ..
+            } => {
                 if self.holds_alike(path, value, keys)? {
                     return Ok(Effect::Unchanged);
                 }
                 self.append(path, value)?;
                 Ok(Effect::Changed(1))
             }
-            Op::Pull { path, condition, limit, .. } => self.pull(path, condition, *limit),
+            Op::Pull {
+                path,
+                condition,
+                limit,
+                ..
+            } => self.pull(path, condition, *limit),
             Op::Increment(path, by) => self.increment(path, *by),
         }
     }
@@ -239,7 +257,10 @@ impl Draft {
     /// Names of the root fields changed so far, sorted.
     #[must_use]
     pub fn changed_roots(&self) -> Vec<String> {
-        self.changed.keys().map(|name| name.as_ref().to_owned()).collect()
+        self.changed
+            .keys()
+            .map(|name| name.as_ref().to_owned())
+            .collect()
     }
 
     /// Has this root field been changed?
@@ -270,8 +291,14 @@ impl Draft {
             .iter()
             .map(|(name, root)| match root.as_ref() {
                 Root::Removed => 0,
-                Root::Replaced(value) => name.len() + 2 + OwnedValue::encode(value).map_or(0, |value| value.bytes.len()),
-                Root::Appended(appended) => appended.added.iter().map(|element| element.bytes.len() + 12).sum(),
+                Root::Replaced(value) => {
+                    name.len() + 2 + OwnedValue::encode(value).map_or(0, |value| value.bytes.len())
+                }
+                Root::Appended(appended) => appended
+                    .added
+                    .iter()
+                    .map(|element| element.bytes.len() + 12)
+                    .sum(),
             })
             .sum();
         self.base.as_bytes().len() + added
@@ -294,7 +321,9 @@ impl Draft {
         let mut met = 0;
         for element in Elements::new(base)? {
             let element = element?;
-            let changed = std::str::from_utf8(element.name).ok().and_then(|name| self.changed.get_key_value(name));
+            let changed = std::str::from_utf8(element.name)
+                .ok()
+                .and_then(|name| self.changed.get_key_value(name));
             let Some((name, root)) = changed else {
                 bytes.extend_from_slice(element.whole);
                 continue;
@@ -335,7 +364,9 @@ impl Draft {
         let stored = match self.changed.get(name).map(AsRef::as_ref) {
             Some(Root::Removed) => return Ok(Place::Absent),
             Some(Root::Replaced(value)) => {
-                return Ok(segments.try_fold(value, step).map_or(Place::Absent, Place::Decoded));
+                return Ok(segments
+                    .try_fold(value, step)
+                    .map_or(Place::Absent, Place::Decoded));
             }
             Some(Root::Appended(appended)) => {
                 let Some(list) = self.stored_root(name)? else {
@@ -347,7 +378,10 @@ impl Draft {
                 match raw::position(segment) {
                     None => return Ok(Place::Absent),
                     Some(position) if position < appended.stored => list.at(position)?,
-                    Some(position) => appended.added.get(position - appended.stored).map(OwnedValue::as_value),
+                    Some(position) => appended
+                        .added
+                        .get(position - appended.stored)
+                        .map(OwnedValue::as_value),
                 }
             }
             None => self.stored_root(name)?,
@@ -400,7 +434,8 @@ impl Draft {
             None => default(&segments),
         };
         let answer = change(&mut value, &segments)?;
-        self.changed.insert(name.into(), Arc::new(Root::Replaced(value)));
+        self.changed
+            .insert(name.into(), Arc::new(Root::Replaced(value)));
         Ok(answer)
     }
 
@@ -417,13 +452,15 @@ impl Draft {
         raw::check_encodable(value, path.segments().count())?;
         let mut segments = path.segments();
         if let (Some(name), None) = (segments.next(), segments.next()) {
-            self.changed.insert(name.into(), Arc::new(Root::Replaced(value.clone())));
+            self.changed
+                .insert(name.into(), Arc::new(Root::Replaced(value.clone())));
             return Ok(Effect::Changed(1));
         }
         self.edit(
             path,
             |root, segments| {
-                let place = make_place(root, segments).ok_or_else(|| DraftError::Unreachable(path.clone()))?;
+                let place = make_place(root, segments)
+                    .ok_or_else(|| DraftError::Unreachable(path.clone()))?;
                 *place = value.clone();
                 Ok(Effect::Changed(1))
             },
@@ -445,7 +482,10 @@ impl Draft {
             |root, segments| {
                 let unreachable = || DraftError::Unreachable(path.clone());
                 let (last, way) = segments.split_last().ok_or_else(unreachable)?;
-                match way.iter().try_fold(root, |value, segment| step_mut(value, segment)) {
+                match way
+                    .iter()
+                    .try_fold(root, |value, segment| step_mut(value, segment))
+                {
                     Some(Bson::Document(document)) => {
                         document.remove(last);
                         Ok(Effect::Changed(1))
@@ -460,7 +500,9 @@ impl Draft {
 
     fn append(&mut self, path: &FieldPath, value: &Bson) -> Result<(), DraftError> {
         let mut segments = path.segments();
-        let name = segments.next().ok_or_else(|| DraftError::Unreachable(path.clone()))?;
+        let name = segments
+            .next()
+            .ok_or_else(|| DraftError::Unreachable(path.clone()))?;
         if segments.next().is_none() {
             let element = OwnedValue::encode(value)?;
             match self.changed.get(name).map(AsRef::as_ref) {
@@ -474,8 +516,12 @@ impl Draft {
                 }
                 None => {
                     if let Some(list) = self.stored_root(name)?.filter(|value| value.is_list()) {
-                        let appended = Appended { stored: count(list)?, added: vec![element] };
-                        self.changed.insert(name.into(), Arc::new(Root::Appended(appended)));
+                        let appended = Appended {
+                            stored: count(list)?,
+                            added: vec![element],
+                        };
+                        self.changed
+                            .insert(name.into(), Arc::new(Root::Appended(appended)));
                         return Ok(());
                     }
                 }
@@ -493,7 +539,8 @@ impl Draft {
                     Peek::Blocked => return Err(DraftError::Unreachable(path.clone())),
                 }
                 let absent = !matches!(peek(root, segments), Peek::Present(_));
-                let place = make_place(root, segments).ok_or_else(|| DraftError::Unreachable(path.clone()))?;
+                let place = make_place(root, segments)
+                    .ok_or_else(|| DraftError::Unreachable(path.clone()))?;
                 if absent {
                     *place = Bson::Array(Vec::new());
                 }
@@ -510,7 +557,12 @@ impl Draft {
     }
 
     /// Does the list have an element that agrees with `value` in all of `keys`?
-    fn holds_alike(&self, path: &FieldPath, value: &Bson, keys: &[String]) -> Result<bool, DraftError> {
+    fn holds_alike(
+        &self,
+        path: &FieldPath,
+        value: &Bson,
+        keys: &[String],
+    ) -> Result<bool, DraftError> {
         let wanted = OwnedValue::encode(value)?;
         let wanted = Wanted::new(wanted.as_value(), keys)?;
         let (list, added) = match self.place(path)? {
@@ -540,21 +592,30 @@ impl Draft {
         Ok(false)
     }
 
-    fn pull(&mut self, path: &FieldPath, condition: &Filter, limit: u32) -> Result<Effect, DraftError> {
+    fn pull(
+        &mut self,
+        path: &FieldPath,
+        condition: &Filter,
+        limit: u32,
+    ) -> Result<Effect, DraftError> {
         if self.find(path, condition, 0)?.is_none() {
             return Ok(Effect::Unchanged);
         }
         self.edit(
             path,
             |root, segments| {
-                let list = match segments.iter().try_fold(root, |value, segment| step_mut(value, segment)) {
+                let list = match segments
+                    .iter()
+                    .try_fold(root, |value, segment| step_mut(value, segment))
+                {
                     Some(Bson::Array(list)) => list,
                     _ => return Err(DraftError::NotAList(path.clone())),
                 };
                 let mut goes = Vec::with_capacity(list.len());
                 let mut removed = 0;
                 for element in list.iter() {
-                    let go = (limit == 0 || removed < limit) && condition.matches_element(element)?;
+                    let go =
+                        (limit == 0 || removed < limit) && condition.matches_element(element)?;
                     removed += u32::from(go);
                     goes.push(go);
                 }
@@ -569,13 +630,21 @@ impl Draft {
     fn increment(&mut self, path: &FieldPath, by: i64) -> Result<Effect, DraftError> {
         let sum = match self.get(path)? {
             None => integer(by, false),
-            Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) if by == 0 => return Ok(Effect::Unchanged),
-            Some(Bson::Int32(number)) => {
-                integer(i64::from(number).checked_add(by).ok_or_else(|| DraftError::TooLarge(path.clone()))?, false)
+            Some(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_)) if by == 0 => {
+                return Ok(Effect::Unchanged);
             }
-            Some(Bson::Int64(number)) => {
-                integer(number.checked_add(by).ok_or_else(|| DraftError::TooLarge(path.clone()))?, true)
-            }
+            Some(Bson::Int32(number)) => integer(
+                i64::from(number)
+                    .checked_add(by)
+                    .ok_or_else(|| DraftError::TooLarge(path.clone()))?,
+                false,
+            ),
+            Some(Bson::Int64(number)) => integer(
+                number
+                    .checked_add(by)
+                    .ok_or_else(|| DraftError::TooLarge(path.clone()))?,
+                true,
+            ),
             Some(Bson::Double(number)) => Bson::Double(number + by as f64),
             Some(_) => return Err(DraftError::NotANumber(path.clone())),
         };
@@ -686,7 +755,11 @@ fn make_place<'a>(root: &'a mut Bson, segments: &[&str]) -> Option<&'a mut Bson>
     for (index, segment) in segments.iter().enumerate() {
         value = match value {
             Bson::Document(document) => {
-                let missing = if index + 1 == segments.len() { Bson::Null } else { Bson::Document(Document::new()) };
+                let missing = if index + 1 == segments.len() {
+                    Bson::Null
+                } else {
+                    Bson::Document(Document::new())
+                };
                 document.entry((*segment).to_owned()).or_insert(missing)
             }
             Bson::Array(list) => list.get_mut(raw::position(segment)?)?,
@@ -711,7 +784,10 @@ impl<'a> Wanted<'a> {
                 fields.push((key.as_str(), value.field(key)?));
             }
         }
-        Ok(Self { value, keys: fields })
+        Ok(Self {
+            value,
+            keys: fields,
+        })
     }
 
     fn is_like(&self, element: Value<'_>) -> Result<bool, Malformed> {
@@ -731,3 +807,6 @@ impl<'a> Wanted<'a> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,7 +181,9 @@ impl Test {
                 Ok(exists == *wanted)
             }
             Self::Matches(expression) => any_value(root, path, &mut |reached| match reached {
-                Reached::Value(value) => Ok(value.text()?.is_some_and(|text| expression.is_match(text))),
+                Reached::Value(value) => {
+                    Ok(value.text()?.is_some_and(|text| expression.is_match(text)))
+                }
                 Reached::Nothing => Ok(false),
             }),
         }
@@ -341,3 +343,6 @@ pub(crate) fn each_value<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,7 +205,13 @@ pub trait Store: Send + Sync + 'static {
     async fn list(&self, query: &ListQuery) -> Result<Page>;
 
     /// Ids of all documents meeting the condition, ascending, at most `limit`, after `after` if given. Class plays no part.
-    async fn select(&self, collection: &str, filter: &Filter, after: Option<ObjectId>, limit: u32) -> Result<Vec<ObjectId>>;
+    async fn select(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        after: Option<ObjectId>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>>;
 
     /// The class of each document, in the order asked; none where there is no such document. For a page's relationship
     /// partners in one go (rule C5).
@@ -234,10 +240,21 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError::Engine`] if there is no such file.
-    async fn read_file(&self, bucket: &str, id: FileId, offset: u64, length: u32) -> Result<Vec<u8>>;
+    async fn read_file(
+        &self,
+        bucket: &str,
+        id: FileId,
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<u8>>;
 
     /// Removes the files of a bucket that were kept before `before` (ms since 1970) and are not in `referred`. How many went.
-    async fn sweep_files(&self, bucket: &str, referred: &std::collections::HashSet<FileId>, before: i64) -> Result<u64>;
+    async fn sweep_files(
+        &self,
+        bucket: &str,
+        referred: &std::collections::HashSet<FileId>,
+        before: i64,
+    ) -> Result<u64>;
 
     /// Waits for the commits under way and closes. Later calls fail.
     async fn close(&self) -> Result<()>;

@@ -39,7 +39,10 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    pub(crate) const NAN: Number = Number { double: 0, beyond: 0 };
+    pub(crate) const NAN: Number = Number {
+        double: 0,
+        beyond: 0,
+    };
 
     pub(crate) fn of_double(value: f64) -> Self {
         if value.is_nan() {
@@ -47,7 +50,11 @@ impl Number {
         }
         // + 0.0 makes the negative zero positive.
         let bits = (value + 0.0).to_bits();
-        let double = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
+        let double = if bits >> 63 == 0 {
+            bits | 1 << 63
+        } else {
+            !bits
+        };
         Self { double, beyond: 0 }
     }
 
@@ -55,7 +62,10 @@ impl Number {
         let nearest = value as f64;
         // At most half of the distance of two doubles near 2^63: 512.
         let beyond = i128::from(value) - nearest as i128;
-        Self { double: Self::of_double(nearest).double, beyond: beyond as i16 }
+        Self {
+            double: Self::of_double(nearest).double,
+            beyond: beyond as i16,
+        }
     }
 
     fn of_decimal(bytes: [u8; 16]) -> Self {
@@ -90,7 +100,9 @@ impl<'a> Scalar<'a> {
                 Some(bytes) => Self::Text(bytes),
                 None => return Ok(None),
             },
-            kind::INT32 => Self::Number(Number::of_integer(i64::from(i32::from_le_bytes(value.fixed()?)))),
+            kind::INT32 => Self::Number(Number::of_integer(i64::from(i32::from_le_bytes(
+                value.fixed()?,
+            )))),
             kind::INT64 => Self::Number(Number::of_integer(i64::from_le_bytes(value.fixed()?))),
             kind::DOUBLE => Self::Number(Number::of_double(f64::from_le_bytes(value.fixed()?))),
             kind::DECIMAL128 => Self::Number(Number::of_decimal(value.fixed()?)),
@@ -145,7 +157,9 @@ impl<'a> Scalar<'a> {
             (Self::Null, Self::Null) => Ordering::Equal,
             (Self::Number(a), Self::Number(b)) => a.cmp(&b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            (Self::Binary(a_type, a), Self::Binary(b_type, b)) => (a.len(), a_type, a).cmp(&(b.len(), b_type, b)),
+            (Self::Binary(a_type, a), Self::Binary(b_type, b)) => {
+                (a.len(), a_type, a).cmp(&(b.len(), b_type, b))
+            }
             (Self::ObjectId(a), Self::ObjectId(b)) => a.cmp(&b),
             (Self::Boolean(a), Self::Boolean(b)) => a.cmp(&b),
             (Self::Date(a), Self::Date(b)) => a.cmp(&b),
@@ -166,7 +180,9 @@ impl<'a> Scalar<'a> {
             }
             Self::ObjectId(id) => to.extend_from_slice(&id),
             Self::Boolean(value) => to.push(u8::from(value)),
-            Self::Date(millis) => to.extend_from_slice(&((millis as u64) ^ (1 << 63)).to_be_bytes()),
+            Self::Date(millis) => {
+                to.extend_from_slice(&((millis as u64) ^ (1 << 63)).to_be_bytes())
+            }
         }
     }
 }
@@ -281,7 +297,10 @@ pub(crate) struct Operand<'a> {
 impl<'a> Operand<'a> {
     #[inline]
     pub(crate) fn new(bson: &'a Bson) -> Self {
-        Self { bson, scalar: Scalar::of_bson(bson) }
+        Self {
+            bson,
+            scalar: Scalar::of_bson(bson),
+        }
     }
 
     pub(crate) fn is_null(self) -> bool {

@@ -65,7 +65,10 @@ impl FieldPath {
     ///
     /// If the text is no path.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "only literals of this program come here")]
+    #[expect(
+        clippy::expect_used,
+        reason = "only literals of this program come here"
+    )]
     pub fn literal(text: &'static str) -> Self {
         Self::parse(text).expect("a literal path")
     }

@@ -66,7 +66,9 @@ impl<'a> Elements<'a> {
         if length < 5 || length != document.len() || document.last() != Some(&0) {
             return Err(Malformed("wrong length"));
         }
-        Ok(Self { rest: &document[4..length - 1] })
+        Ok(Self {
+            rest: &document[4..length - 1],
+        })
     }
 }
 
@@ -92,7 +94,10 @@ impl<'a> Iterator for Elements<'a> {
         self.rest = &rest[start + size..];
         Some(Ok(Element {
             name: &after_kind[..name_end],
-            value: Value { kind, bytes: &rest[start..start + size] },
+            value: Value {
+                kind,
+                bytes: &rest[start..start + size],
+            },
             whole: &rest[..start + size],
         }))
     }
@@ -135,7 +140,10 @@ fn value_size(kind: u8, bytes: &[u8]) -> Option<usize> {
 impl<'a> Value<'a> {
     /// A whole document.
     pub(crate) fn document(bytes: &'a [u8]) -> Self {
-        Self { kind: kind::DOCUMENT, bytes }
+        Self {
+            kind: kind::DOCUMENT,
+            bytes,
+        }
     }
 
     /// The bytes of a text (a symbol is one, too).
@@ -156,13 +164,17 @@ impl<'a> Value<'a> {
     #[inline]
     pub(crate) fn text(self) -> Result<Option<&'a str>, Malformed> {
         match self.text_bytes()? {
-            Some(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| Malformed("a text that is not UTF-8")),
+            Some(bytes) => std::str::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| Malformed("a text that is not UTF-8")),
             None => Ok(None),
         }
     }
 
     pub(crate) fn fixed<const N: usize>(self) -> Result<[u8; N], Malformed> {
-        self.bytes.try_into().map_err(|_| Malformed("a value of wrong size"))
+        self.bytes
+            .try_into()
+            .map_err(|_| Malformed("a value of wrong size"))
     }
 
     pub(crate) fn is_document(self) -> bool {
@@ -223,10 +235,13 @@ impl<'a> Value<'a> {
         bytes.push(0);
         set_length(&mut bytes, 0)?;
         check_depth(self, 0)?;
-        let raw = RawDocumentBuf::from_bytes(bytes).map_err(|_| Malformed("a value that can't be read"))?;
+        let raw = RawDocumentBuf::from_bytes(bytes)
+            .map_err(|_| Malformed("a value that can't be read"))?;
         let mut elements = raw.iter();
         match elements.next() {
-            Some(Ok((_, value))) => Bson::try_from(value).map_err(|_| Malformed("a value that can't be read")),
+            Some(Ok((_, value))) => {
+                Bson::try_from(value).map_err(|_| Malformed("a value that can't be read"))
+            }
             _ => Err(Malformed("a value that can't be read")),
         }
     }
@@ -250,7 +265,9 @@ fn check_depth(value: Value<'_>, depth: usize) -> Result<(), Malformed> {
 
 /// A path segment that is a position of a list.
 pub(crate) fn position(segment: &str) -> Option<usize> {
-    (segment.len() <= 9 && segment.bytes().all(|byte| byte.is_ascii_digit())).then(|| segment.parse().ok()).flatten()
+    (segment.len() <= 9 && segment.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| segment.parse().ok())
+        .flatten()
 }
 
 /// Writes the length of the document that begins at `start` and ends at the end.
@@ -273,7 +290,9 @@ impl OwnedValue {
         check_encodable(value, 0)?;
         let mut document = Document::new();
         document.insert("", value.clone());
-        let mut bytes = document.to_vec().map_err(|_| Malformed("a value that can't be written"))?;
+        let mut bytes = document
+            .to_vec()
+            .map_err(|_| Malformed("a value that can't be written"))?;
         if bytes.len() < 7 {
             return Err(Malformed("a value that can't be written"));
         }
@@ -284,7 +303,10 @@ impl OwnedValue {
     }
 
     pub(crate) fn as_value(&self) -> Value<'_> {
-        Value { kind: self.kind, bytes: &self.bytes }
+        Value {
+            kind: self.kind,
+            bytes: &self.bytes,
+        }
     }
 }
 

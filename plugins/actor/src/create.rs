@@ -9,6 +9,11 @@ use crate::Actor;
 #[example("a new actor",
     args = {"name": " Example Actor ", "aliases": "EA-1, EA-2,,EA-1", "description": "Fictional", "source": "Example"},
     message = "Success! Click here to view the new Actor: Example Actor")]
+#[example("an actor that is known",
+    before = {"name": "Example Actor", "aliases": ["EA-1"], "description": "old"},
+    args = {"name": "Example Actor", "aliases": ["EA-2"], "description": "new", "source": "Example"},
+    message = "Success! Click here to view the new Actor: Example Actor")]
+#[example("no source", args = {"name": "Example Actor"}, fault = {"invalid": "source", "message": "Missing source information."})]
 #[example("no name", args = {"source": "Example"}, fault = {"invalid": "name", "message": "Need an Actor name."})]
 #[example("a source that the user may not write with",
     sources = ["Example"], args = {"name": "Example Actor", "source": "Other"},

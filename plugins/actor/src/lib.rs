@@ -72,3 +72,11 @@ plugin! {
     types = [Actor],
     actions = [set_actor_name, update_actor_aliases],
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
+}

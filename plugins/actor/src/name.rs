@@ -17,6 +17,9 @@ use critd_sdk::prelude::*;
 #[example("a new name",
     before = {"name": "Old"}, args = {"name": " New "},
     message = "Name set.", object = {"name": "New"}, operations = [{"set": ["name", "New"]}])]
+#[example("a name that another actor has, seen or not",
+    before = {"name": "Old"}, others = [{"type": "Actor", "document": {"name": "Taken"}, "visible": false}], args = {"name": "Taken"},
+    fault = {"refused": "conflict", "message": "An Actor named 'Taken' already exists."})]
 #[example("its own name", before = {"name": "Same"}, args = {"name": "Same"}, message = "Name set.", operations = [])]
 #[example("an empty name", before = {"name": "Old"}, args = {"name": ""}, fault = {"invalid": "name"})]
 pub(crate) fn set_actor_name(tlo: &mut Tlo, args: SetActorName) -> Outcome {

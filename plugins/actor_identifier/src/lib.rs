@@ -37,7 +37,7 @@ pub struct ActorIdentifier {
     #[field(default = "on")]
     pub active: String,
     /// When it was added.
-    #[field(sortable)]
+    #[field(default = "now", sortable)]
     pub created: Date,
 }
 
@@ -89,4 +89,12 @@ pub fn create(args: NewActorIdentifier, shared: &Shared) -> Outcome {
     let (mut identifier, _) = Tlo::make::<ActorIdentifier>(key)?;
     identifier.merge_shared(shared)?;
     Ok(Answer::new("Actor Identifier added successfully!").document(&identifier))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 }

@@ -106,7 +106,7 @@ pub struct NewCampaign {
 )]
 #[example(
     "a campaign of that name exists",
-    before = {"name": "Example Bear", "schema_version": 3, "active": "on"},
+    before = {"name": "Example Bear", "active": "on"},
     args = {"name": "Example Bear"},
     fault = {"refused": "already_exists", "message": "Campaign already exists."}
 )]
@@ -134,4 +134,12 @@ fn is_stub(campaign: &Tlo) -> Result<bool, Fault> {
         .get_many(&["schema_version", "active"])?
         .iter()
         .all(Option::is_none))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 }

@@ -14,3 +14,11 @@ plugin! {
     summary = "What can be done to objects of every type.",
     actions = [status_update, description_update, ticket_add, ticket_update, ticket_remove],
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
+}

@@ -14,8 +14,8 @@ use critd_sdk::{element, prelude::*};
     touches("self.status", "self.actions"),
     answers = "the status: {\"status\": …}"
 )]
-#[example("analysed, in any case",
-    before = {"status": "New"}, args = {"value": "analyzed"},
+#[example("analysed",
+    before = {"status": "New"}, args = {"value": "Analyzed"},
     message = "Status set to Analyzed.", object = {"status": "Analyzed"}, operations = [{"set": ["status", "Analyzed"]}])]
 #[example("deprecated: its actions end",
     before = {"status": "New", "actions": [{"action_type": "Block", "active": "on"}, {"action_type": "Watch", "active": "off"}]},

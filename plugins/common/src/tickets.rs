@@ -1,7 +1,7 @@
 //! `ticket_add`, `ticket_update`, `ticket_remove`
 
-use critd_sdk::prelude::*;
 use critd_sdk::serde_json::Map;
+use critd_sdk::{element, prelude::*};
 
 /// Adds tickets to the object. A number that is already there is left as it is.
 ///
@@ -97,7 +97,9 @@ fn free_date(tlo: &Tlo, mut date: Date) -> Result<Date, Fault> {
     before = {"tickets": [{"ticket_number": "7", "date": {"$date": 1768472430123}, "analyst": "other"}]},
     args = {"ticket": {"ticket_number": "INC-7", "date": "2026-01-15 10:20:30.123000"}},
     message = "Ticket updated.",
-    object = {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"})]
+    object = {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"},
+    operations = [{"pull": ["tickets", {"date": {"$date": 1768472430123}}, 1]},
+        {"push": ["tickets", {"ticket_number": "INC-7", "date": {"$date": 1768472430123}, "analyst": "example"}]}])]
 #[example("nothing to do",
     before = {"tickets": [{"ticket_number": "7", "date": {"$date": 1768472430123}, "analyst": "example"}]},
     args = {"ticket": {"ticket_number": "7", "date": "2026-01-15 10:20:30.123"}},
@@ -124,10 +126,8 @@ pub(crate) fn ticket_update(tlo: &mut Tlo, call: &Call, args: TicketUpdate) -> O
     if has_another(tlo, position, &ticket_number)? {
         refuse!(already_exists: "Ticket {ticket_number} already exists.");
     }
-    let before: Map<String, Json> = tlo
-        .first::<Json>("tickets", &by_date)?
-        .and_then(into_map)
-        .unwrap_or_default();
+    let entry = tlo.get::<Json>(&element("tickets", position))?;
+    let before = entry.and_then(into_map).unwrap_or_default();
     let mut after = before.clone();
     after.insert("ticket_number".into(), ticket_number.into());
     after.insert("date".into(), json!(date));

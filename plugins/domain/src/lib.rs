@@ -12,10 +12,7 @@ plugin! {
     types = [Domain],
     needs = {
         "create:IP" = "`add_ip` makes the address an object of its own.",
-        "other:IP" = "The domain is related to the address it resolves to, and the address to its indicator.",
         "create:Indicator" = "`add_indicators` makes indicators from the domain and the address.",
-        "other:Indicator" = "These indicators take over sources, campaigns, buckets and tickets, and are related.",
-        "other:Event" = "Events of the domain are related to its indicator too.",
     },
 }
 
@@ -101,16 +98,7 @@ struct NewIp {
 ///
 /// Not a domain name or not an address; a source that the user may not write with; faults of the address and of the
 /// indicators.
-#[create(
-    Domain,
-    touches(
-        "create:IP",
-        "other:IP",
-        "create:Indicator",
-        "other:Indicator",
-        "other:Event"
-    )
-)]
+#[create(Domain, touches("create:IP", "create:Indicator"))]
 #[example(
     "a name below its registrable domain",
     args = {"domain": "WWW.Example.com", "source": "Example"},
@@ -254,6 +242,11 @@ fn padded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use critd_sdk::net;
+
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 
     #[test]
     fn create_5_7_texts_have_blanks_around() {

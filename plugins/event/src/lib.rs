@@ -90,7 +90,7 @@ pub struct NewEvent {
 #[create(Event)]
 #[example(
     "a new event",
-    args = {"title": "Invoice wave", "event_type": "phishing", "description": "Three mailboxes", "source": "Example"},
+    args = {"title": "Invoice wave", "event_type": "Phishing", "description": "Three mailboxes", "source": "Example"},
     message = "Success! Click here to view the new event: Invoice wave"
 )]
 #[example("no description", args = {"title": "Invoice wave", "event_type": "Phishing", "source": "Example"}, fault = {"invalid": "description", "message": "Must provide a title, event_type, source, and description."})]
@@ -132,5 +132,13 @@ fn message(call: &Call, id: &str, title: &str) -> String {
         sentence
     } else {
         format!("<div>{sentence}</div>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
     }
 }

@@ -16,8 +16,7 @@ plugin! {
     needs = {
         "create:Domain" = "`add_domain` makes the domain of the value an object of its own.",
         "create:IP" = "`add_domain` makes the address of the value an object of its own.",
-        "other:Domain" = "The domain takes over sources and campaigns, and is related to the indicator.",
-        "other:IP" = "The address takes over sources and campaigns, and is related to the indicator.",
+        "other:Domain" = "With `add_domain` the registrable domain takes over the indicator's sources and campaigns too.",
     },
 }
 
@@ -152,10 +151,7 @@ pub struct NewIndicator {
 /// # Errors
 ///
 /// The value is not of that type; a source that the user may not write with; faults of the domain or address.
-#[create(
-    Indicator,
-    touches("create:Domain", "create:IP", "other:Domain", "other:IP")
-)]
+#[create(Indicator, touches("create:Domain", "create:IP", "other:Domain"))]
 #[example(
     "a digest",
     args = {"value": "0123456789ABCDEF0123456789abcdef", "type": "MD5", "source": "Example"},
@@ -163,14 +159,14 @@ pub struct NewIndicator {
 )]
 #[example(
     "the same value in another letter case",
-    before = {"value": "https://Host.example/CaseTest", "lower": "https://host.example/casetest", "type": "URI", "threat_types": ["Unknown"], "attack_types": ["Unknown"]},
-    args = {"value": "https://host.example/casetest", "type": "URI", "threat_type": "Malicious URL", "source": "Example"},
+    before = {"value": "https://Host.example.com/CaseTest", "lower": "https://host.example.com/casetest", "type": "URI", "threat_types": ["Unknown"], "attack_types": ["Unknown"]},
+    args = {"value": "https://host.example.com/casetest", "type": "URI", "threat_type": "Malicious URL", "source": "Example"},
     message = ""
 )]
 #[example("no such type", args = {"value": "43", "type": "Shoe Size", "source": "Example"}, fault = {"invalid": "type", "message": "Not a valid Indicator Type: Shoe Size"})]
 #[example("an address without a host", args = {"value": "someone@", "type": "Email Address", "source": "Example"}, fault = {"invalid": "value", "message": "Email address must contain a domain (or IP)"})]
 #[example("no value", args = {"value": " ", "type": "MD5", "source": "Example"}, fault = {"invalid": "value", "message": "Can't create indicator with an empty value field"})]
-pub fn create(call: &Call, args: NewIndicator, shared: Shared) -> Outcome {
+pub fn create(call: &Call, args: NewIndicator, shared: &Shared) -> Outcome {
     let checked = check::value(&args.kind, &args.value, net::domain)
         .map_err(|text| invalid("value", text))?;
     shared.require_source(SourceText::Object)?;
@@ -180,17 +176,11 @@ pub fn create(call: &Call, args: NewIndicator, shared: Shared) -> Outcome {
 
     let key = params! { "type" => &args.kind, "lower" => checked.value.to_lowercase() };
     let (mut indicator, origin) = Tlo::make::<Indicator>(key)?;
-    // `New` is what a status is without anybody's doing: it does not undo what an analyst said.
-    let shared = if origin != Origin::Fresh && shared.text("status") == Some("New") {
-        shared.with("status", None::<String>)
-    } else {
-        shared
-    };
     write(call, &mut indicator, &args, &checked.value, origin)?;
-    indicator.merge_shared(&shared)?;
+    indicator.merge_shared(shared)?;
 
     if args.add_domain {
-        related::add(call, &mut indicator, origin, &checked.about, &shared)?;
+        related::add(call, &mut indicator, origin, &checked.about, shared)?;
     } else if args.add_relationship {
         related::relate_known(&mut indicator, &checked.about)?;
     }
@@ -236,4 +226,12 @@ fn write(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 }

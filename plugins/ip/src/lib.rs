@@ -10,7 +10,6 @@ plugin! {
     types = [Ip],
     needs = {
         "create:Indicator" = "`add_indicator` makes an indicator from the address.",
-        "other:Indicator" = "The address is related to the indicator made from it.",
     },
 }
 
@@ -86,7 +85,7 @@ pub struct NewIp {
 /// # Errors
 ///
 /// Not an address of that type; a source that the user may not write with; the indicator's faults.
-#[create(Ip, touches("create:Indicator", "other:Indicator"))]
+#[create(Ip, touches("create:Indicator"))]
 #[example(
     "a new address",
     args = {"ip": "2001:0DB8:0:0::0001", "ip_type": "IPv6 Address", "source": "Example"},
@@ -95,7 +94,7 @@ pub struct NewIp {
 #[example(
     "another spelling of a known address",
     before = {"ip": "192.0.2.17", "type": "IPv4 Address"},
-    args = {"ip": "192.000.002.017", "ip_type": "ipv4 address", "source": "Example"},
+    args = {"ip": "192.000.002.017", "ip_type": "IPv4 Address", "source": "Example"},
     message = "Updated existing IP: 192.0.2.17"
 )]
 #[example("no address of that type", args = {"ip": "10.0.0.300", "ip_type": "IPv4 Address", "source": "Example"}, fault = {"invalid": "ip", "message": "Invalid IPv4 address"})]
@@ -136,4 +135,12 @@ pub fn create(call: &Call, args: NewIp, shared: &Shared) -> Outcome {
         Origin::Visible | Origin::Hidden => format!("Updated existing IP: {link}"),
     };
     Ok(Answer::new(message).document(&ip))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_examples_hold() {
+        critd_sdk::bench::check::<super::Plugin>();
+    }
 }

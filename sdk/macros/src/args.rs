@@ -27,6 +27,14 @@ struct Arg<'a> {
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = named_fields(input)?;
     let args = fields.iter().map(parse).collect::<syn::Result<Vec<_>>>()?;
+    for (place, arg) in args.iter().enumerate() {
+        if args[..place].iter().any(|earlier| earlier.name == arg.name) {
+            return Err(syn::Error::new(
+                arg.field.span(),
+                format!("there is an argument `{}` already", arg.name),
+            ));
+        }
+    }
     let ident = &input.ident;
     let idents: Vec<_> = args.iter().map(|arg| &arg.field.ident).collect();
     let names: Vec<_> = args.iter().map(|arg| &arg.name).collect();

@@ -26,7 +26,7 @@ pub(crate) fn summary(attributes: &[Attribute]) -> String {
         if !pair.path.is_ident("doc") {
             continue;
         }
-        for line in text.value().lines() {
+        for line in text.value().split('\n') {
             let line = line.trim();
             if line.starts_with('#') {
                 return summary;

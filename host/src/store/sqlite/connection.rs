@@ -63,15 +63,21 @@ impl Link {
                 rusqlite::version()
             )));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = Connection::open_with_flags(file, flags)?;
         sql.busy_timeout(options.busy)?;
         check_layout(&sql, file)?;
         // Only effective before the first table is made (pitfall P5).
         sql.pragma_update(None, "page_size", 8192)?;
-        let mode: String = sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        let mode: String =
+            sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if !mode.eq_ignore_ascii_case("wal") {
-            return Err(StoreError::Unusable(format!("{} can't be opened in WAL mode", file.display())));
+            return Err(StoreError::Unusable(format!(
+                "{} can't be opened in WAL mode",
+                file.display()
+            )));
         }
         sql.pragma_update(None, "synchronous", "FULL")?;
         sql.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -124,7 +130,11 @@ impl Link {
                 }
             }
         })?;
-        Ok(Self { sql, task, longest: options.longest_query })
+        Ok(Self {
+            sql,
+            task,
+            longest: options.longest_query,
+        })
     }
 
     /// Says what `sees` and `holds` answer from now on, and starts the clock.
@@ -156,9 +166,11 @@ impl Link {
     pub(super) fn explain(&self, collection: &str, error: StoreError) -> StoreError {
         match self.task.lock().failure.take() {
             Some(Failure::TooSlow) => self.too_slow(),
-            Some(Failure::Damaged(id, reason)) => {
-                StoreError::Damaged { collection: collection.to_owned(), id, reason }
-            }
+            Some(Failure::Damaged(id, reason)) => StoreError::Damaged {
+                collection: collection.to_owned(),
+                id,
+                reason,
+            },
             None => error,
         }
     }

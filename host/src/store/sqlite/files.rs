@@ -34,7 +34,13 @@ pub(super) fn create_folders(folder: &Path, staging: &Path) -> Result<()> {
 }
 
 fn open_lock(path: &Path) -> Result<File> {
-    File::options().create(true).truncate(false).write(true).read(true).open(path).map_err(at(path))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .read(true)
+        .open(path)
+        .map_err(at(path))
 }
 
 /// Takes part in the lock on the staging folder, and empties the folder if nobody else has the store open.
@@ -62,9 +68,10 @@ pub(super) fn lock_serving(folder: &Path) -> Result<File> {
     let lock = open_lock(&path)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::InUse(format!("another critd serves {} already", folder.display())))
-        }
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
+            "another critd serves {} already",
+            folder.display()
+        ))),
         Err(TryLockError::Error(error)) => Err(at(&path)(error)),
     }
 }
@@ -77,7 +84,9 @@ fn place(folder: &Path, sha256: &[u8]) -> PathBuf {
 }
 
 fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(at(path))
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(path))
 }
 
 /// Links the bytes to their place, durably, unless they are there.
@@ -87,14 +96,18 @@ fn link(folder: &Path, staged: &Path, sha256: &[u8], size: u64) -> Result<()> {
     std::fs::create_dir_all(parent).map_err(at(parent))?;
     let there = std::fs::metadata(&target).is_ok_and(|there| there.len() == size);
     if !there {
-        File::open(staged).and_then(|file| file.sync_all()).map_err(at(staged))?;
+        File::open(staged)
+            .and_then(|file| file.sync_all())
+            .map_err(at(staged))?;
         // Something of another size is no file of ours; a damaged one is replaced.
         match std::fs::remove_file(&target) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&target)(error)),
             _ => {}
         }
         match std::fs::hard_link(staged, &target) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(&target)(error)),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(at(&target)(error));
+            }
             _ => {}
         }
     }
@@ -102,10 +115,14 @@ fn link(folder: &Path, staged: &Path, sha256: &[u8], size: u64) -> Result<()> {
     sync_folder(&folder.join("files"))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Engine("work on a file failed; this is a defect".to_owned())))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(StoreError::Engine(
+            "work on a file failed; this is a defect".to_owned(),
+        ))
+    })
 }
 
 pub(super) async fn keep(store: &SqliteStore, bucket: &str, file: &StagedFile) -> Result<FileId> {
@@ -140,8 +157,9 @@ fn now() -> i64 {
 }
 
 fn find(sql: &Connection, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
-    let mut statement =
-        sql.prepare_cached("SELECT name, size, sha256, md5, kept_at FROM file WHERE bucket = ? AND id = ?")?;
+    let mut statement = sql.prepare_cached(
+        "SELECT name, size, sha256, md5, kept_at FROM file WHERE bucket = ? AND id = ?",
+    )?;
     Ok(statement
         .query_row(params![bucket, &id.bytes()[..]], |row| {
             let size: i64 = row.get(1)?;
@@ -158,10 +176,17 @@ fn find(sql: &Connection, bucket: &str, id: FileId) -> Result<Option<FileInfo>> 
 
 async fn row(store: &SqliteStore, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
     let bucket = bucket.to_owned();
-    store.readers.read(move |link| find(&link.sql, &bucket, id)).await
+    store
+        .readers
+        .read(move |link| find(&link.sql, &bucket, id))
+        .await
 }
 
-pub(super) async fn info(store: &SqliteStore, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
+pub(super) async fn info(
+    store: &SqliteStore,
+    bucket: &str,
+    id: FileId,
+) -> Result<Option<FileInfo>> {
     let Some(info) = row(store, bucket, id).await? else {
         return Ok(None);
     };
@@ -183,37 +208,51 @@ pub(super) async fn read(
     length: u32,
 ) -> Result<Vec<u8>> {
     let Some(info) = row(store, bucket, id).await? else {
-        return Err(StoreError::Engine(format!("there is no file {id} in `{bucket}`")));
+        return Err(StoreError::Engine(format!(
+            "there is no file {id} in `{bucket}`"
+        )));
     };
     let path = place(store.folder(), &info.sha256);
     blocking(move || {
         let mut file = File::open(&path).map_err(at(&path))?;
         let left = info.size.saturating_sub(offset).min(u64::from(length));
-        file.seek(SeekFrom::Start(offset)).map_err(at(&path))?;
+        file.seek(SeekFrom::Start(offset.min(info.size)))
+            .map_err(at(&path))?;
         let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
         file.take(left).read_to_end(&mut bytes).map_err(at(&path))?;
         if (bytes.len() as u64) < left {
-            return Err(StoreError::Engine(format!("{} is shorter than it was", path.display())));
+            return Err(StoreError::Engine(format!(
+                "{} is shorter than it was",
+                path.display()
+            )));
         }
         Ok(bytes)
     })
     .await
 }
 
-pub(super) async fn sweep(store: &SqliteStore, bucket: &str, referred: &HashSet<FileId>, before: i64) -> Result<u64> {
+pub(super) async fn sweep(
+    store: &SqliteStore,
+    bucket: &str,
+    referred: &HashSet<FileId>,
+    before: i64,
+) -> Result<u64> {
     let (bucket, referred) = (bucket.to_owned(), referred.clone());
     let gone: Vec<[u8; 32]> = store
         .write(move |sql| {
             let old: Vec<(Vec<u8>, [u8; 32])> = sql
                 .prepare_cached("SELECT id, sha256 FROM file WHERE bucket = ? AND kept_at < ?")?
-                .query_map(params![bucket, before], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map(params![bucket, before], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
                 .collect::<rusqlite::Result<_>>()?;
             let mut gone = Vec::new();
             for (id, sha256) in old {
                 if referred.contains(&connection::object_id(&id)?) {
                     continue;
                 }
-                sql.prepare_cached("DELETE FROM file WHERE bucket = ? AND id = ?")?.execute(params![bucket, id])?;
+                sql.prepare_cached("DELETE FROM file WHERE bucket = ? AND id = ?")?
+                    .execute(params![bucket, id])?;
                 gone.push(sha256);
             }
             Ok(gone)

@@ -56,21 +56,29 @@ pub(super) struct Row {
     pub(super) revision: u64,
 }
 
+/// By how much the number of documents of a collection and class changes.
+pub(super) type CountChanges = HashMap<(i64, ClassId), i64>;
+
 /// What of the tables is also kept in memory; published after the commit, or dropped.
 pub(super) struct Rows<'a> {
     classes: &'a ClassTable,
     new_classes: Vec<Arc<Pairs>>,
     new_numbers: HashMap<Arc<Pairs>, ClassId>,
-    changes: HashMap<(i64, ClassId), i64>,
+    changes: CountChanges,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(classes: &'a ClassTable) -> Self {
-        Self { classes, new_classes: Vec::new(), new_numbers: HashMap::new(), changes: HashMap::new() }
+        Self {
+            classes,
+            new_classes: Vec::new(),
+            new_numbers: HashMap::new(),
+            changes: HashMap::new(),
+        }
     }
 
     /// New classes, and how the counts change.
-    pub(super) fn finish(self) -> (Vec<Arc<Pairs>>, HashMap<(i64, ClassId), i64>) {
+    pub(super) fn finish(self) -> (Vec<Arc<Pairs>>, CountChanges) {
         (self.new_classes, self.changes)
     }
 
@@ -91,7 +99,12 @@ impl<'a> Rows<'a> {
         Ok(number)
     }
 
-    fn class_of(&mut self, sql: &Connection, collection: &Collection, body: &RawDocument) -> Result<ClassId, RowError> {
+    fn class_of(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        body: &RawDocument,
+    ) -> Result<ClassId, RowError> {
         if !collection.classed {
             return Ok(0);
         }
@@ -129,8 +142,10 @@ impl<'a> Rows<'a> {
         let body = draft.to_raw();
         let class = self.class_of(sql, collection, &body)?;
         let n = collection.number;
-        sql.prepare_cached(&format!("INSERT INTO doc_{n}(oid, class, revision, body) VALUES (?, ?, ?, ?)"))?
-            .execute(params![oid, class, revision as i64, body.as_bytes()])?;
+        sql.prepare_cached(&format!(
+            "INSERT INTO doc_{n}(oid, class, revision, body) VALUES (?, ?, ?, ?)"
+        ))?
+        .execute(params![oid, class, revision as i64, body.as_bytes()])?;
         let row = sql.last_insert_rowid();
         for field in &collection.fields {
             insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
@@ -157,11 +172,15 @@ impl<'a> Rows<'a> {
             row.class
         };
         if class == row.class {
-            sql.prepare_cached(&format!("UPDATE doc_{n} SET revision = ?, body = ? WHERE id = ?"))?
-                .execute(params![revision as i64, body.as_bytes(), row.id])?;
+            sql.prepare_cached(&format!(
+                "UPDATE doc_{n} SET revision = ?, body = ? WHERE id = ?"
+            ))?
+            .execute(params![revision as i64, body.as_bytes(), row.id])?;
         } else {
-            sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ?, revision = ?, body = ? WHERE id = ?"))?
-                .execute(params![class, revision as i64, body.as_bytes(), row.id])?;
+            sql.prepare_cached(&format!(
+                "UPDATE doc_{n} SET class = ?, revision = ?, body = ? WHERE id = ?"
+            ))?
+            .execute(params![class, revision as i64, body.as_bytes(), row.id])?;
             self.count(n, row.class, -1);
             self.count(n, class, 1);
         }
@@ -171,10 +190,22 @@ impl<'a> Rows<'a> {
             if !changed && (class == row.class || field.purpose == Purpose::Text) {
                 continue;
             }
-            if class == row.class && field.purpose == Purpose::Entries && append_entries(sql, n, field, oid, class, draft)? {
+            if class == row.class
+                && field.purpose == Purpose::Entries
+                && append_entries(sql, n, field, oid, class, draft)?
+            {
                 continue;
             }
-            update_field(sql, collection, field, row, oid, class, before, body.as_bytes())?;
+            update_field(
+                sql,
+                collection,
+                field,
+                row,
+                oid,
+                class,
+                before,
+                body.as_bytes(),
+            )?;
         }
         Ok(())
     }
@@ -189,7 +220,8 @@ impl<'a> Rows<'a> {
         before: &RawDocument,
     ) -> Result<(), RowError> {
         let n = collection.number;
-        sql.prepare_cached(&format!("DELETE FROM doc_{n} WHERE id = ?"))?.execute([row.id])?;
+        sql.prepare_cached(&format!("DELETE FROM doc_{n} WHERE id = ?"))?
+            .execute([row.id])?;
         for field in &collection.fields {
             remove_field(sql, collection, field, row.id, oid, before.as_bytes())?;
         }
@@ -206,25 +238,30 @@ impl<'a> Rows<'a> {
         oid: &[u8],
         before: ClassId,
         body: &RawDocument,
-    ) -> Result<ClassId, RowError> {
+    ) -> Result<(), RowError> {
         let class = self.class_of(sql, collection, body)?;
         if class == before {
-            return Ok(class);
+            return Ok(());
         }
         let n = collection.number;
-        sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ? WHERE id = ?"))?.execute(params![class, row])?;
-        for field in collection.fields.iter().filter(|field| field.purpose != Purpose::Text) {
+        sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ? WHERE id = ?"))?
+            .execute(params![class, row])?;
+        for field in collection
+            .fields
+            .iter()
+            .filter(|field| field.purpose != Purpose::Text)
+        {
             remove_field(sql, collection, field, row, oid, body.as_bytes())?;
             insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
         }
         self.count(n, before, -1);
         self.count(n, class, 1);
-        Ok(class)
+        Ok(())
     }
 }
 
 /// Takes the changes over into the counts in memory.
-pub(super) fn count_all(counts: &mut Counts, changes: &HashMap<(i64, ClassId), i64>) {
+pub(super) fn count_all(counts: &mut Counts, changes: &CountChanges) {
     for ((collection, class), by) in changes {
         if *by != 0 {
             counts.change(*collection, *class, *by);
@@ -232,39 +269,77 @@ pub(super) fn count_all(counts: &mut Counts, changes: &HashMap<(i64, ClassId), i
     }
 }
 
-fn insert_entry(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8], class: ClassId) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("INSERT OR REPLACE INTO entry_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"))?
-        .execute(params![field, key, oid, class])?;
+fn insert_entry(
+    sql: &Connection,
+    n: i64,
+    field: i64,
+    key: &[u8],
+    oid: &[u8],
+    class: ClassId,
+) -> Result<(), RowError> {
+    sql.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO entry_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"
+    ))?
+    .execute(params![field, key, oid, class])?;
     Ok(())
 }
 
-fn remove_entry(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8]) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("DELETE FROM entry_{n} WHERE field = ? AND key = ? AND oid = ?"))?
-        .execute(params![field, key, oid])?;
+fn remove_entry(
+    sql: &Connection,
+    n: i64,
+    field: i64,
+    key: &[u8],
+    oid: &[u8],
+) -> Result<(), RowError> {
+    sql.prepare_cached(&format!(
+        "DELETE FROM entry_{n} WHERE field = ? AND key = ? AND oid = ?"
+    ))?
+    .execute(params![field, key, oid])?;
     Ok(())
 }
 
-fn insert_sort(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8], class: ClassId) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("INSERT OR REPLACE INTO sort_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"))?
-        .execute(params![field, key, oid, class])?;
+fn insert_sort(
+    sql: &Connection,
+    n: i64,
+    field: i64,
+    key: &[u8],
+    oid: &[u8],
+    class: ClassId,
+) -> Result<(), RowError> {
+    sql.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO sort_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"
+    ))?
+    .execute(params![field, key, oid, class])?;
     Ok(())
 }
 
-fn remove_sort(sql: &Connection, n: i64, field: i64, key: &[u8], oid: &[u8]) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("DELETE FROM sort_{n} WHERE field = ? AND key = ? AND oid = ?"))?
-        .execute(params![field, key, oid])?;
+fn remove_sort(
+    sql: &Connection,
+    n: i64,
+    field: i64,
+    key: &[u8],
+    oid: &[u8],
+) -> Result<(), RowError> {
+    sql.prepare_cached(&format!(
+        "DELETE FROM sort_{n} WHERE field = ? AND key = ? AND oid = ?"
+    ))?
+    .execute(params![field, key, oid])?;
     Ok(())
 }
 
 fn insert_text(sql: &Connection, field: i64, row: i64, text: &str) -> Result<(), RowError> {
     if !text.is_empty() {
-        sql.prepare_cached(&format!("INSERT INTO text_{field}(rowid, text) VALUES (?, ?)"))?.execute(params![row, text])?;
+        sql.prepare_cached(&format!(
+            "INSERT INTO text_{field}(rowid, text) VALUES (?, ?)"
+        ))?
+        .execute(params![row, text])?;
     }
     Ok(())
 }
 
 fn remove_text(sql: &Connection, field: i64, row: i64) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("DELETE FROM text_{field} WHERE rowid = ?"))?.execute([row])?;
+    sql.prepare_cached(&format!("DELETE FROM text_{field} WHERE rowid = ?"))?
+        .execute([row])?;
     Ok(())
 }
 
@@ -289,7 +364,12 @@ pub(super) fn insert_field(
             let key = keys::capped(keys::sort_key(body, &field.path)?);
             insert_sort(sql, n, field.number, &key, oid, class)?;
         }
-        Purpose::Text => insert_text(sql, field.number, row, &keys::searchable(body, &field.path)?)?,
+        Purpose::Text => insert_text(
+            sql,
+            field.number,
+            row,
+            &keys::searchable(body, &field.path)?,
+        )?,
     }
     Ok(())
 }
@@ -327,7 +407,11 @@ fn append_entries(
     class: ClassId,
     draft: &Draft,
 ) -> Result<bool, RowError> {
-    let positional = field.path.segments().nth(1).is_some_and(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
+    let positional = field
+        .path
+        .segments()
+        .nth(1)
+        .is_some_and(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
     if positional {
         return Ok(false);
     }
@@ -340,7 +424,10 @@ fn append_entries(
     Ok(true)
 }
 
-#[expect(clippy::too_many_arguments, reason = "a row before and after, in one place only")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a row before and after, in one place only"
+)]
 fn update_field(
     sql: &Connection,
     collection: &Collection,

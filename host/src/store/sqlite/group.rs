@@ -55,7 +55,12 @@ struct Member {
 
 impl<'a> Group<'a> {
     pub(super) fn new(link: &'a Link, schema: &'a Schema) -> Self {
-        Self { link, schema, held: HashMap::new(), holders: HashMap::new() }
+        Self {
+            link,
+            schema,
+            held: HashMap::new(),
+            holders: HashMap::new(),
+        }
     }
 
     /// Has any member changed anything?
@@ -65,7 +70,9 @@ impl<'a> Group<'a> {
 
     /// Has any member changed anything in an administrative collection?
     pub(super) fn is_administrative(&self) -> bool {
-        self.held.values().any(|held| held.dirty && held.collection.administrative)
+        self.held
+            .values()
+            .any(|held| held.dirty && held.collection.administrative)
     }
 
     /// Takes a write set in, if what it read still holds.
@@ -83,7 +90,10 @@ impl<'a> Group<'a> {
         for write in &changes.writes {
             match write {
                 Write::Insert { collection, body } => self.insert(&mut member, collection, body)?,
-                Write::Change { document, operations } => self.change(&mut member, changes, document, operations)?,
+                Write::Change {
+                    document,
+                    operations,
+                } => self.change(&mut member, changes, document, operations)?,
                 Write::Remove { document } => self.remove(&mut member, document)?,
             }
         }
@@ -111,22 +121,37 @@ impl<'a> Group<'a> {
             let found: Option<(i64, u32, i64, Vec<u8>)> = self
                 .link
                 .sql
-                .prepare_cached(&format!("SELECT id, class, revision, body FROM doc_{n} WHERE oid = ?"))?
+                .prepare_cached(&format!(
+                    "SELECT id, class, revision, body FROM doc_{n} WHERE oid = ?"
+                ))?
                 .query_row([&document.id.bytes()[..]], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })
                 .optional()?;
-            let mut held = Held { collection, row: None, before: None, draft: None, dirty: false };
+            let mut held = Held {
+                collection,
+                row: None,
+                before: None,
+                draft: None,
+                dirty: false,
+            };
             if let Some((id, class, revision, body)) = found {
-                let body = RawDocumentBuf::from_bytes(body).map_err(|error| damaged(document, error))?;
+                let body =
+                    RawDocumentBuf::from_bytes(body).map_err(|error| damaged(document, error))?;
                 let body = Arc::new(body);
-                held.row = Some(Row { id, class, revision: revision.unsigned_abs() });
+                held.row = Some(Row {
+                    id,
+                    class,
+                    revision: revision.unsigned_abs(),
+                });
                 held.draft = Some(Draft::stored(Arc::clone(&body)));
                 held.before = Some(body);
             }
             self.held.insert(document.clone(), held);
         }
-        self.held.get(document).ok_or_else(|| StoreError::Engine("a document was lost".to_owned()))
+        self.held
+            .get(document)
+            .ok_or_else(|| StoreError::Engine("a document was lost".to_owned()))
     }
 
     fn check_document(&mut self, read: &DocRead) -> Result<(), CommitError> {
@@ -135,13 +160,20 @@ impl<'a> Group<'a> {
             (None, None) => return Ok(()),
             (Some(draft), Some(revision)) => (draft, revision),
             (None, Some(_)) => return Err(conflict(format!("{} is gone", name(&read.document)))),
-            (Some(_), None) => return Err(conflict(format!("{} has come into being", name(&read.document)))),
+            (Some(_), None) => {
+                return Err(conflict(format!(
+                    "{} has come into being",
+                    name(&read.document)
+                )));
+            }
         };
         if !held.dirty && held.row.is_some_and(|row| row.revision == revision) {
             return Ok(());
         }
         for (path, seen) in &read.values {
-            let now = draft.get(path).map_err(|error| damaged(&read.document, error))?;
+            let now = draft
+                .get(path)
+                .map_err(|error| damaged(&read.document, error))?;
             let same = match (&now, seen) {
                 (None, None) => true,
                 (Some(now), Some(seen)) => equal_bson(now, seen),
@@ -159,13 +191,20 @@ impl<'a> Group<'a> {
         let key = declared_key(collection, &read.key)?;
         let value = key_value(&read.key)?;
         let holder = match value {
-            Some(value) => self.holders_of(collection, key.number, &value, None)?.first().copied(),
+            Some(value) => self
+                .holders_of(collection, key.number, &value, None)?
+                .first()
+                .copied(),
             None => None,
         };
         if holder == read.holder {
             return Ok(());
         }
-        Err(conflict(format!("who has the key ({}) in `{}`", describe(&read.key), read.key.collection)))
+        Err(conflict(format!(
+            "who has the key ({}) in `{}`",
+            describe(&read.key),
+            read.key.collection
+        )))
     }
 
     /// All documents with a unique key, oldest first.
@@ -177,15 +216,21 @@ impl<'a> Group<'a> {
         member: Option<&Member>,
     ) -> Result<BTreeSet<ObjectId>> {
         let n = collection.number;
-        let mut statement =
-            self.link.sql.prepare_cached(&format!("SELECT oid FROM key_{n} WHERE number = ? AND key = ?"))?;
+        let mut statement = self.link.sql.prepare_cached(&format!(
+            "SELECT oid FROM key_{n} WHERE number = ? AND key = ?"
+        ))?;
         let mut rows = statement.query(params![number, value])?;
         let mut found = BTreeSet::new();
         while let Some(row) = rows.next()? {
-            found.insert(connection::object_id(row.get_ref(0)?.as_blob().unwrap_or_default())?);
+            found.insert(connection::object_id(
+                row.get_ref(0)?.as_blob().unwrap_or_default(),
+            )?);
         }
         let place = (number, value.to_vec());
-        for holders in [Some(&self.holders), member.map(|member| &member.holders)].into_iter().flatten() {
+        for holders in [Some(&self.holders), member.map(|member| &member.holders)]
+            .into_iter()
+            .flatten()
+        {
             for (id, holds) in holders.get(&place).into_iter().flatten() {
                 if *holds {
                     found.insert(*id);
@@ -205,14 +250,21 @@ impl<'a> Group<'a> {
             .filter(|(key, held)| held.dirty && key.collection == read.collection)
             .map(|(key, held)| (key.id, held.draft.clone()))
             .collect();
-        let room = read.limit.saturating_add(u32::try_from(changed.len()).unwrap_or(u32::MAX));
+        let room = read
+            .limit
+            .saturating_add(u32::try_from(changed.len()).unwrap_or(u32::MAX));
         let stored = list::select(self.link, &collection, &read.filter, read.after, room)?;
         let mut found: BTreeSet<ObjectId> = stored.into_iter().collect();
         for (id, draft) in changed {
             let holds = match draft {
                 Some(draft) if read.after.is_none_or(|after| id > after) => {
-                    let document = DocKey { collection: read.collection.clone(), id };
-                    draft.matches(&read.filter).map_err(|error| damaged(&document, error))?
+                    let document = DocKey {
+                        collection: read.collection.clone(),
+                        id,
+                    };
+                    draft
+                        .matches(&read.filter)
+                        .map_err(|error| damaged(&document, error))?
                 }
                 _ => false,
             };
@@ -222,10 +274,17 @@ impl<'a> Group<'a> {
                 found.remove(&id);
             }
         }
-        if found.into_iter().take(read.limit as usize).eq(read.found.iter().copied()) {
+        if found
+            .into_iter()
+            .take(read.limit as usize)
+            .eq(read.found.iter().copied())
+        {
             return Ok(());
         }
-        Err(conflict(format!("which documents of `{}` meet a condition", read.collection)))
+        Err(conflict(format!(
+            "which documents of `{}` meet a condition",
+            read.collection
+        )))
     }
 
     /// The member's copy of a document.
@@ -236,11 +295,21 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn insert(&mut self, member: &mut Member, collection: &str, body: &bson::Document) -> Result<(), CommitError> {
+    fn insert(
+        &mut self,
+        member: &mut Member,
+        collection: &str,
+        body: &bson::Document,
+    ) -> Result<(), CommitError> {
         let Some(Bson::ObjectId(id)) = body.get("_id") else {
-            return Err(CommitError::Impossible(format!("a document of `{collection}` needs an object id as `_id`")));
+            return Err(CommitError::Impossible(format!(
+                "a document of `{collection}` needs an object id as `_id`"
+            )));
         };
-        let document = DocKey { collection: collection.to_owned(), id: *id };
+        let document = DocKey {
+            collection: collection.to_owned(),
+            id: *id,
+        };
         if self.draft(member, &document)?.is_some() {
             return Err(conflict(format!("{} exists already", name(&document))));
         }
@@ -280,10 +349,14 @@ impl<'a> Group<'a> {
                 Op::Pull { removed, .. } => effect == Effect::Changed(*removed),
                 Op::Set(..) | Op::Unset(_) | Op::Push(..) | Op::Increment(..) => true,
             };
-            let appended_unexpectedly =
-                matches!(operation, Op::PushUnique { added: false, .. }) && effect != Effect::Unchanged;
+            let appended_unexpectedly = matches!(operation, Op::PushUnique { added: false, .. })
+                && effect != Effect::Unchanged;
             if !expected || appended_unexpectedly {
-                return Err(conflict(format!("`{}` of {}", path_of(operation), name(document))));
+                return Err(conflict(format!(
+                    "`{}` of {}",
+                    path_of(operation),
+                    name(document)
+                )));
             }
         }
         if changed {
@@ -295,9 +368,16 @@ impl<'a> Group<'a> {
 
     /// Is the document as the handler read it, or did it not look?
     fn is_as_read(&self, changes: &WriteSet, document: &DocKey) -> bool {
-        let mut reads = changes.documents.iter().filter(|read| read.document == *document);
+        let mut reads = changes
+            .documents
+            .iter()
+            .filter(|read| read.document == *document);
         let held = self.held.get(document);
-        reads.all(|read| held.is_some_and(|held| !held.dirty && held.row.map(|row| row.revision) == read.revision))
+        reads.all(|read| {
+            held.is_some_and(|held| {
+                !held.dirty && held.row.map(|row| row.revision) == read.revision
+            })
+        })
     }
 
     fn remove(&mut self, member: &mut Member, document: &DocKey) -> Result<(), CommitError> {
@@ -312,10 +392,14 @@ impl<'a> Group<'a> {
     fn check_uniqueness(&self, member: &mut Member) -> Result<(), CommitError> {
         let mut gained = Vec::new();
         for (document, draft) in &member.drafts {
-            let Some(held) = self.held.get(document) else { continue };
+            let Some(held) = self.held.get(document) else {
+                continue;
+            };
             for key in &held.collection.keys {
                 let value = |draft: &Option<Draft>| match draft {
-                    Some(draft) => keys::unique(draft, &key.fields).map_err(|error| damaged(document, error)),
+                    Some(draft) => {
+                        keys::unique(draft, &key.fields).map_err(|error| damaged(document, error))
+                    }
                     None => Ok(None),
                 };
                 let (old, new) = (value(&held.draft)?, value(draft)?);
@@ -323,10 +407,18 @@ impl<'a> Group<'a> {
                     continue;
                 }
                 if let Some(old) = old {
-                    member.holders.entry((key.number, old)).or_default().insert(document.id, false);
+                    member
+                        .holders
+                        .entry((key.number, old))
+                        .or_default()
+                        .insert(document.id, false);
                 }
                 if let Some(new) = new {
-                    member.holders.entry((key.number, new.clone())).or_default().insert(document.id, true);
+                    member
+                        .holders
+                        .entry((key.number, new.clone()))
+                        .or_default()
+                        .insert(document.id, true);
                     gained.push((document, &held.collection, key, new));
                 }
             }
@@ -354,7 +446,9 @@ impl<'a> Group<'a> {
             let oid = document.id.bytes();
             let done = match (&held.draft, held.row, &held.before) {
                 (None, None, _) => Ok(()),
-                (None, Some(row), Some(before)) => rows.remove(sql, &held.collection, row, &oid, before),
+                (None, Some(row), Some(before)) => {
+                    rows.remove(sql, &held.collection, row, &oid, before)
+                }
                 (Some(draft), None, _) => {
                     *revision += 1;
                     rows.insert(sql, &held.collection, &oid, revision.unsigned_abs(), draft)
@@ -367,10 +461,14 @@ impl<'a> Group<'a> {
                     } else {
                         // Removed and made anew within the group.
                         rows.remove(sql, &held.collection, row, &oid, before)
-                            .and_then(|()| rows.insert(sql, &held.collection, &oid, revision, draft))
+                            .and_then(|()| {
+                                rows.insert(sql, &held.collection, &oid, revision, draft)
+                            })
                     }
                 }
-                (_, Some(_), None) => Err(StoreError::Engine("a document was lost".to_owned()).into()),
+                (_, Some(_), None) => {
+                    Err(StoreError::Engine("a document was lost".to_owned()).into())
+                }
             };
             done.map_err(|error| error.or_damaged(|reason| damaged(document, reason)))?;
         }
@@ -378,17 +476,25 @@ impl<'a> Group<'a> {
             .schema
             .collections
             .values()
-            .flat_map(|collection| collection.keys.iter().map(|key| (key.number, collection.number)))
+            .flat_map(|collection| {
+                collection
+                    .keys
+                    .iter()
+                    .map(|key| (key.number, collection.number))
+            })
             .collect();
         for ((number, value), changes) in &self.holders {
-            let Some(n) = numbers.get(number) else { continue };
+            let Some(n) = numbers.get(number) else {
+                continue;
+            };
             for (id, holds) in changes {
                 let text = if *holds {
                     format!("INSERT OR IGNORE INTO key_{n}(number, key, oid) VALUES (?, ?, ?)")
                 } else {
                     format!("DELETE FROM key_{n} WHERE number = ? AND key = ? AND oid = ?")
                 };
-                sql.prepare_cached(&text)?.execute(params![number, value, &id.bytes()[..]])?;
+                sql.prepare_cached(&text)?
+                    .execute(params![number, value, &id.bytes()[..]])?;
             }
         }
         rows.write_counts(sql)
@@ -408,15 +514,26 @@ fn key_shown(
             parts.push((field.clone(), value.unwrap_or(Bson::Null)));
         }
     }
-    Ok(KeyValue { collection: collection.name.clone(), parts })
+    Ok(KeyValue {
+        collection: collection.name.clone(),
+        parts,
+    })
 }
 
 /// The declared key that a look-up means.
-pub(super) fn declared_key<'a>(collection: &'a Collection, key: &KeyValue) -> Result<&'a UniqueKey> {
+pub(super) fn declared_key<'a>(
+    collection: &'a Collection,
+    key: &KeyValue,
+) -> Result<&'a UniqueKey> {
     collection
         .keys
         .iter()
-        .find(|known| known.fields.iter().eq(key.parts.iter().map(|(path, _)| path)))
+        .find(|known| {
+            known
+                .fields
+                .iter()
+                .eq(key.parts.iter().map(|(path, _)| path))
+        })
         .ok_or_else(|| StoreError::UnknownKey(collection.name.clone(), describe(key)))
 }
 
@@ -426,7 +543,11 @@ pub(super) fn key_value(key: &KeyValue) -> Result<Option<Vec<u8>>> {
 }
 
 fn describe(key: &KeyValue) -> String {
-    key.parts.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ")
+    key.parts
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn path_of(operation: &Op) -> &crate::store::FieldPath {
@@ -438,7 +559,10 @@ fn path_of(operation: &Op) -> &crate::store::FieldPath {
 
 fn check_size(document: &DocKey, draft: &Draft) -> Result<(), CommitError> {
     if draft.size_at_most() > LARGEST && draft.to_raw().as_bytes().len() > LARGEST {
-        return Err(CommitError::Impossible(format!("{} would be larger than 16 MiB", name(document))));
+        return Err(CommitError::Impossible(format!(
+            "{} would be larger than 16 MiB",
+            name(document)
+        )));
     }
     Ok(())
 }
@@ -452,7 +576,11 @@ fn impossible(document: &DocKey, error: DraftError) -> CommitError {
 }
 
 fn damaged(document: &DocKey, error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged { collection: document.collection.clone(), id: document.id.to_hex(), reason: error.to_string() }
+    StoreError::Damaged {
+        collection: document.collection.clone(),
+        id: document.id.to_hex(),
+        reason: error.to_string(),
+    }
 }
 
 fn name(document: &DocKey) -> String {

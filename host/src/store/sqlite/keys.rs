@@ -73,7 +73,9 @@ pub(super) fn unique(draft: &Draft, fields: &[FieldPath]) -> Result<Option<Vec<u
 }
 
 /// A unique key by the values of its parts.
-pub(super) fn unique_of<'a>(parts: impl Iterator<Item = &'a Bson>) -> Result<Option<Vec<u8>>, Malformed> {
+pub(super) fn unique_of<'a>(
+    parts: impl Iterator<Item = &'a Bson>,
+) -> Result<Option<Vec<u8>>, Malformed> {
     let mut key = Vec::new();
     for part in parts {
         if matches!(part, Bson::Null | Bson::Undefined) {
@@ -112,7 +114,10 @@ pub(super) fn searchable(document: &[u8], path: &FieldPath) -> Result<String, Ma
 /// Letters that a case-insensitive expression takes for an ASCII letter, replaced by it. NUL, at which the tokenizer
 /// would stop, becomes another control character; no literal with control characters is ever looked for.
 fn fold(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != 0) {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != 0)
+    {
         return Cow::Borrowed(text);
     }
     Cow::Owned(

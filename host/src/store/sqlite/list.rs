@@ -15,7 +15,9 @@ use super::schema::{Collection, Counts, Purpose};
 use super::sorted;
 use crate::store::filter::Filter;
 use crate::store::path::FieldPath;
-use crate::store::{Direction, ListQuery, Page, Result, SortKey, StoreError, StoredDocument, Visible};
+use crate::store::{
+    Direction, ListQuery, Page, Result, SortKey, StoreError, StoredDocument, Visible,
+};
 
 /// Ids found, beyond which another index is consulted before documents are.
 const FEW: usize = 1000;
@@ -58,7 +60,9 @@ fn order_of(sort: &[SortKey]) -> Option<Order<'_>> {
         (_, []) => Some(Order::Id(Direction::Ascending)),
         (Some(0), [first, ..]) => Some(Order::Id(first.direction)),
         // A last `_id` ascending is what breaks ties anyway.
-        (Some(end), _) if sort[end].direction == Direction::Ascending => Some(Order::Fields(&sort[..end])),
+        (Some(end), _) if sort[end].direction == Direction::Ascending => {
+            Some(Order::Fields(&sort[..end]))
+        }
         (Some(end), _) => Some(Order::Fields(&sort[..=end])),
         (None, _) => Some(Order::Fields(sort)),
     }
@@ -67,7 +71,8 @@ fn order_of(sort: &[SortKey]) -> Option<Order<'_>> {
 impl Listing<'_> {
     /// The page. To be called within a read transaction, with the counts of that state.
     pub(super) fn page(&self) -> Result<Page> {
-        self.link.begin_task(&self.query.visible, &self.query.filter);
+        self.link
+            .begin_task(&self.query.visible, &self.query.filter);
         let answer = self.try_page();
         answer.map_err(|error| self.link.explain(&self.collection.name, error))
     }
@@ -94,7 +99,10 @@ impl Listing<'_> {
         let counts = self.counts.of(self.collection.number);
         match &self.query.visible {
             Visible::All => counts.iter().sum(),
-            Visible::Classes(set) => set.iter().map_while(|class| counts.get(class as usize)).sum(),
+            Visible::Classes(set) => set
+                .iter()
+                .map_while(|class| counts.get(class as usize))
+                .sum(),
         }
     }
 
@@ -104,12 +112,17 @@ impl Listing<'_> {
 
     /// How many ids the page and what is before it have.
     fn reach(&self) -> usize {
-        usize::try_from(self.query.offset).unwrap_or(usize::MAX).saturating_add(self.query.limit as usize)
+        usize::try_from(self.query.offset)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.query.limit as usize)
     }
 
     fn slice(&self, ids: Vec<ObjectId>) -> Vec<ObjectId> {
         let offset = usize::try_from(self.query.offset).unwrap_or(usize::MAX);
-        ids.into_iter().skip(offset).take(self.query.limit as usize).collect()
+        ids.into_iter()
+            .skip(offset)
+            .take(self.query.limit as usize)
+            .collect()
     }
 
     fn page_of_all(&self) -> Result<Vec<ObjectId>> {
@@ -119,7 +132,9 @@ impl Listing<'_> {
         match order_of(&self.query.sort) {
             None => Ok(Vec::new()),
             Some(Order::Id(direction)) => self.walk_directory(direction),
-            Some(Order::Fields([key])) if self.collection.field(&key.path, Purpose::Sort).is_some() => {
+            Some(Order::Fields([key]))
+                if self.collection.field(&key.path, Purpose::Sort).is_some() =>
+            {
                 self.walk_sorted(key, None)
             }
             Some(Order::Fields(keys)) => {
@@ -146,10 +161,9 @@ impl Listing<'_> {
             Direction::Ascending => "ASC",
             Direction::Descending => "DESC",
         };
-        let mut statement = self
-            .link
-            .sql
-            .prepare_cached(&format!("SELECT oid, class FROM doc_{n} INDEXED BY dir_{n} ORDER BY oid {way}"))?;
+        let mut statement = self.link.sql.prepare_cached(&format!(
+            "SELECT oid, class FROM doc_{n} INDEXED BY dir_{n} ORDER BY oid {way}"
+        ))?;
         let mut rows = statement.query([])?;
         let mut page = Vec::new();
         let mut skip = self.query.offset;
@@ -170,7 +184,11 @@ impl Listing<'_> {
         Ok(page)
     }
 
-    fn walk_sorted(&self, key: &SortKey, among: Option<&HashSet<ObjectId>>) -> Result<Vec<ObjectId>> {
+    fn walk_sorted(
+        &self,
+        key: &SortKey,
+        among: Option<&HashSet<ObjectId>>,
+    ) -> Result<Vec<ObjectId>> {
         let Some(field) = self.collection.field(&key.path, Purpose::Sort) else {
             return Ok(Vec::new());
         };
@@ -211,31 +229,50 @@ impl Listing<'_> {
         let mut best = sorted::Best::new(keys, self.reach());
         for id in found {
             self.link.tick()?;
-            let key = with_body(self.link, self.collection, id, |body| self.sort_keys(id, body, keys))?;
+            let key = with_body(self.link, self.collection, id, |body| {
+                self.sort_keys(id, body, keys)
+            })?;
             best.offer(id, key.transpose()?.unwrap_or_default());
         }
         Ok(self.slice(best.finish()))
     }
 
     fn sort_keys(&self, id: ObjectId, body: &[u8], keys: &[SortKey]) -> Result<Vec<Vec<u8>>> {
-        keys.iter().map(|key| sort_key_of(self.collection, id, body, &key.path)).collect()
+        keys.iter()
+            .map(|key| sort_key_of(self.collection, id, body, &key.path))
+            .collect()
     }
 
     /// Ids of the visible documents that meet the condition, ascending.
     fn find(&self, filter: &Filter) -> Result<Vec<ObjectId>> {
         match plan(self.collection, filter) {
-            Some(plan) => find(self.link, self.collection, &self.query.visible, &plan, self.all_count()),
+            Some(plan) => find(
+                self.link,
+                self.collection,
+                &self.query.visible,
+                &plan,
+                self.all_count(),
+            ),
             None => scan(self.link, self.collection, filter),
         }
     }
 }
 
-pub(super) fn sort_key_of(collection: &Collection, id: ObjectId, body: &[u8], path: &FieldPath) -> Result<Vec<u8>> {
+pub(super) fn sort_key_of(
+    collection: &Collection,
+    id: ObjectId,
+    body: &[u8],
+    path: &FieldPath,
+) -> Result<Vec<u8>> {
     keys::sort_key(body, path).map_err(|error| damaged(collection, id, error))
 }
 
 fn damaged(collection: &Collection, id: ObjectId, error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged { collection: collection.name.clone(), id: id.to_hex(), reason: error.to_string() }
+    StoreError::Damaged {
+        collection: collection.name.clone(),
+        id: id.to_hex(),
+        reason: error.to_string(),
+    }
 }
 
 pub(super) fn blob(value: ValueRef<'_>) -> &[u8] {
@@ -243,18 +280,31 @@ pub(super) fn blob(value: ValueRef<'_>) -> &[u8] {
 }
 
 /// The document with this id.
-pub(super) fn get(link: &Link, collection: &Collection, id: ObjectId) -> Result<Option<StoredDocument>> {
+pub(super) fn get(
+    link: &Link,
+    collection: &Collection,
+    id: ObjectId,
+) -> Result<Option<StoredDocument>> {
     let n = collection.number;
     let found: Option<(u32, i64, Vec<u8>)> = link
         .sql
-        .prepare_cached(&format!("SELECT class, revision, body FROM doc_{n} WHERE oid = ?"))?
-        .query_row([&id.bytes()[..]], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .prepare_cached(&format!(
+            "SELECT class, revision, body FROM doc_{n} WHERE oid = ?"
+        ))?
+        .query_row([&id.bytes()[..]], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
     let Some((class, revision, body)) = found else {
         return Ok(None);
     };
     let body = RawDocumentBuf::from_bytes(body).map_err(|error| damaged(collection, id, error))?;
-    Ok(Some(StoredDocument { id, class, revision: revision.unsigned_abs(), body: Arc::new(body) }))
+    Ok(Some(StoredDocument {
+        id,
+        class,
+        revision: revision.unsigned_abs(),
+        body: Arc::new(body),
+    }))
 }
 
 /// Lets `look` see the bytes of a document.
@@ -265,7 +315,9 @@ pub(super) fn with_body<T>(
     look: impl FnOnce(&[u8]) -> T,
 ) -> Result<Option<T>> {
     let n = collection.number;
-    let mut statement = link.sql.prepare_cached(&format!("SELECT body FROM doc_{n} WHERE oid = ?"))?;
+    let mut statement = link
+        .sql
+        .prepare_cached(&format!("SELECT body FROM doc_{n} WHERE oid = ?"))?;
     let mut rows = statement.query([&id.bytes()[..]])?;
     match rows.next()? {
         Some(row) => Ok(Some(look(blob(row.get_ref(0)?)))),
@@ -303,8 +355,9 @@ fn find(
     match plan {
         Plan::Nothing => {}
         Plan::Equal { field, keys } => {
-            let mut statement =
-                link.sql.prepare_cached(&format!("SELECT oid, class FROM entry_{n} WHERE field = ? AND key = ?"))?;
+            let mut statement = link.sql.prepare_cached(&format!(
+                "SELECT oid, class FROM entry_{n} WHERE field = ? AND key = ?"
+            ))?;
             for key in keys {
                 let mut rows = statement.query(params![field, key])?;
                 while let Some(row) = rows.next()? {
@@ -329,7 +382,11 @@ fn find(
                 }
             }
         }
-        Plan::Trigrams { field, query, condition } => {
+        Plan::Trigrams {
+            field,
+            query,
+            condition,
+        } => {
             link.look_for(condition);
             let mut statement = link.sql.prepare_cached(&format!(
                 "SELECT d.oid FROM text_{field} t CROSS JOIN doc_{n} d ON d.id = t.rowid
@@ -340,16 +397,28 @@ fn find(
                 found.push(connection::object_id(blob(row.get_ref(0)?))?);
             }
         }
-        Plan::Texts { field, expression, condition } => {
-            find_texts(link, collection, visible, *field, expression, condition, &mut found)?;
+        Plan::Texts {
+            field,
+            expression,
+            condition,
+        } => {
+            find_texts(
+                link, collection, visible, *field, expression, condition, &mut found,
+            )?;
         }
         Plan::Any(plans) => {
             for plan in plans {
                 found.extend(find(link, collection, visible, plan, documents)?);
             }
         }
-        Plan::All { plans, exact, condition } => {
-            return find_all(link, collection, visible, condition, plans, *exact, documents);
+        Plan::All {
+            plans,
+            exact,
+            condition,
+        } => {
+            return find_all(
+                link, collection, visible, condition, plans, *exact, documents,
+            );
         }
     }
     found.sort_unstable();
@@ -368,9 +437,9 @@ fn find_texts(
 ) -> Result<()> {
     use crate::store::order::rank;
     let n = collection.number;
-    let mut statement = link
-        .sql
-        .prepare_cached(&format!("SELECT key, oid, class FROM entry_{n} WHERE field = ? AND key >= ? AND key < ?"))?;
+    let mut statement = link.sql.prepare_cached(&format!(
+        "SELECT key, oid, class FROM entry_{n} WHERE field = ? AND key >= ? AND key < ?"
+    ))?;
     let mut rows = statement.query(params![field, [rank::TEXT], [rank::TEXT + 1]])?;
     // Texts cut off in the index, and (never yet seen) such as are no UTF-8: their documents decide.
     let mut unsure = BTreeSet::new();
@@ -380,9 +449,13 @@ fn find_texts(
             continue;
         }
         let key = blob(row.get_ref(0)?);
-        let text = keys::text(key).filter(|_| !keys::is_capped(key)).map(std::str::from_utf8);
+        let text = keys::text(key)
+            .filter(|_| !keys::is_capped(key))
+            .map(std::str::from_utf8);
         match text {
-            Some(Ok(text)) if expression.is_match(text) => found.push(connection::object_id(blob(row.get_ref(1)?))?),
+            Some(Ok(text)) if expression.is_match(text) => {
+                found.push(connection::object_id(blob(row.get_ref(1)?))?)
+            }
             Some(Ok(_)) => {}
             _ => {
                 unsure.insert(connection::object_id(blob(row.get_ref(1)?))?);
@@ -453,7 +526,8 @@ pub(super) fn select(
     limit: u32,
 ) -> Result<Vec<ObjectId>> {
     link.begin_task(&Visible::All, filter);
-    try_select(link, collection, filter, after, limit).map_err(|error| link.explain(&collection.name, error))
+    try_select(link, collection, filter, after, limit)
+        .map_err(|error| link.explain(&collection.name, error))
 }
 
 fn try_select(
@@ -476,7 +550,9 @@ fn try_select(
         Ok(found)
     };
     if matches!(filter, Filter::All) {
-        let text = format!("SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE oid > ? ORDER BY oid LIMIT ?");
+        let text = format!(
+            "SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE oid > ? ORDER BY oid LIMIT ?"
+        );
         return ids(&text, &[&after_bytes, &limit]);
     }
     match plan(collection, filter) {
@@ -487,8 +563,9 @@ fn try_select(
             ids(&text, &[&after_bytes, &limit])
         }
         Some(Plan::Equal { field, keys }) if keys.len() == 1 => {
-            let text =
-                format!("SELECT oid FROM entry_{n} WHERE field = ? AND key = ? AND oid > ? ORDER BY oid LIMIT ?");
+            let text = format!(
+                "SELECT oid FROM entry_{n} WHERE field = ? AND key = ? AND oid > ? ORDER BY oid LIMIT ?"
+            );
             ids(&text, &[&field, &keys[0], &after_bytes, &limit])
         }
         Some(plan) => {

@@ -21,7 +21,9 @@ fn exact(tree: &Hir) -> Option<String> {
         HirKind::Empty | HirKind::Look(_) => Some(String::new()),
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).ok()?;
-            text.bytes().all(|byte| matches!(byte, b' '..=b'~')).then(|| text.to_ascii_lowercase())
+            text.bytes()
+                .all(|byte| matches!(byte, b' '..=b'~'))
+                .then(|| text.to_ascii_lowercase())
         }
         HirKind::Class(Class::Unicode(class)) => {
             let mut letter = None;
@@ -55,6 +57,10 @@ fn collect(tree: &Hir, found: &mut Vec<String>) {
         return;
     }
     match tree.kind() {
+        HirKind::Literal(literal) => {
+            let runs = literal.0.split(|byte| !matches!(byte, b' '..=b'~'));
+            found.extend(runs.map(|run| String::from_utf8_lossy(run).to_ascii_lowercase()));
+        }
         HirKind::Capture(capture) => collect(&capture.sub, found),
         HirKind::Repetition(repetition) if repetition.min >= 1 => collect(&repetition.sub, found),
         HirKind::Concat(parts) => {
@@ -86,5 +92,52 @@ pub(super) fn query(texts: &[String]) -> String {
         }
     }
     grams.truncate(16);
-    grams.iter().map(|gram| format!("\"{}\"", gram.replace('"', "\"\""))).collect::<Vec<_>>().join(" AND ")
+    grams
+        .iter()
+        .map(|gram| format!("\"{}\"", gram.replace('"', "\"\"")))
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_only_what_every_match_contains_is_required() {
+        let cases: &[(&str, &[&str])] = &[
+            (r"evil[0-9]+\.corp", &[".corp", "evil"]),
+            ("(?i)EVIL", &["evil"]),
+            ("evil|good", &[]),
+            ("(evil|good)corp", &["corp"]),
+            ("(evil)?corp", &["corp"]),
+            ("(?:evil)+", &["evil"]),
+            ("(?:evil)*", &[]),
+            ("ab", &[]),
+            ("a.b.c", &[]),
+            (r"^\bevil\b$", &["evil"]),
+            ("m\u{fc}ller", &["ller"]),
+            ("(?i)kiss", &["kiss"]),
+            ("abc\ndef", &["abc", "def"]),
+            ("[eE]vil", &["evil"]),
+            ("[ef]vil", &["vil"]),
+            ("ev(i)l", &["evil"]),
+            ("", &[]),
+        ];
+        for (pattern, wanted) in cases {
+            assert_eq!(
+                required(&regex::Regex::new(pattern).unwrap()),
+                *wanted,
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
+    fn trigrams_are_quoted() {
+        assert_eq!(
+            query(&["ab\"c".to_owned(), "ab\"".to_owned()]),
+            r#""ab""" AND "b""c""#
+        );
+    }
 }

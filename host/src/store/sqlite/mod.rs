@@ -41,7 +41,9 @@ use crate::store::class::{ClassId, ClassTable, Pairs};
 use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
-use crate::store::{CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument};
+use crate::store::{
+    CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument,
+};
 
 /// How the embedded store uses the machine.
 #[derive(Debug, Clone)]
@@ -88,12 +90,21 @@ struct Shared {
 
 impl Shared {
     /// After a commit of this process.
-    fn publish(&self, state: State, new_classes: Vec<Arc<Pairs>>, count: impl FnOnce(&mut Counts)) {
+    fn publish(
+        &self,
+        state: State,
+        first_new: usize,
+        new_classes: Vec<Arc<Pairs>>,
+        count: impl FnOnce(&mut Counts),
+    ) {
         if !new_classes.is_empty() {
             let mut classes = self.classes.write();
             let table = Arc::make_mut(&mut classes);
-            for pairs in new_classes {
-                table.add(pairs);
+            for (number, pairs) in (first_new..).zip(new_classes) {
+                // A reader may have seen the commit and fetched its classes before this.
+                if number == table.classes.len() {
+                    table.add(pairs);
+                }
             }
         }
         let mut counts = self.counts.write();
@@ -256,7 +267,9 @@ impl SqliteStore {
         match tokio::time::timeout(longest, self.scans.acquire()).await {
             Ok(Ok(permit)) => Ok(Some(permit)),
             Ok(Err(_)) => Err(readers::closed()),
-            Err(_) => Err(StoreError::TooSlow(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX))),
+            Err(_) => Err(StoreError::TooSlow(
+                u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
+            )),
         }
     }
 }
@@ -293,7 +306,9 @@ impl Store for SqliteStore {
 
     async fn get(&self, collection: &str, id: ObjectId) -> Result<Option<StoredDocument>> {
         let collection = self.collection(collection)?;
-        self.readers.read(move |link| list::get(link, &collection, id)).await
+        self.readers
+            .read(move |link| list::get(link, &collection, id))
+            .await
     }
 
     async fn get_many(&self, collection: &str, ids: &[ObjectId]) -> Result<Vec<StoredDocument>> {
@@ -321,7 +336,9 @@ impl Store for SqliteStore {
                 let n = collection.number;
                 let oldest: Option<Vec<u8>> = link
                     .sql
-                    .prepare_cached(&format!("SELECT oid FROM key_{n} WHERE number = ? AND key = ? ORDER BY oid LIMIT 1"))?
+                    .prepare_cached(&format!(
+                        "SELECT oid FROM key_{n} WHERE number = ? AND key = ? ORDER BY oid LIMIT 1"
+                    ))?
                     .query_row(rusqlite::params![number, value], |row| row.get(0))
                     .optional()?;
                 match oldest {
@@ -341,7 +358,13 @@ impl Store for SqliteStore {
             .read(move |link| {
                 let before = Arc::clone(&shared.counts.read());
                 let counts = shared.counts_at(&link.sql, before)?;
-                list::Listing { link, collection: &collection, query: &query, counts: &counts }.page()
+                list::Listing {
+                    link,
+                    collection: &collection,
+                    query: &query,
+                    counts: &counts,
+                }
+                .page()
             })
             .await
     }
@@ -354,9 +377,13 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<ObjectId>> {
         let collection = self.collection(collection)?;
-        let _permit = self.scan_permit(list::is_heavy_condition(&collection, filter)).await?;
+        let _permit = self
+            .scan_permit(list::is_heavy_condition(&collection, filter))
+            .await?;
         let filter = filter.clone();
-        self.readers.read(move |link| list::select(link, &collection, &filter, after, limit)).await
+        self.readers
+            .read(move |link| list::select(link, &collection, &filter, after, limit))
+            .await
     }
 
     async fn classes_of(&self, documents: &[DocKey]) -> Result<Vec<Option<ClassId>>> {
@@ -368,9 +395,14 @@ impl Store for SqliteStore {
             .read(move |link| {
                 let mut classes = Vec::with_capacity(wanted.len());
                 for (n, id) in wanted {
-                    let mut statement =
-                        link.sql.prepare_cached(&format!("SELECT class FROM doc_{n} INDEXED BY dir_{n} WHERE oid = ?"))?;
-                    classes.push(statement.query_row([&id.bytes()[..]], |row| row.get(0)).optional()?);
+                    let mut statement = link.sql.prepare_cached(&format!(
+                        "SELECT class FROM doc_{n} INDEXED BY dir_{n} WHERE oid = ?"
+                    ))?;
+                    classes.push(
+                        statement
+                            .query_row([&id.bytes()[..]], |row| row.get(0))
+                            .optional()?,
+                    );
                 }
                 Ok(classes)
             })
@@ -380,7 +412,9 @@ impl Store for SqliteStore {
     async fn commit(&self, changes: WriteSet) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
         self.ask_writer(Job::Commit(Box::new(changes), reply))?;
-        answer.await.map_err(|_| CommitError::Store(writer_failed()))?
+        answer
+            .await
+            .map_err(|_| CommitError::Store(writer_failed()))?
     }
 
     fn staging_folder(&self) -> &Path {
@@ -395,15 +429,33 @@ impl Store for SqliteStore {
         files::info(self, bucket, id).await
     }
 
-    async fn read_file(&self, bucket: &str, id: FileId, offset: u64, length: u32) -> Result<Vec<u8>> {
+    async fn read_file(
+        &self,
+        bucket: &str,
+        id: FileId,
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<u8>> {
         files::read(self, bucket, id, offset, length).await
     }
 
-    async fn sweep_files(&self, bucket: &str, referred: &HashSet<FileId>, before: i64) -> Result<u64> {
+    async fn sweep_files(
+        &self,
+        bucket: &str,
+        referred: &HashSet<FileId>,
+        before: i64,
+    ) -> Result<u64> {
         files::sweep(self, bucket, referred, before).await
     }
 
     async fn close(&self) -> Result<()> {
+        self.scans.close();
+        // Readers first: they could keep the writer from emptying the log.
+        let threads = self.readers.close();
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| drop(thread.join()))
+        });
+        let _ = joined.await;
         let jobs = self.jobs.lock().take();
         if let Some(jobs) = jobs {
             let (reply, answer) = oneshot::channel();
@@ -411,8 +463,6 @@ impl Store for SqliteStore {
                 let _ = answer.await;
             }
         }
-        self.scans.close();
-        self.readers.close();
         *self.serving.lock() = None;
         let _ = self.staging_lock.unlock();
         Ok(())

@@ -19,11 +19,23 @@ pub(super) enum Plan {
     /// Index rows from one key on (or after it) and below another (or up to it).
     Range { field: i64, low: Bound, high: Bound },
     /// Rows of a trigram table, then a look at those documents.
-    Trigrams { field: i64, query: String, condition: Filter },
+    Trigrams {
+        field: i64,
+        query: String,
+        condition: Filter,
+    },
     /// All texts of an index.
-    Texts { field: i64, expression: regex::Regex, condition: Filter },
+    Texts {
+        field: i64,
+        expression: regex::Regex,
+        condition: Filter,
+    },
     /// In all of these, cheapest first; unless that is `exact`, the documents are looked at as well.
-    All { plans: Vec<Plan>, exact: bool, condition: Filter },
+    All {
+        plans: Vec<Plan>,
+        exact: bool,
+        condition: Filter,
+    },
     /// In any of these.
     Any(Vec<Plan>),
 }
@@ -53,9 +65,11 @@ pub(super) fn plan(collection: &Collection, filter: &Filter) -> Option<Plan> {
     match filter {
         Filter::All | Filter::Element(..) | Filter::Not(_) => None,
         Filter::Nothing => Some(Plan::Nothing),
-        Filter::Or(conditions) => {
-            conditions.iter().map(|condition| plan(collection, condition)).collect::<Option<Vec<_>>>().map(Plan::Any)
-        }
+        Filter::Or(conditions) => conditions
+            .iter()
+            .map(|condition| plan(collection, condition))
+            .collect::<Option<Vec<_>>>()
+            .map(Plan::Any),
         Filter::And(conditions) => {
             let mut plans = Vec::new();
             let mut rest = false;
@@ -69,18 +83,33 @@ pub(super) fn plan(collection: &Collection, filter: &Filter) -> Option<Plan> {
                 return None;
             }
             plans.sort_by_key(Plan::cost);
-            Some(Plan::All { plans, exact: !rest, condition: filter.clone() })
+            Some(Plan::All {
+                plans,
+                exact: !rest,
+                condition: filter.clone(),
+            })
         }
         Filter::Field(path, test) => plan_test(collection, path, test, filter),
     }
 }
 
-fn plan_test(collection: &Collection, path: &FieldPath, test: &Test, whole: &Filter) -> Option<Plan> {
+fn plan_test(
+    collection: &Collection,
+    path: &FieldPath,
+    test: &Test,
+    whole: &Filter,
+) -> Option<Plan> {
     let field = collection.field(path, Purpose::Entries)?.number;
     match test {
-        Test::Eq(value) => Some(Plan::Equal { field, keys: vec![equality_key(value)?] }),
+        Test::Eq(value) => Some(Plan::Equal {
+            field,
+            keys: vec![equality_key(value)?],
+        }),
         Test::In(values) => {
-            let mut keys = values.iter().map(equality_key).collect::<Option<Vec<_>>>()?;
+            let mut keys = values
+                .iter()
+                .map(equality_key)
+                .collect::<Option<Vec<_>>>()?;
             keys.sort();
             keys.dedup();
             Some(Plan::Equal { field, keys })
@@ -97,7 +126,11 @@ fn plan_test(collection: &Collection, path: &FieldPath, test: &Test, whole: &Fil
                     query: literals::query(&literals),
                     condition: whole.clone(),
                 }),
-                _ => Some(Plan::Texts { field, expression: expression.clone(), condition: whole.clone() }),
+                _ => Some(Plan::Texts {
+                    field,
+                    expression: expression.clone(),
+                    condition: whole.clone(),
+                }),
             }
         }
         // What is not there is in no index.
@@ -117,9 +150,15 @@ fn equality_key(value: &Bson) -> Option<Vec<u8>> {
 fn bound_key(value: &Bson) -> Option<Vec<u8>> {
     let ordered = matches!(
         Scalar::of_bson(value)?,
-        Scalar::Number(_) | Scalar::Text(_) | Scalar::ObjectId(_) | Scalar::Boolean(_) | Scalar::Date(_)
+        Scalar::Number(_)
+            | Scalar::Text(_)
+            | Scalar::ObjectId(_)
+            | Scalar::Boolean(_)
+            | Scalar::Date(_)
     );
-    let key = order::encode_bson(value).ok().filter(|key| ordered && !keys::is_capped(key))?;
+    let key = order::encode_bson(value)
+        .ok()
+        .filter(|key| ordered && !keys::is_capped(key))?;
     // Nothing is above or below NaN.
     (key != nan()).then_some(key)
 }
@@ -131,14 +170,31 @@ fn nan() -> Vec<u8> {
 fn above(field: i64, value: &Bson, inclusive: bool) -> Option<Plan> {
     let key = bound_key(value)?;
     let end = vec![key.first()? + 1];
-    Some(Plan::Range { field, low: Bound { key, inclusive }, high: Bound { key: end, inclusive: false } })
+    Some(Plan::Range {
+        field,
+        low: Bound { key, inclusive },
+        high: Bound {
+            key: end,
+            inclusive: false,
+        },
+    })
 }
 
 fn below(field: i64, value: &Bson, inclusive: bool) -> Option<Plan> {
     let key = bound_key(value)?;
     let low = match key.first()? {
-        &rank::NUMBER => Bound { key: nan(), inclusive: false },
-        first => Bound { key: vec![*first], inclusive: true },
+        &rank::NUMBER => Bound {
+            key: nan(),
+            inclusive: false,
+        },
+        first => Bound {
+            key: vec![*first],
+            inclusive: true,
+        },
     };
-    Some(Plan::Range { field, low, high: Bound { key, inclusive } })
+    Some(Plan::Range {
+        field,
+        low,
+        high: Bound { key, inclusive },
+    })
 }

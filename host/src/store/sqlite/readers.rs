@@ -34,8 +34,14 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn start(file: &Path, options: &Options) -> Result<Self> {
-        let queue = Arc::new(Queue { state: Mutex::default(), arrived: Condvar::new() });
-        let readers = Self { queue, threads: Mutex::default() };
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+        });
+        let readers = Self {
+            queue,
+            threads: Mutex::default(),
+        };
         for number in 0..options.readers.max(1) {
             let link = Link::reader(file, options)?;
             let queue = Arc::clone(&readers.queue);
@@ -72,17 +78,17 @@ impl Readers {
         self.queue.arrived.notify_one();
         match answer.await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Engine("a reader failed; this is a defect".to_owned())),
+            Err(_) => Err(StoreError::Engine(
+                "a reader failed; this is a defect".to_owned(),
+            )),
         }
     }
 
-    /// Finishes what was asked for and ends the threads. Blocks.
-    pub(super) fn close(&self) {
+    /// Lets the threads end after what they were asked for.
+    pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         self.queue.state.lock().closed = true;
         self.queue.arrived.notify_all();
-        for thread in self.threads.lock().drain(..) {
-            let _ = thread.join();
-        }
+        std::mem::take(&mut *self.threads.lock())
     }
 }
 

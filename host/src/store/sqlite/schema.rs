@@ -46,7 +46,9 @@ impl Purpose {
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        [Self::Entries, Self::Sort, Self::Text].into_iter().find(|purpose| purpose.name() == name)
+        [Self::Entries, Self::Sort, Self::Text]
+            .into_iter()
+            .find(|purpose| purpose.name() == name)
     }
 }
 
@@ -76,7 +78,9 @@ pub(super) struct Collection {
 
 impl Collection {
     pub(super) fn field(&self, path: &FieldPath, purpose: Purpose) -> Option<&Field> {
-        self.fields.iter().find(|field| field.purpose == purpose && field.path == *path)
+        self.fields
+            .iter()
+            .find(|field| field.purpose == purpose && field.path == *path)
     }
 }
 
@@ -88,7 +92,9 @@ pub(super) struct Schema {
 
 impl Schema {
     pub(super) fn collection(&self, name: &str) -> Result<&Arc<Collection>> {
-        self.collections.get(name).ok_or_else(|| StoreError::UnknownCollection(name.to_owned()))
+        self.collections
+            .get(name)
+            .ok_or_else(|| StoreError::UnknownCollection(name.to_owned()))
     }
 }
 
@@ -110,7 +116,9 @@ impl Counts {
     }
 
     pub(super) fn of(&self, collection: i64) -> &[u64] {
-        self.by_collection.get(&collection).map_or(&[], |counts| counts.as_slice())
+        self.by_collection
+            .get(&collection)
+            .map_or(&[], |counts| counts.as_slice())
     }
 }
 
@@ -123,18 +131,20 @@ pub(super) struct State {
 }
 
 pub(super) fn read_state(sql: &Connection) -> Result<State> {
-    let mut statement = sql.prepare_cached("SELECT commits, administrative, revision FROM state")?;
+    let mut statement =
+        sql.prepare_cached("SELECT commits, administrative, revision FROM state")?;
     Ok(statement.query_row([], |row| {
-        Ok(State { commits: row.get(0)?, administrative: row.get(1)?, revision: row.get(2)? })
+        Ok(State {
+            commits: row.get(0)?,
+            administrative: row.get(1)?,
+            revision: row.get(2)?,
+        })
     })?)
 }
 
 pub(super) fn write_state(sql: &Connection, state: State) -> Result<()> {
-    sql.prepare_cached("UPDATE state SET commits = ?, administrative = ?, revision = ?")?.execute(params![
-        state.commits,
-        state.administrative,
-        state.revision
-    ])?;
+    sql.prepare_cached("UPDATE state SET commits = ?, administrative = ?, revision = ?")?
+        .execute(params![state.commits, state.administrative, state.revision])?;
     Ok(())
 }
 
@@ -150,8 +160,11 @@ pub(super) fn create(sql: &Connection) -> Result<()> {
 }
 
 fn create_within(sql: &Connection) -> Result<()> {
-    let there: bool =
-        sql.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'state'", [], |row| row.get(0))?;
+    let there: bool = sql.query_row(
+        "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'state'",
+        [],
+        |row| row.get(0),
+    )?;
     if there {
         return Ok(());
     }
@@ -177,7 +190,8 @@ fn create_within(sql: &Connection) -> Result<()> {
 
 pub(super) fn load_schema(sql: &Connection) -> Result<Schema> {
     let mut collections = HashMap::new();
-    let mut statement = sql.prepare_cached("SELECT number, name, classed, administrative FROM collection")?;
+    let mut statement =
+        sql.prepare_cached("SELECT number, name, classed, administrative FROM collection")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let number = row.get(0)?;
@@ -195,47 +209,62 @@ pub(super) fn load_schema(sql: &Connection) -> Result<Schema> {
 }
 
 fn load_fields(sql: &Connection, collection: i64) -> Result<Vec<Field>> {
-    let mut statement =
-        sql.prepare_cached("SELECT number, path, purpose FROM field WHERE collection = ? ORDER BY number")?;
+    let mut statement = sql.prepare_cached(
+        "SELECT number, path, purpose FROM field WHERE collection = ? ORDER BY number",
+    )?;
     let mut rows = statement.query([collection])?;
     let mut fields = Vec::new();
     while let Some(row) = rows.next()? {
         let (path, purpose): (String, String) = (row.get(1)?, row.get(2)?);
         // What a newer version keeps under other purposes would have raised the layout.
-        let purpose = Purpose::of_name(&purpose)
-            .ok_or_else(|| StoreError::Unusable(format!("the database has fields for `{purpose}`")))?;
-        fields.push(Field { number: row.get(0)?, path: stored_path(&path)?, purpose });
+        let purpose = Purpose::of_name(&purpose).ok_or_else(|| {
+            StoreError::Unusable(format!("the database has fields for `{purpose}`"))
+        })?;
+        fields.push(Field {
+            number: row.get(0)?,
+            path: stored_path(&path)?,
+            purpose,
+        });
     }
     Ok(fields)
 }
 
 fn load_keys(sql: &Connection, collection: i64) -> Result<Vec<UniqueKey>> {
-    let mut statement =
-        sql.prepare_cached("SELECT number, fields, enforced FROM unique_key WHERE collection = ? ORDER BY number")?;
+    let mut statement = sql.prepare_cached(
+        "SELECT number, fields, enforced FROM unique_key WHERE collection = ? ORDER BY number",
+    )?;
     let mut rows = statement.query([collection])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let fields: String = row.get(1)?;
         let fields = fields.split('\n').map(stored_path).collect::<Result<_>>()?;
-        found.push(UniqueKey { number: row.get(0)?, fields, enforced: row.get(2)? });
+        found.push(UniqueKey {
+            number: row.get(0)?,
+            fields,
+            enforced: row.get(2)?,
+        });
     }
     Ok(found)
 }
 
 fn stored_path(text: &str) -> Result<FieldPath> {
-    FieldPath::parse(text).map_err(|error| StoreError::Engine(format!("the database has a field `{text}`: {error}")))
+    FieldPath::parse(text)
+        .map_err(|error| StoreError::Engine(format!("the database has a field `{text}`: {error}")))
 }
 
 /// The classes from `table.classes.len()` on.
 pub(super) fn load_classes(sql: &Connection, table: &mut ClassTable) -> Result<()> {
-    let mut statement = sql.prepare_cached("SELECT number, pairs FROM class WHERE number >= ? ORDER BY number")?;
+    let mut statement =
+        sql.prepare_cached("SELECT number, pairs FROM class WHERE number >= ? ORDER BY number")?;
     let mut rows = statement.query([table.classes.len() as i64])?;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         let bytes: Vec<u8> = row.get(1)?;
         let pairs = class::read_pairs(&bytes)
             .filter(|_| number == table.classes.len() as i64)
-            .ok_or_else(|| StoreError::Engine(format!("class {number} in the database is damaged")))?;
+            .ok_or_else(|| {
+                StoreError::Engine(format!("class {number} in the database is damaged"))
+            })?;
         table.add(Arc::new(pairs));
     }
     Ok(())
@@ -243,10 +272,12 @@ pub(super) fn load_classes(sql: &Connection, table: &mut ClassTable) -> Result<(
 
 pub(super) fn load_counts(sql: &Connection, commits: i64) -> Result<Counts> {
     let mut all: HashMap<i64, Vec<u64>> = HashMap::new();
-    let mut statement = sql.prepare_cached("SELECT collection, class, documents FROM class_count")?;
+    let mut statement =
+        sql.prepare_cached("SELECT collection, class, documents FROM class_count")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (collection, class, documents): (i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (collection, class, documents): (i64, u32, i64) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let counts = all.entry(collection).or_default();
         let class = class as usize;
         if class >= counts.len() {
@@ -254,12 +285,22 @@ pub(super) fn load_counts(sql: &Connection, commits: i64) -> Result<Counts> {
         }
         counts[class] = documents.unsigned_abs();
     }
-    let by_collection = all.into_iter().map(|(collection, counts)| (collection, Arc::new(counts))).collect();
-    Ok(Counts { commits, by_collection })
+    let by_collection = all
+        .into_iter()
+        .map(|(collection, counts)| (collection, Arc::new(counts)))
+        .collect();
+    Ok(Counts {
+        commits,
+        by_collection,
+    })
 }
 
 /// Makes collections usable, within the transaction of the caller. Answers which unique keys are violated.
-pub(super) fn declare(sql: &Connection, specs: &[CollectionSpec], rows: &mut Rows<'_>) -> Result<Vec<String>> {
+pub(super) fn declare(
+    sql: &Connection,
+    specs: &[CollectionSpec],
+    rows: &mut Rows<'_>,
+) -> Result<Vec<String>> {
     let mut reports = Vec::new();
     for spec in specs {
         check_name(&spec.name)?;
@@ -285,12 +326,24 @@ pub(super) fn declare(sql: &Connection, specs: &[CollectionSpec], rows: &mut Row
             fields: load_fields(sql, number)?,
             keys: load_keys(sql, number)?,
         };
-        if known.is_some() && (!new_fields.is_empty() || !new_keys.is_empty() || classed != spec.classed) {
-            fill(sql, &collection, &new_fields, &new_keys, classed != spec.classed, rows)?;
+        if known.is_some()
+            && (!new_fields.is_empty() || !new_keys.is_empty() || classed != spec.classed)
+        {
+            fill(
+                sql,
+                &collection,
+                &new_fields,
+                &new_keys,
+                classed != spec.classed,
+                rows,
+            )?;
         }
         for key in &collection.keys {
             let violated = violation(sql, &collection, key)?;
-            sql.execute("UPDATE unique_key SET enforced = ? WHERE number = ?", params![violated.is_none(), key.number])?;
+            sql.execute(
+                "UPDATE unique_key SET enforced = ? WHERE number = ?",
+                params![violated.is_none(), key.number],
+            )?;
             reports.extend(violated);
         }
     }
@@ -299,8 +352,16 @@ pub(super) fn declare(sql: &Connection, specs: &[CollectionSpec], rows: &mut Row
 
 fn check_name(name: &str) -> Result<()> {
     let fine = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
-    if fine { Ok(()) } else { Err(StoreError::Unusable(format!("`{name}` is no name for a collection"))) }
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
+    if fine {
+        Ok(())
+    } else {
+        Err(StoreError::Unusable(format!(
+            "`{name}` is no name for a collection"
+        )))
+    }
 }
 
 fn create_collection(sql: &Connection, spec: &CollectionSpec) -> Result<i64> {
@@ -326,7 +387,11 @@ fn create_collection(sql: &Connection, spec: &CollectionSpec) -> Result<i64> {
 fn declare_fields(sql: &Connection, collection: i64, spec: &CollectionSpec) -> Result<Vec<i64>> {
     let mut added = Vec::new();
     for index in &spec.indexes {
-        let purposes = [(Purpose::Entries, true), (Purpose::Sort, index.sortable), (Purpose::Text, index.searchable)];
+        let purposes = [
+            (Purpose::Entries, true),
+            (Purpose::Sort, index.sortable),
+            (Purpose::Text, index.searchable),
+        ];
         for (purpose, wanted) in purposes {
             if !wanted {
                 continue;
@@ -354,7 +419,12 @@ fn declare_fields(sql: &Connection, collection: i64, spec: &CollectionSpec) -> R
 fn declare_keys(sql: &Connection, collection: i64, spec: &CollectionSpec) -> Result<Vec<i64>> {
     let mut added = Vec::new();
     for key in &spec.keys {
-        let fields = key.fields.iter().map(FieldPath::as_str).collect::<Vec<_>>().join("\n");
+        let fields = key
+            .fields
+            .iter()
+            .map(FieldPath::as_str)
+            .collect::<Vec<_>>()
+            .join("\n");
         let made = sql.execute(
             "INSERT OR IGNORE INTO unique_key(collection, fields, enforced) VALUES (?, ?, 1)",
             params![collection, fields],
@@ -380,8 +450,12 @@ fn fill(
     let mut last = i64::MIN;
     loop {
         let batch: Vec<(i64, Vec<u8>, u32, Vec<u8>)> = sql
-            .prepare_cached(&format!("SELECT id, oid, class, body FROM doc_{n} WHERE id > ? ORDER BY id LIMIT 64"))?
-            .query_map([last], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .prepare_cached(&format!(
+                "SELECT id, oid, class, body FROM doc_{n} WHERE id > ? ORDER BY id LIMIT 64"
+            ))?
+            .query_map([last], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         let Some((id, ..)) = batch.last() else {
             return Ok(());
@@ -393,26 +467,37 @@ fn fill(
                 id: connection::hex_of(&oid),
                 reason,
             };
-            let document = bson::RawDocumentBuf::from_bytes(body).map_err(|error| damaged(error.to_string()))?;
+            let document = bson::RawDocumentBuf::from_bytes(body)
+                .map_err(|error| damaged(error.to_string()))?;
             let bytes = document.as_bytes();
-            for field in collection.fields.iter().filter(|field| new_fields.contains(&field.number)) {
+            for field in collection
+                .fields
+                .iter()
+                .filter(|field| new_fields.contains(&field.number))
+            {
                 flush::insert_field(sql, collection, field, row, &oid, class, bytes)
                     .map_err(|error| error.or_damaged(damaged))?;
             }
-            let mut class = class;
             if reclass {
-                class = rows.reclass(sql, collection, row, &oid, class, &document).map_err(|e| e.or_damaged(damaged))?;
+                rows.reclass(sql, collection, row, &oid, class, &document)
+                    .map_err(|error| error.or_damaged(damaged))?;
             }
-            let _ = class;
             if new_keys.is_empty() {
                 continue;
             }
             let draft = Draft::stored(Arc::new(document));
-            for key in collection.keys.iter().filter(|key| new_keys.contains(&key.number)) {
-                let value = keys::unique(&draft, &key.fields).map_err(|error| damaged(error.to_string()))?;
+            for key in collection
+                .keys
+                .iter()
+                .filter(|key| new_keys.contains(&key.number))
+            {
+                let value = keys::unique(&draft, &key.fields)
+                    .map_err(|error| damaged(error.to_string()))?;
                 if let Some(value) = value {
-                    sql.prepare_cached(&format!("INSERT OR IGNORE INTO key_{n}(number, key, oid) VALUES (?, ?, ?)"))?
-                        .execute(params![key.number, value, oid])?;
+                    sql.prepare_cached(&format!(
+                        "INSERT OR IGNORE INTO key_{n}(number, key, oid) VALUES (?, ?, ?)"
+                    ))?
+                    .execute(params![key.number, value, oid])?;
                 }
             }
         }
@@ -433,7 +518,12 @@ fn violation(sql: &Connection, collection: &Collection, key: &UniqueKey) -> Resu
     let Some(oldest) = oldest else {
         return Ok(None);
     };
-    let fields = key.fields.iter().map(FieldPath::as_str).collect::<Vec<_>>().join(", ");
+    let fields = key
+        .fields
+        .iter()
+        .map(FieldPath::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     Ok(Some(format!(
         "`{}` has {groups} values of ({fields}) in more than one document, the first in {}: the key is not enforced",
         collection.name,

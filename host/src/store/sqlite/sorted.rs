@@ -24,7 +24,11 @@ pub(super) struct Best<'a> {
 
 impl<'a> Best<'a> {
     pub(super) fn new(sort: &'a [SortKey], reach: usize) -> Self {
-        Self { sort, reach, kept: Vec::new() }
+        Self {
+            sort,
+            reach,
+            kept: Vec::new(),
+        }
     }
 
     pub(super) fn offer(&mut self, id: ObjectId, keys: Vec<Vec<u8>>) {
@@ -32,7 +36,8 @@ impl<'a> Best<'a> {
         if self.kept.len() >= self.reach.saturating_mul(2).max(1024) {
             let sort = self.sort;
             if self.reach < self.kept.len() {
-                self.kept.select_nth_unstable_by(self.reach, |a, b| compare(sort, a, b));
+                self.kept
+                    .select_nth_unstable_by(self.reach, |a, b| compare(sort, a, b));
                 self.kept.truncate(self.reach);
             }
         }
@@ -45,7 +50,11 @@ impl<'a> Best<'a> {
     }
 }
 
-fn compare(sort: &[SortKey], a: &(Vec<Vec<u8>>, ObjectId), b: &(Vec<Vec<u8>>, ObjectId)) -> Ordering {
+fn compare(
+    sort: &[SortKey],
+    a: &(Vec<Vec<u8>>, ObjectId),
+    b: &(Vec<Vec<u8>>, ObjectId),
+) -> Ordering {
     for (key, (a, b)) in sort.iter().zip(a.0.iter().zip(&b.0)) {
         let order = directed(key.direction, a.cmp(b));
         if order != Ordering::Equal {
@@ -103,7 +112,11 @@ enum Stretch {
 
 impl Walk<'_> {
     pub(super) fn page(&self, offset: u64, limit: usize) -> Result<Vec<ObjectId>> {
-        let mut filling = Filling { skip: offset, limit, page: Vec::with_capacity(limit.min(1000)) };
+        let mut filling = Filling {
+            skip: offset,
+            limit,
+            page: Vec::with_capacity(limit.min(1000)),
+        };
         match self.key.direction {
             Direction::Ascending => self.ascend(&mut filling)?,
             Direction::Descending => {
@@ -162,7 +175,9 @@ impl Walk<'_> {
                 ordered.push((key?, id));
             }
         }
-        ordered.sort_unstable_by(|a, b| directed(self.key.direction, a.0.cmp(&b.0)).then(a.1.cmp(&b.1)));
+        ordered.sort_unstable_by(|a, b| {
+            directed(self.key.direction, a.0.cmp(&b.0)).then(a.1.cmp(&b.1))
+        });
         for (_, id) in ordered {
             filling.add(id);
         }

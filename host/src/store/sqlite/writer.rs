@@ -1,5 +1,6 @@
 //! The thread that writes: takes what waits into one commit (group commit), answers after it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Options, Shared};
 use super::connection::Link;
 use super::flush::{self, Rows};
 use super::group::Group;
 use super::schema::{self, State};
+use super::{Options, Shared};
 use crate::store::write::{CommitError, WriteSet};
 use crate::store::{CollectionSpec, Result, StoreError};
 
@@ -29,9 +30,12 @@ pub(super) enum Job {
     Commit(Box<WriteSet>, oneshot::Sender<Result<(), CommitError>>),
     Declare(Vec<CollectionSpec>, oneshot::Sender<Result<Vec<String>>>),
     /// Anything else that changes tables, in a transaction of its own.
-    Run(Box<dyn FnOnce(&Connection) -> Result<()> + Send>, oneshot::Sender<Result<()>>),
+    Run(Work, oneshot::Sender<Result<()>>),
     Close(oneshot::Sender<()>),
 }
+
+/// Something to be done within a transaction.
+pub(super) type Work = Box<dyn FnOnce(&Connection) -> Result<()> + Send>;
 
 type Waiting = (Box<WriteSet>, oneshot::Sender<Result<(), CommitError>>);
 
@@ -56,12 +60,12 @@ pub(super) fn run(mut link: Link, shared: &Shared, jobs: &Receiver<Job>) {
                 commit(&mut link, shared, waiting);
             }
             Job::Declare(specs, reply) => {
-                let answer = declare(&link, shared, &specs);
-                let _ = reply.send(answer);
+                let _ = reply.send(guarded(&link.sql, || declare(&link, shared, &specs)));
             }
             Job::Run(work, reply) => {
-                let answer = in_transaction(&link.sql, || work(&link.sql));
-                let _ = reply.send(answer);
+                let _ = reply.send(guarded(&link.sql, || {
+                    in_transaction(&link.sql, || work(&link.sql))
+                }));
             }
             Job::Close(reply) => {
                 if let Err(error) = link.sql.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
@@ -83,9 +87,14 @@ pub(super) fn run(mut link: Link, shared: &Shared, jobs: &Receiver<Job>) {
 
 /// Copies the log into the database when it has grown, between commits and after the answers. A log that readers keep
 /// from starting over is tried again only after a second: waiting for them holds up everybody who writes.
-fn checkpoint(sql: &Connection, options: &Options, last_restart: &mut Option<Instant>) -> rusqlite::Result<()> {
+fn checkpoint(
+    sql: &Connection,
+    options: &Options,
+    last_restart: &mut Option<Instant>,
+) -> rusqlite::Result<()> {
     let pages = |mode: &str| -> rusqlite::Result<i64> {
-        sql.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row([], |row| row.get(1))
+        sql.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
+            .query_row([], |row| row.get(1))
     };
     let log = pages("NOOP")?;
     if log > LOG_LIMIT && last_restart.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
@@ -98,6 +107,18 @@ fn checkpoint(sql: &Connection, options: &Options, last_restart: &mut Option<Ins
         pages("PASSIVE")?;
     }
     Ok(())
+}
+
+/// A defect in one piece of work must not end the thread that everybody needs.
+fn guarded<T>(sql: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        if !sql.is_autocommit() {
+            sql.execute_batch("ROLLBACK")?;
+        }
+        Err(StoreError::Engine(
+            "the writer panicked; this is a defect".to_owned(),
+        ))
+    })
 }
 
 fn in_transaction<T>(sql: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -126,12 +147,16 @@ fn begin(sql: &Connection, shared: &Shared) -> Result<State> {
 fn commit(link: &mut Link, shared: &Shared, waiting: Vec<Waiting>) {
     let many = waiting.len() > 1;
     let mut replies = Vec::with_capacity(waiting.len());
-    let failed = match try_commit(link, shared, &waiting) {
-        Ok(answers) => {
+    let done = catch_unwind(AssertUnwindSafe(|| try_commit(link, shared, &waiting)));
+    let failed = match done {
+        Ok(Ok(answers)) => {
             replies.extend(answers);
             None
         }
-        Err(error) => Some(error),
+        Ok(Err(error)) => Some(error),
+        Err(_) => Some(StoreError::Engine(
+            "the writer panicked; this is a defect".to_owned(),
+        )),
     };
     if !link.sql.is_autocommit() {
         let _ = link.sql.execute_batch("ROLLBACK");
@@ -159,27 +184,35 @@ fn commit(link: &mut Link, shared: &Shared, waiting: Vec<Waiting>) {
 /// One error for each who waits.
 fn repeat(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Damaged { collection, id, reason } => {
-            StoreError::Damaged { collection: collection.clone(), id: id.clone(), reason: reason.clone() }
-        }
+        StoreError::Damaged {
+            collection,
+            id,
+            reason,
+        } => StoreError::Damaged {
+            collection: collection.clone(),
+            id: id.clone(),
+            reason: reason.clone(),
+        },
         other => StoreError::Engine(other.to_string()),
     }
 }
 
 /// One transaction for all. An error concerns everybody; what concerns one is among the answers.
-fn try_commit(link: &mut Link, shared: &Shared, waiting: &[Waiting]) -> Result<Vec<Result<(), CommitError>>> {
+fn try_commit(
+    link: &mut Link,
+    shared: &Shared,
+    waiting: &[Waiting],
+) -> Result<Vec<Result<(), CommitError>>> {
     let mut state = begin(&link.sql, shared)?;
     let schema = Arc::clone(&shared.schema.read());
     let classes = Arc::clone(&shared.classes.read());
     let mut group = Group::new(link, &schema);
     let mut answers = Vec::with_capacity(waiting.len());
     for (changes, _) in waiting {
-        let answer = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| group.admit(changes))) {
-            Ok(Err(CommitError::Store(error @ StoreError::Engine(_)))) => return Err(error),
-            Ok(answer) => answer,
-            Err(_) => return Err(StoreError::Engine("the writer panicked; this is a defect".to_owned())),
-        };
-        answers.push(answer);
+        match group.admit(changes) {
+            Err(CommitError::Store(error @ StoreError::Engine(_))) => return Err(error),
+            answer => answers.push(answer),
+        }
     }
     if !group.is_dirty() {
         link.sql.prepare_cached("ROLLBACK")?.execute([])?;
@@ -193,7 +226,11 @@ fn try_commit(link: &mut Link, shared: &Shared, waiting: &[Waiting]) -> Result<V
     schema::write_state(&link.sql, state)?;
     let (new_classes, changes) = rows.finish();
     link.sql.prepare_cached("COMMIT")?.execute([])?;
-    shared.publish(state, new_classes, |counts| flush::count_all(counts, &changes));
+    let first_new = classes.classes.len();
+    drop(classes);
+    shared.publish(state, first_new, new_classes, |counts| {
+        flush::count_all(counts, &changes)
+    });
     Ok(answers)
 }
 

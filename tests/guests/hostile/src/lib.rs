@@ -1,0 +1,98 @@
+//! A plugin that misbehaves: what a server must withstand (checks PL). Built and loaded by the tests only.
+
+use std::hint::black_box;
+
+use critd_sdk::prelude::*;
+
+plugin! {
+    name = "hostile",
+    summary = "Misbehaves in every way the tests ask for.",
+    actions = [
+        hostile_nothing, hostile_loop, hostile_memory, hostile_recursion, hostile_panic, hostile_log_flood,
+        hostile_trap_after_writes, hostile_host_calls, hostile_forbidden_field, hostile_owned_key,
+    ],
+}
+
+/// Does nothing, properly: what a call costs.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_nothing() -> Outcome {
+    Ok(Answer::new("Nothing done."))
+}
+
+/// Never ends.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_loop() -> Outcome {
+    let mut turns = 0u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Takes memory without end.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_memory() -> Outcome {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    loop {
+        kept.push(black_box(vec![1; 1 << 20]));
+    }
+}
+
+/// Calls itself without end.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_recursion() -> Outcome {
+    fn deeper(level: u64) -> u64 {
+        let frame = black_box([level; 64]);
+        if frame[0] == u64::MAX {
+            return 0;
+        }
+        deeper(black_box(level + 1)) + frame[7]
+    }
+    Ok(Answer::new(deeper(0).to_string()))
+}
+
+/// Panics.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_panic() -> Outcome {
+    panic!("a panic on purpose")
+}
+
+/// Writes log lines without end.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_log_flood() -> Outcome {
+    loop {
+        critd_sdk::log::info!("flood");
+    }
+}
+
+/// Writes, then panics.
+#[action(
+    on = "*",
+    permission = "status_edit",
+    touches("self.description", "self.tickets")
+)]
+fn hostile_trap_after_writes(tlo: &mut Tlo) -> Outcome {
+    tlo.set("description", "half done")?;
+    tlo.push("tickets", json!({ "ticket_number": "half" }))?;
+    panic!("after two writes")
+}
+
+/// Asks the host without end.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_host_calls(tlo: &Tlo) -> Outcome {
+    loop {
+        black_box(tlo.get_json::<Json>("description")?);
+    }
+}
+
+/// Writes a field it has not declared to touch.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_forbidden_field(tlo: &mut Tlo) -> Outcome {
+    tlo.set("status", "Analyzed")?;
+    Ok(Answer::new("Written."))
+}
+
+/// Answers a key that belongs to the host.
+#[action(on = "*", permission = "status_edit", touches = "self.description")]
+fn hostile_owned_key() -> Outcome {
+    Ok(Answer::new("Forged.").extra("return_code", 7))
+}
