@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::answer;
 use super::confine::Confines;
@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
 use crate::plugins::TypeEntry;
-use crate::query::{self, Limits};
+use crate::query::{self, Limits, Window};
 use crate::store::ListQuery;
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
@@ -36,21 +36,28 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         })
         .await?;
     let objects = reader.render(&page.documents, &request.projection).await?;
-    let link = |query: Option<String>| query.map_or(Json::Null, |query| Json::from(format!("{}?{query}", call.path_of(&reader.of.resource))));
-    let mut meta = Map::new();
-    meta.insert("limit".into(), request.window.limit.into());
-    meta.insert("next".into(), link(request.window.next(page.total, &call.parameters)));
-    meta.insert("offset".into(), request.window.offset.into());
-    meta.insert("previous".into(), link(request.window.previous(&call.parameters)));
-    meta.insert("total_count".into(), page.total.into());
-    if !warnings.is_empty() {
-        meta.insert("warnings".into(), warnings.into());
-    }
+    let meta = meta(call, &reader.of.resource, request.window, page.total, &warnings);
     Ok(answer::json(StatusCode::OK, &json!({"meta": meta, "objects": objects})))
 }
 
+/// `meta` of a list (rules J1, G5 to G8, G43).
+pub(super) fn meta(call: &Call<'_>, resource: &str, window: Window, total: u64, warnings: &[String]) -> Json {
+    let link = |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(resource)));
+    let mut meta = json!({
+        "limit": window.limit,
+        "next": link(window.next(total, &call.parameters)),
+        "offset": window.offset,
+        "previous": link(window.previous(&call.parameters)),
+        "total_count": total,
+    });
+    if !warnings.is_empty() {
+        meta["warnings"] = warnings.into();
+    }
+    meta
+}
+
 /// Rules G1, G2 with the settings of limit L4.
-async fn limits(call: &Call<'_>) -> Result<Limits, Failure> {
+pub(super) async fn limits(call: &Call<'_>) -> Result<Limits, Failure> {
     let usual = Limits::default();
     Ok(Limits {
         default: call.setting("api_limit_per_page").await?.parse().unwrap_or(usual.default),

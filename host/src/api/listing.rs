@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::failure::Failure;
 use super::models::model;
-use super::{State, answer, reading, schema};
+use super::{State, answer, reading, schema, vocabulary};
 use crate::plugins::Registry;
 use crate::query::Parameters;
 
@@ -21,5 +21,7 @@ pub(super) fn get(state: &State, registry: &Registry, parameters: &Parameters) -
         let schema = if is_full { schema::of_type(of, &model(of)) } else { Json::from(format!("{path}schema/")) };
         resources.insert(of.resource.clone(), json!({"list_endpoint": path, "schema": schema}));
     }
+    let vocabularies = format!("{}/api/v1/{}/", state.prefix, vocabulary::RESOURCE);
+    resources.insert(vocabulary::RESOURCE.to_owned(), json!({"list_endpoint": vocabularies}));
     Ok(answer::json(StatusCode::OK, &Json::Object(resources)))
 }

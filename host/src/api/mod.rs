@@ -6,7 +6,7 @@
 //! body         request bodies → parameters: forms, multipart, JSON, XML, YAML
 //! pipeline     the order of core-api section 2, from the path to the handler
 //! listing      GET /api/v1/          health  GET /health/…
-//! list         GET of a collection   detail  GET of one document   set, schema
+//! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH
 //! models       the fields of each type
 //! render       a stored document as answers show it
@@ -34,6 +34,7 @@ mod render;
 mod route;
 mod schema;
 mod set;
+mod vocabulary;
 #[cfg(test)]
 mod tests;
 

@@ -18,7 +18,7 @@ use super::body::{self, Allowance, Decoded};
 use super::credentials::{self, Offered, Pair};
 use super::failure::{self, Failure};
 use super::route::{self, Target};
-use super::{State, action, answer, create, detail, health, list, listing, schema, set};
+use super::{State, action, answer, create, detail, health, list, listing, schema, set, vocabulary};
 use crate::access::Caller;
 use crate::plugins::Registry;
 use crate::query::Parameters;
@@ -116,7 +116,7 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
     match target {
         Target::Live => return Ok(health::live()),
         Target::Ready => return Ok(health::ready(state).await),
-        Target::Listing | Target::Collection(_) | Target::Schema(_) | Target::Set(..) | Target::Document(..) => {}
+        Target::Listing | Target::Vocabulary(_) | Target::Collection(_) | Target::Schema(_) | Target::Set(..) | Target::Document(..) => {}
     }
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes()).map_err(|error| Failure::BadRequest(error.to_string()))?;
     if let Target::Listing = target {
@@ -144,6 +144,8 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
         Target::Collection(of) => list::get(&call, &of).await,
         Target::Document(of, id) if wanted == "PATCH" => action::patch(&call, &of, id, body).await,
         Target::Document(of, id) => detail::get(&call, &of, id).await,
+        Target::Vocabulary(None) => vocabulary::list(&call).await,
+        Target::Vocabulary(Some(category)) => vocabulary::detail(&call, &category),
         Target::Schema(of) => schema::get(&call, &of),
         Target::Set(of, ids) => set::get(&call, &of, &ids).await,
         Target::Live | Target::Ready | Target::Listing => Err(Failure::NotFound),

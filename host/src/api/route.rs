@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Method};
 use bson::oid::ObjectId;
 use percent_encoding::percent_decode_str;
 
+use super::vocabulary;
 use crate::plugins::{Registry, TypeEntry};
 
 /// What a path addresses.
@@ -17,6 +18,8 @@ pub(super) enum Target {
     Ready,
     /// `/api/v1/` (rule U14).
     Listing,
+    /// `/api/v1/vocab/` and `/api/v1/vocab/CATEGORY/` (rule U10).
+    Vocabulary(Option<String>),
     /// `/api/v1/RESOURCE/`.
     Collection(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/schema/` (rule U15).
@@ -50,6 +53,8 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["health", "live"] => return Some(Target::Live),
         ["health", "ready"] => return Some(Target::Ready),
         ["api", "v1"] => return Some(Target::Listing),
+        ["api", "v1", vocabulary::RESOURCE] => return Some(Target::Vocabulary(None)),
+        ["api", "v1", vocabulary::RESOURCE, rest @ ..] => return Some(Target::Vocabulary(Some(rest.join("/")))),
         ["api", "v1", resource, rest @ ..] => (*resource, rest),
         _ => return None,
     };
@@ -71,7 +76,7 @@ impl Target {
             possible.iter().copied().filter(|method| declared.iter().any(|declared| declared == method)).collect()
         };
         match self {
-            Self::Live | Self::Ready | Self::Listing | Self::Schema(_) | Self::Set(..) => vec!["GET"],
+            Self::Live | Self::Ready | Self::Listing | Self::Vocabulary(_) | Self::Schema(_) | Self::Set(..) => vec!["GET"],
             Self::Collection(of) => of_type(of, &["GET", "POST"]),
             Self::Document(of, _) => of_type(of, &["GET", "PATCH"]),
         }

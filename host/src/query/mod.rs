@@ -124,6 +124,15 @@ pub fn list(model: &Model, parameters: &Parameters, limits: Limits, strictness: 
     Ok(ListRequest { filter, sort, window, projection, warnings })
 }
 
+/// Reads only which page is wanted, of something that is no collection of the store.
+///
+/// # Errors
+///
+/// Rules G3, G4.
+pub fn window(parameters: &Parameters, limits: Limits) -> Result<Window, Unreadable> {
+    page::read(parameters, limits)
+}
+
 /// Reads the query of one document. Paging and order are ignored (rule D-2).
 ///
 /// # Errors
