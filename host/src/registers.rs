@@ -9,6 +9,8 @@
 pub mod hosts;
 mod seeds;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -278,6 +278,7 @@ pub(crate) enum RegisterCommand {
 
 /// A register that entries are added to by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "these are the words of the command line")]
 pub(crate) enum Extensible {
     RawDataType,
     SignatureType,

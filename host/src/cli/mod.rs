@@ -16,6 +16,7 @@ mod grammar;
 mod options;
 mod output;
 mod records;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -122,29 +123,34 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
     let place = Place { data: arguments.data, store: arguments.store };
     if let Command::Serve(given) = arguments.command {
         let options = options::Options::gather(given, place.data.clone())?;
-        let _ = options;
-        return Ok(());
+        return serve::run(&Place { data: options.data.clone(), ..place }, &options);
     }
     // One thread is enough for a command; the store has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match arguments.command {
-            Command::Init => records::init(place.folder()?, terminal).await,
-            Command::Source(command) => records::source(&opened(&place).await?, command, terminal).await,
-            Command::User(command) => records::user(&opened(&place).await?, command, terminal).await,
-            Command::Role(command) => records::role(&opened(&place).await?, command, terminal).await,
-            Command::Key(command) => records::key(&opened(&place).await?, command, terminal).await,
-            Command::Register(command) => records::register(&opened(&place).await?, command, terminal).await,
-            Command::Set { values } => records::set(&opened(&place).await?, &values, terminal).await,
-            Command::Get { name } => records::get(&opened(&place).await?, name.as_deref(), terminal).await,
-            // Served above, on a runtime with more threads.
-            Command::Plugin(_) | Command::Serve(_) => Ok(()),
+        if let Command::Init = arguments.command {
+            return records::init(place.folder()?, terminal).await;
         }
+        let store: Arc<dyn Store> = place.open().await?;
+        let done = command_on(&store, arguments.command, terminal).await;
+        // What was changed is safe already; closing tidies the files up.
+        store.close().await?;
+        done
     })
 }
 
-async fn opened(place: &Place) -> Result<Arc<dyn Store>, Failure> {
-    Ok(place.open().await?)
+async fn command_on(store: &Arc<dyn Store>, command: Command, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Source(command) => records::source(store, command, terminal).await,
+        Command::User(command) => records::user(store, command, terminal).await,
+        Command::Role(command) => records::role(store, command, terminal).await,
+        Command::Key(command) => records::key(store, command, terminal).await,
+        Command::Register(command) => records::register(store, command, terminal).await,
+        Command::Set { values } => records::set(store, &values, terminal).await,
+        Command::Get { name } => records::get(store, name.as_deref(), terminal).await,
+        // Carried out above: they need no store or open it in a way of their own.
+        Command::Init | Command::Plugin(_) | Command::Serve(_) => Ok(()),
+    }
 }
 
 /// Which store a command is about.

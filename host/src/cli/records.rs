@@ -187,7 +187,7 @@ fn tlp_words(rights: SourceRights) -> Vec<&'static str> {
 }
 
 fn rights_text(rights: SourceRights) -> String {
-    let mut words: Vec<String> = [("read", rights.read), ("write", rights.write)].into_iter().filter_map(|(word, on)| on.then(|| word.to_owned())).collect();
+    let mut words: Vec<String> = [("read", rights.read), ("write", rights.write)].into_iter().filter(|(_, on)| *on).map(|(word, _)| word.to_owned()).collect();
     let tlp = tlp_words(rights);
     if !tlp.is_empty() {
         words.push(format!("tlp {}", tlp.join(",")));

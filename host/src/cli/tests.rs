@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::output::Terminal;
 use super::run;
+use crate::store::sqlite::{Options, SqliteStore};
 
 /// Exit code, standard output, standard error.
 type Answer = (u8, String, String);
@@ -237,7 +238,7 @@ fn roles() {
     let (out, _) = site.done(&["role", "list"]);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "ROLE       ACTIVE  FLAGS  SOURCES  DESCRIPTION");
-    assert_eq!(lines[1], "Analyst    yes     825    0        May do everything to objects except delete; add sources.");
+    assert_eq!(lines[1], "Analyst    yes     687    0        May do everything to objects except delete; add sources.");
     assert_eq!(lines[4], "feeds      yes     2      1");
     site.refuses(
         &["role", "revoke", "UberAdmin", "Domain.read"],
@@ -330,9 +331,21 @@ fn settings() {
     site.refuses(&["set", "colour=blue"], "error: there is no setting `colour`; nothing was changed\nhint: `critd get` lists the settings\n");
     site.refuses(&["get", "colour"], "error: there is no setting `colour`\nhint: `critd get` lists the settings\n");
     let (out, _) = site.done(&["get"]);
-    assert!(out.contains("\nenable_api                 true        set      answer below /api/; takes effect at once\n"), "{out}");
+    assert!(out.contains("\nenable_api                 true         set      answer below /api/; takes effect at once\n"), "{out}");
     assert!(!out.contains("geheim"), "{out}");
     let (out, _) = site.done(&["get", "zip7_password", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((&value["value"], &value["origin"]), (&serde_json::Value::Null, &"set".into()));
+}
+
+#[test]
+fn a_second_server_on_one_store_is_refused() {
+    let site = Site::fresh();
+    let store = SqliteStore::open(site.folder(), Options::default()).expect("store");
+    store.lock_exclusively().expect("lock");
+    let (code, out, err) = site.critd(&["serve", "--listen", "127.0.0.1:0", "--log", "off"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert_eq!(err, format!("error: another critd serves {} already\n", site.folder().display()));
+    // Commands go on working beside it.
+    site.says(&["source", "add", "A"], "Added the source `A`\n");
 }

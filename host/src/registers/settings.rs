@@ -48,7 +48,7 @@ impl Setting {
         Self { for_plugins: true, ..self }
     }
 
-    const fn from_config(self) -> Self {
+    const fn taken_over(self) -> Self {
         Self { from_config: true, ..self }
     }
 
@@ -100,9 +100,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("api_limit_per_page", Kind::Number { least: 1, greatest: 100_000 }, "20", "documents on a page of a list when the request does not say"),
     setting("api_max_limit", Kind::Number { least: 1, greatest: 100_000 }, "1000", "most documents on a page of a list"),
     setting("api_require_download_flag", Kind::Switch, "true", "files need the flag `Type.download`"),
-    setting("company_name", Kind::Text, "My Company", "organization of users for whom none is given").from_config(),
+    setting("company_name", Kind::Text, "My Company", "organization of users for whom none is given").taken_over(),
     setting("debug", Kind::Switch, "false", "answers to failed requests say what failed inside the server"),
-    setting("enable_api", Kind::Switch, "false", "answer below /api/; takes effect at once").from_config(),
+    setting("enable_api", Kind::Switch, "false", "answer below /api/; takes effect at once").taken_over(),
     setting("hide_unreadable_instances", Kind::Switch, "false", "of a visible object, leave out source instances with a TLP that the reader may not see"),
     setting("html_messages", Kind::Switch, "false", "messages of successful POSTs contain HTML links, as of old").for_plugins(),
     setting("inline_file_limit", Kind::Number { least: 0, greatest: 1 << 40 }, "16777216", "most bytes of files inside the documents of one page"),
@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("session_timeout", Kind::Number { least: 1, greatest: 8_760 }, "12", "hours until a session ends"),
     setting("strict_action_types", Kind::Switch, "false", "`action_add` takes registered action types only").for_plugins(),
     setting("strict_queries", Kind::Switch, "false", "a list query with a warning is refused"),
-    setting("zip7_password", Kind::Secret, "infected", "password of ZIP archives with files; an empty one means `infected`").from_config(),
+    setting("zip7_password", Kind::Secret, "infected", "password of ZIP archives with files; an empty one means `infected`").taken_over(),
 ];
 
 /// A setting by its name.
