@@ -83,8 +83,10 @@ pub(crate) fn load(target: &Target<'_>, data: &Data, journal: &Journal) -> Resul
             &tally,
             began,
         );
-        for (reason, number) in &plan.left_out {
-            eprintln!("    {number} left out: {reason}");
+        if tally.loaded > 0 {
+            for (reason, number) in &plan.left_out {
+                eprintln!("    {number} left out: {reason}");
+            }
         }
     }
     Ok(())

@@ -172,11 +172,9 @@ impl Builder {
     fn relation(&mut self, object: &Value) {
         let ends = ["source_ref", "target_ref"].map(|key| text(object, key));
         let [Some(left), Some(right)] = ends.map(|end| self.made.get(end).cloned()) else {
-            let [left, right] = ends.map(kind_of);
-            let verb = text(object, "relationship_type");
-            return self.leave_out(format!(
-                "relationship {left} {verb} {right}: one end is left out"
-            ));
+            let missing = ends.into_iter().find(|end| !self.made.contains_key(*end));
+            let kind = missing.map_or("something", kind_of);
+            return self.leave_out(format!("relationship: its other end is a left-out {kind}"));
         };
         for &left in &left {
             for &right in &right {
@@ -351,7 +349,7 @@ mod tests {
         let reasons: Vec<_> = plan.left_out.keys().map(String::as_str).collect();
         let expected = [
             "malware: no type of this server holds it",
-            "relationship indicator indicates malware: one end is left out",
+            "relationship: its other end is a left-out malware",
         ];
         assert_eq!(reasons, expected);
         assert!(
