@@ -13,12 +13,32 @@ use super::rules::{date, invalid, refused};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::value::{Abort, Failure, bson_to_json};
-use crate::store::{DocKey, DocRead, Draft, FieldPath, KeyRead, KeyValue, Op, Write, WriteSet};
+use crate::store::{CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op, Write, WriteSet};
 
 /// Who did what (documents.md 6.3).
 const AUDIT: &str = "audit_log";
 /// Lists whose values are counted by type: field, collection, `schema_version` of the counters.
 const COUNTED: [(&str, &str, i32); 2] = [("bucket_list", "bucket_lists", 2), ("sectors", "sector_lists", 1)];
+
+/// The collections that transactions write besides those of the types. They must be declared to the store.
+#[must_use]
+pub fn collections() -> Vec<CollectionSpec> {
+    let counters = COUNTED.iter().map(|(_, collection, _)| CollectionSpec {
+        name: (*collection).to_owned(),
+        classed: false,
+        administrative: false,
+        keys: vec![KeySpec { fields: vec![FieldPath::literal("name")] }],
+        indexes: Vec::new(),
+    });
+    let audit = CollectionSpec {
+        name: AUDIT.to_owned(),
+        classed: false,
+        administrative: false,
+        keys: Vec::new(),
+        indexes: vec![IndexSpec { path: FieldPath::literal("target_id"), sortable: false, searchable: false }],
+    };
+    counters.chain([audit]).collect()
+}
 
 /// How often a value came and went: (collection, value, type) → difference.
 type Counts = BTreeMap<(&'static str, String, String), i64>;

@@ -47,6 +47,7 @@ use super::{NotDone, Services};
 use crate::access::Caller;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SelectRead, StagedFile, StoreError};
 
+pub use self::finish::collections;
 pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
