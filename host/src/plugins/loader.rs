@@ -15,6 +15,9 @@ use super::registry::{Loaded, Registry};
 use super::runtime::{Code, Runtime};
 use super::examples;
 
+#[cfg(test)]
+mod tests;
+
 /// Largest plugin file.
 const LARGEST: usize = 128 << 20;
 

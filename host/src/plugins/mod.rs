@@ -27,6 +27,8 @@ pub mod value;
 pub mod work;
 
 mod perform;
+#[cfg(test)]
+mod testing;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

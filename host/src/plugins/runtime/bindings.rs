@@ -1,6 +1,5 @@
 //! The contract as Rust code, generated from `sdk/wit/1.0`. `mod.rs` and `imports.rs` translate to and from
 //! [`crate::plugins::value`].
-#![expect(missing_docs, unreachable_pub, reason = "generated code; the WIT file is its documentation")]
 
 wasmtime::component::bindgen!({
     world: "full-plugin",

@@ -8,7 +8,7 @@ use wasmtime::ResourceLimiter;
 use super::engine::{LARGEST_MEMORY_MIB, TABLE_ELEMENTS};
 
 /// Names of the limits, as manifests and declarations write them.
-pub const LIMIT_NAMES: [&str; 7] = ["time_ms", "memory_mib", "host_calls", "documents", "uploads", "bytes", "log_lines"];
+pub(crate) const LIMIT_NAMES: [&str; 7] = ["time_ms", "memory_mib", "host_calls", "documents", "uploads", "bytes", "log_lines"];
 
 /// Limits of a call. `documents` and `uploads` hold for the whole request, nested creates included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
