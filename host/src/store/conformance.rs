@@ -2,9 +2,12 @@
 //!
 //! Each function is one sentence of the contract. [`suite`] makes a test of each, given how to open an empty store.
 
+mod conditions;
+mod declaring;
 mod files;
 mod lists;
 mod model;
+mod operations;
 mod writes;
 
 use std::sync::Arc;
@@ -18,9 +21,12 @@ use super::{
     Write, WriteSet,
 };
 
+pub(crate) use conditions::*;
+pub(crate) use declaring::*;
 pub(crate) use files::*;
 pub(crate) use lists::*;
 pub(crate) use model::*;
+pub(crate) use operations::*;
 pub(crate) use writes::*;
 
 /// Makes a `#[tokio::test]` of every function of the suite. `$open` is an async function that answers an empty store
@@ -146,6 +152,7 @@ pub(crate) fn things() -> CollectionSpec {
             sortable("size"),
             sortable("status"),
             sortable("tags"),
+            index("tags.0"),
             index("list.name"),
             index("list.number"),
             index("relationships.value"),

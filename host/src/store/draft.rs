@@ -8,11 +8,14 @@
 //! A path addresses exactly one place: digits are a position where the value is a list, a name where it is a document.
 //! A list entered without a position leads nowhere.
 
+mod alike;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf};
 
+use self::alike::Wanted;
 use super::filter::Filter;
 use super::order::{self, equal_bson};
 use super::path::FieldPath;
@@ -579,9 +582,11 @@ impl Draft {
             }
             Place::Stored(_) | Place::Decoded(_) => return Err(DraftError::NotAList(path.clone())),
         };
-        for element in Elements::new(list.bytes)? {
-            if wanted.is_like(element?.value)? {
-                return Ok(true);
+        if wanted.may_be_in(list.bytes) {
+            for element in Elements::new(list.bytes)? {
+                if wanted.is_like(element?.value)? {
+                    return Ok(true);
+                }
             }
         }
         for element in added {
@@ -767,45 +772,6 @@ fn make_place<'a>(root: &'a mut Bson, segments: &[&str]) -> Option<&'a mut Bson>
         };
     }
     Some(value)
-}
-
-/// An element that others are compared with.
-struct Wanted<'a> {
-    value: Value<'a>,
-    keys: Vec<(&'a str, Option<Value<'a>>)>,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(value: Value<'a>, keys: &'a [String]) -> Result<Self, Malformed> {
-        let mut fields = Vec::new();
-        // A plain value has no fields to agree in: it is the same if it is equal.
-        if value.is_document() {
-            for key in keys {
-                fields.push((key.as_str(), value.field(key)?));
-            }
-        }
-        Ok(Self {
-            value,
-            keys: fields,
-        })
-    }
-
-    fn is_like(&self, element: Value<'_>) -> Result<bool, Malformed> {
-        if self.keys.is_empty() || !element.is_document() {
-            return order::equal(element, self.value);
-        }
-        for (name, wanted) in &self.keys {
-            let same = match (element.field(name)?, wanted) {
-                (Some(value), Some(wanted)) => order::equal(value, *wanted)?,
-                (None, None) => true,
-                _ => false,
-            };
-            if !same {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
 }
 
 #[cfg(test)]

@@ -253,6 +253,8 @@ fn g17_g18_a_condition_on_a_list_holds_if_any_element_satisfies_it() {
         ("source.instances", Test::Exists(true), true),
         ("source.name", Test::Gt(0.into()), false),
         ("gone", Test::Eq(Bson::Null), true),
+        ("source.0.name", Test::Eq(Bson::Null), false),
+        ("source.7.name", Test::Eq(Bson::Null), true),
     ];
     for (path, test, wanted) in cases {
         assert_eq!(

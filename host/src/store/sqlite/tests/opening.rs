@@ -450,3 +450,27 @@ async fn look_ups_go_through_indexes() {
         assert_eq!(explain(text), [wanted], "{text}");
     }
 }
+
+/// A reader that sees a commit before the writer has published it fetches the commit's classes itself.
+#[test]
+fn classes_fetched_by_a_reader_are_not_added_again() {
+    let pairs = Arc::new(vec![("a".to_owned(), crate::store::class::Mark::Red)]);
+    let mut table = crate::store::ClassTable::empty();
+    table.add(Arc::clone(&pairs));
+    let shared = crate::store::sqlite::Shared {
+        options: Options::default(),
+        schema: parking_lot::RwLock::default(),
+        classes: parking_lot::RwLock::new(Arc::new(table)),
+        counts: parking_lot::RwLock::default(),
+    };
+    let state = crate::store::sqlite::State {
+        commits: 1,
+        administrative: 0,
+        revision: 1,
+    };
+    let other = Arc::new(vec![("b".to_owned(), crate::store::class::Mark::Red)]);
+    shared.publish(state, 1, vec![pairs, other], |_| {});
+    let table = shared.classes.read();
+    assert_eq!((table.classes.len(), table.numbers.len()), (3, 2));
+    assert_eq!(shared.counts.read().commits, 1);
+}
