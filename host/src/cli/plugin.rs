@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::grammar::PluginCommand;
 use super::output::{Terminal, time_text};
 use super::{Failure, Place};
-use crate::plugins::{self, PluginStatus, Status, build, loader};
+use crate::plugins::reload::PluginStatus;
+use crate::plugins::{self, Status, build, loader};
 
 /// Where a server keeps the last good plugins and their state.
 pub(super) fn state_folder(data: &Path) -> PathBuf {
