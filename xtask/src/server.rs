@@ -4,7 +4,6 @@ use crate::workspace::{Workspace, output};
 use anyhow::{Context as _, Result, bail};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -79,9 +78,7 @@ impl<'w> Store<'w> {
             .arg(&port_file)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            // Ctrl-C in the terminal reaches this program alone, which then stops the server once.
-            .process_group(0);
+            .stderr(log);
         let started = Instant::now();
         let child = command
             .spawn()
@@ -171,7 +168,8 @@ impl Server {
             .with_context(|| format!("{path} names no VmRSS"))
     }
 
-    /// Asks the server to finish its requests and waits for its end.
+    /// Asks the server to finish its requests and waits for its end. Ctrl-C in a terminal has asked it already; it is no harm
+    /// to ask twice.
     pub(crate) fn stop(mut self) -> Result<()> {
         let id = i32::try_from(self.id())
             .ok()

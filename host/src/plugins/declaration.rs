@@ -3,7 +3,12 @@
 //! The form is JSON; `docs/PLUGINS.md` has the schema. Unknown keys are allowed at the top level (newer declarations on
 //! older hosts) and are an error inside.
 
-use std::collections::BTreeMap;
+pub(crate) mod check;
+pub mod compatibility;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -35,6 +40,40 @@ pub struct Declaration {
     pub limits: BTreeMap<String, u64>,
 }
 
+/// Longest declaration in bytes.
+pub const LONGEST: usize = 1 << 20;
+
+impl Declaration {
+    /// Reads and checks the text of `describe`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names everything that is wrong.
+    pub fn read(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!("the declaration is {} bytes long; at most {LONGEST} are read", text.len()));
+        }
+        let declaration: Self = serde_json::from_str(text).map_err(|error| format!("the declaration can't be read: {error}"))?;
+        let problems = check::problems(&declaration);
+        if problems.is_empty() {
+            return Ok(declaration);
+        }
+        Err(format!("the declaration is wrong: {}", problems.join("; ")))
+    }
+
+    /// What the plugin may do beyond the document of the call and the documents of its own types: what an operator has
+    /// to grant.
+    #[must_use]
+    pub fn capabilities(&self) -> BTreeSet<&str> {
+        let touched = self.types.iter().flat_map(|of| &of.touches).chain(self.actions.iter().flat_map(|action| &action.touches));
+        let own = |capability: &str| {
+            let of = capability.strip_prefix("create:").or_else(|| capability.strip_prefix("other:"));
+            capability.starts_with("self.") || of.is_some_and(|of| self.types.iter().any(|own| own.name == of))
+        };
+        touched.chain(self.needs.keys()).map(String::as_str).filter(|capability| !own(capability)).collect()
+    }
+}
+
 /// A top-level object type.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +102,10 @@ pub struct TypeDeclaration {
     /// Stored field by which `related_md5` finds a document.
     #[serde(default)]
     pub lookup: Option<String>,
+    /// Stored field of a unique key by which the members of a family differ; it is empty in the family itself. Whatever
+    /// is related to a member is also related to the family (rule forge_relationship.6): `version` of backdoors.
+    #[serde(default)]
+    pub family: Option<String>,
     /// The type's own fields.
     pub fields: Vec<FieldDeclaration>,
     /// Which groups of shared create arguments it takes.
@@ -142,6 +185,9 @@ pub enum ActionPermission {
         by: String,
         /// Its values and their flags.
         map: BTreeMap<String, String>,
+        /// Its values and the texts of refusals, where one text does not do for all.
+        #[serde(default)]
+        refusals: BTreeMap<String, String>,
     },
 }
 

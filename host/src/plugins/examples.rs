@@ -1,1 +1,309 @@
-//! Runs the examples of a declaration.
+//! The examples of a declaration, run with the real code under the real rules before a plugin may serve.
+//!
+//! Every example has a store of its own in memory: the document before (of an action: the document of the call),
+//! the `others`, the caller `example` with the source `Example`, at the first moment of 2026. Its writes are compared
+//! with what is expected and thrown away.
+
+mod memory;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, doc};
+use serde_json::{Value as Json, json};
+
+use self::memory::Memory;
+use super::arguments::{self, Checked};
+use super::declaration::{Declaration, ExampleDeclaration, TypeDeclaration};
+use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
+use super::runtime::{self, Entry};
+use super::value::{Fault, Outcome, json_to_bson};
+use super::work::{Budgets, Request, Work};
+use super::{NotDone, Param, Services};
+use crate::access::{Access, Caller, Rights, SourceRights};
+use crate::registers::Registers;
+
+/// 2026-01-01T00:00:00Z, ms since 1970.
+const NOW: i64 = 1_767_225_600_000;
+/// How long all examples of a plugin may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What the registers hold.
+const REGISTERS: [(&str, &[&str]); 4] = [
+    ("actor_threat_identifiers", &["Email Address"]),
+    ("raw_data_types", &["Text", "JSON"]),
+    ("signature_types", &["Bro", "Snort", "Yara"]),
+    ("idb_actions", &["Blocked Outbound At Firewall", "Blocked Outbound At Desktop Firewall"]),
+];
+
+/// Runs all examples of a plugin that is part of the registry; answers how many there were.
+///
+/// # Errors
+///
+/// A sentence about the first that does not do what it says.
+pub(super) async fn run(registry: &Arc<Registry>, loaded: &Arc<Loaded>) -> Result<usize, String> {
+    let examples = async {
+        let mut count = 0;
+        for of in &loaded.declaration.types {
+            for example in &of.examples {
+                let entry = registry.type_named(&of.name).ok_or("its types are not in the registry")?;
+                let subject = Subject::Create(entry.clone());
+                one(registry, loaded, &subject, example)
+                    .await
+                    .map_err(|reason| format!("the example `{}` of type `{}` failed: {reason}", example.name, of.name))?;
+                count += 1;
+            }
+        }
+        for action in &loaded.declaration.actions {
+            for example in &action.examples {
+                let said = |reason: String| format!("the example `{}` of action `{}` failed: {reason}", example.name, action.name);
+                let name = subject_of(registry, &action.on);
+                let registry = with_type(registry, &name, example).map_err(said)?;
+                let entry = Arc::new(ActionEntry { declaration: Arc::new(action.clone()), plugin: loaded.declaration.name.clone() });
+                let on = registry.type_named(&name).ok_or("its type is not in the registry")?.clone();
+                one(&registry, loaded, &Subject::Action(entry, on), example).await.map_err(said)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    };
+    let late = || format!("its examples took longer than {} seconds", PATIENCE.as_secs());
+    tokio::time::timeout(PATIENCE, examples).await.unwrap_or_else(|_| Err(late()))
+}
+
+enum Subject {
+    Create(Arc<TypeEntry>),
+    Action(Arc<ActionEntry>, Arc<TypeEntry>),
+}
+
+/// The type of the document an action's examples are about: the first it names, else an event.
+fn subject_of(registry: &Registry, on: &[String]) -> String {
+    let named = on.iter().find(|pattern| *pattern != "*" && !pattern.starts_with('-'));
+    let excluded = |name: &str| on.iter().any(|pattern| pattern.strip_prefix('-') == Some(name));
+    named.cloned().unwrap_or_else(|| {
+        let known = registry.types().map(|entry| &entry.declaration.name).find(|name| !excluded(name));
+        if excluded("Event") { known.cloned().unwrap_or_else(|| "Example".into()) } else { "Event".into() }
+    })
+}
+
+/// The registry, with a stand-in for a type that no plugin of it provides.
+fn with_type(registry: &Arc<Registry>, name: &str, example: &ExampleDeclaration) -> Result<Arc<Registry>, String> {
+    if registry.type_named(name).is_some() {
+        return Ok(registry.clone());
+    }
+    let mut fields = vec![json!({"name": "description", "kind": "text"})];
+    for field in example.before.iter().filter_map(Json::as_object).flatten().map(|(field, _)| field) {
+        let shared = ["description", "_id", "source", "status", "tickets", "actions", "campaign", "bucket_list", "relationships", "objects"];
+        if !shared.contains(&field.as_str()) {
+            fields.push(json!({"name": field, "kind": "any"}));
+        }
+    }
+    let of: TypeDeclaration = serde_json::from_value(json!({
+        "name": name, "resource": "stand_in", "collection": "stand_in", "sources": true, "fields": fields, "args": []
+    }))
+    .map_err(|error| error.to_string())?;
+    let stand_in = Declaration {
+        format: 1,
+        contract: "1.0".into(),
+        name: "stand-in".into(),
+        version: semver::Version::new(1, 0, 0),
+        summary: String::new(),
+        types: vec![of],
+        actions: Vec::new(),
+        needs: BTreeMap::new(),
+        limits: BTreeMap::new(),
+    };
+    let stand_in = Loaded {
+        declaration: Arc::new(stand_in),
+        text: "".into(),
+        sha256: String::new(),
+        limits: runtime::Limits::default(),
+        code: None,
+    };
+    let all = registry.plugins().cloned().chain([Arc::new(stand_in)]);
+    Registry::of(all, 0).map(Arc::new).map_err(|conflict| conflict.to_string())
+}
+
+async fn one(registry: &Arc<Registry>, loaded: &Arc<Loaded>, subject: &Subject, example: &ExampleDeclaration) -> Result<(), String> {
+    let (store, before) = filled(registry, subject, example)?;
+    let store: Arc<dyn crate::store::Store> = Arc::new(store);
+    let services = Services {
+        access: Arc::new(Access::new(store.clone())),
+        registers: Arc::new(Registers::new(store.clone())),
+        store,
+    };
+    let caller = Arc::new(caller(example));
+    let params = params(example, &services).await?;
+    let context = arguments::Context { caller: &caller, registry, services: &services, now: NOW };
+    let checked = match subject {
+        Subject::Create(of) => arguments::for_create(context, of, &params).await,
+        Subject::Action(action, on) => arguments::for_action(context, on, action, &params).await,
+    };
+    let Checked { args, files, .. } = match checked {
+        Ok(checked) => checked,
+        Err(NotDone::Refused(refusal)) => return compare_fault(&example.expect, &refusal.into()),
+        Err(NotDone::Internal(reason) | NotDone::Busy(reason)) => return Err(reason),
+        Err(NotDone::NoDocument) => return Err("no document".into()),
+    };
+    let request = Request {
+        caller: caller.clone(),
+        registry: registry.clone(),
+        services: services.clone(),
+        now: NOW,
+        seed: [7; 32],
+        request_id: "example".into(),
+        files,
+    };
+    let mut work = Box::new(Work::new(Arc::new(request), Budgets::default()));
+    let entry = match subject {
+        Subject::Create(of) => {
+            work.begin_create(of);
+            Entry::Create(of.declaration.name.clone())
+        }
+        Subject::Action(action, on) => {
+            let id = before.ok_or("no document")?;
+            if !work.begin_action(action, on, id).await.map_err(|failure| failure.to_string())? {
+                return Err("the user of the example may not see its document".into());
+            }
+            Entry::Run(action.declaration.name.clone())
+        }
+    };
+    let (work, answer) = runtime::call(work, loaded, entry, args).await.map_err(|abort| abort.to_string())?;
+    let outcome = match answer {
+        Ok(outcome) => outcome,
+        Err(fault) => return compare_fault(&example.expect, &fault),
+    };
+    compare(&example.expect, &outcome)?;
+    if let (Subject::Action(..), Some(wanted)) = (subject, example.expect["operations"].as_array()) {
+        let made = work.operations();
+        if *wanted != made {
+            return Err(format!("expected the operations {}, got {}", Json::from(wanted.clone()), Json::from(made)));
+        }
+    }
+    work.into_write_set().await.map_err(|failure| format!("what it wrote can't be stored: {failure}"))?;
+    Ok(())
+}
+
+fn compare(expect: &Json, outcome: &Outcome) -> Result<(), String> {
+    if let Some(fault) = expect.get("fault") {
+        return Err(format!("expected the fault {fault}, got the answer {:?}", outcome.message));
+    }
+    if let Some(wanted) = expect["message"].as_str()
+        && wanted != outcome.message
+    {
+        return Err(format!("expected the message {wanted:?}, got {:?}", outcome.message));
+    }
+    let extra: Json = match outcome.extra.as_str() {
+        "" => Json::Null,
+        text => serde_json::from_str(text).map_err(|error| format!("`extra` is no JSON: {error}"))?,
+    };
+    for (key, wanted) in expect["extra"].as_object().into_iter().flatten() {
+        if extra[key] != *wanted {
+            return Err(format!("expected {key} {wanted}, got {}", extra[key]));
+        }
+    }
+    Ok(())
+}
+
+fn compare_fault(expect: &Json, fault: &Fault) -> Result<(), String> {
+    let (kind, subject, message) = match fault {
+        Fault::Invalid(argument, message) => ("invalid", argument, message),
+        Fault::Refused(code, message) => ("refused", code, message),
+        Fault::Missing(message) => ("missing", message, message),
+        Fault::Internal(message) => ("internal", message, message),
+    };
+    let Some(wanted) = expect.get("fault") else {
+        return Err(format!("it ended with the fault {kind} {subject:?}: {message:?}"));
+    };
+    let same_message = wanted["message"].as_str().is_none_or(|wanted| wanted == message);
+    if wanted[kind] == subject.as_str() && same_message {
+        return Ok(());
+    }
+    Err(format!("expected the fault {wanted}, got {kind} {subject:?}: {message:?}"))
+}
+
+fn caller(example: &ExampleDeclaration) -> Caller {
+    let flags: BTreeSet<String> = match &example.may {
+        Some(flags) => flags.iter().cloned().collect(),
+        None => BTreeSet::from(["*".into()]),
+    };
+    let all = SourceRights { read: true, write: true, red: true, amber: true, green: true };
+    let named = example.sources.clone().unwrap_or_else(|| vec!["Example".into()]);
+    let sources = named.into_iter().map(|name| (name, all)).collect();
+    Caller { user: "example".into(), organization: "Example".into(), rights: Arc::new(Rights { flags, sources }), read_only: false }
+}
+
+/// The store of an example, and the id of the document before.
+fn filled(registry: &Registry, subject: &Subject, example: &ExampleDeclaration) -> Result<(Memory, Option<ObjectId>), String> {
+    let mut store = Memory::new().map_err(|error| format!("no temporary folder: {error}"))?;
+    let mut ids = 0u32;
+    let mut next = || {
+        ids += 1;
+        let mut bytes = [0; 12];
+        bytes[8..].copy_from_slice(&ids.to_be_bytes());
+        ObjectId::from_bytes(bytes)
+    };
+    let of = match subject {
+        Subject::Create(of) | Subject::Action(_, of) => &of.declaration,
+    };
+    let nothing = json!({});
+    let before = example.before.as_ref().or(matches!(subject, Subject::Action(..)).then_some(&nothing));
+    let before = before.map(|fields| add(&mut store, of, fields, true, &mut next)).transpose()?;
+    for other in &example.others {
+        let name = other["type"].as_str().unwrap_or_default();
+        let entry = registry.type_named(name).ok_or_else(|| format!("`others` names the type `{name}`, which no plugin provides"))?;
+        add(&mut store, &entry.declaration, &other["document"], other["visible"] != false, &mut next)?;
+    }
+    let sources = example.sources.clone().unwrap_or_else(|| vec!["Example".into()]);
+    let registers = REGISTERS.into_iter().map(|(collection, names)| (collection, names.iter().map(|name| (*name).to_owned()).collect()));
+    for (collection, names) in registers.chain([("source_access", sources)]) {
+        for name in names {
+            store.add(collection, false, &doc! { "_id": next(), "name": name, "active": "on" })?;
+        }
+    }
+    Ok((store, before))
+}
+
+/// A document with the fields that every one of its type has, over them those of the example.
+fn add(store: &mut Memory, of: &TypeDeclaration, fields: &Json, visible: bool, next: &mut dyn FnMut() -> ObjectId) -> Result<ObjectId, String> {
+    let mut document = doc! { "_id": next(), "schema_version": of.schema_version };
+    let date = Bson::DateTime(DateTime::from_millis(NOW));
+    if of.top_level {
+        document.extend(doc! { "created": date.clone(), "modified": date.clone(), "status": "New", "tlp": "white" });
+        for list in ["actions", "bucket_list", "campaign", "locations", "objects", "relationships", "releasability", "screenshots", "sectors", "tickets"] {
+            document.insert(list, Bson::Array(Vec::new()));
+        }
+    }
+    if of.sources {
+        let name = if visible { "Example" } else { "Hidden" };
+        let instance = doc! { "analyst": "example", "date": date, "method": "", "reference": "", "tlp": "white" };
+        document.insert("source", vec![doc! { "name": name, "instances": [instance] }]);
+    }
+    for field in &of.fields {
+        if let Some(default) = &field.default {
+            document.insert(field.stored_name(), json_to_bson(default)?);
+        }
+    }
+    let fields = fields.as_object().ok_or("the document before is no object")?;
+    for (name, value) in fields {
+        document.insert(name, json_to_bson(value)?);
+    }
+    store.add(&of.collection, of.sources, &document)?;
+    document.get_object_id("_id").map_err(|error| error.to_string())
+}
+
+/// Arguments as a client sends them; `files`: text of each file by argument.
+async fn params(example: &ExampleDeclaration, services: &Services) -> Result<super::Params, String> {
+    let args = example.args.as_object().ok_or("`args` is no object")?;
+    let mut params: super::Params = args.iter().map(|(name, value)| (name.clone(), Param::Json(value.clone()))).collect();
+    for (name, file) in example.files.iter().filter_map(Json::as_object).flatten() {
+        let (file_name, text) = match file {
+            Json::String(text) => ("example.txt", text.as_str()),
+            other => (other["name"].as_str().unwrap_or_default(), other["text"].as_str().unwrap_or_default()),
+        };
+        let staged = super::work::stage(services.store.as_ref(), file_name, text.as_bytes().to_vec()).await?;
+        params.push((name.clone(), Param::File(Arc::new(staged))));
+    }
+    Ok(params)
+}

@@ -5,7 +5,9 @@
 //! declaration   what a plugin says of itself (`describe`), read and checked
 //! arguments     a request's parameters checked against a declaration, before any plugin runs
 //! registry      an immutable set of loaded plugins: look-ups by resource, type, action
+//! perform       a POST or PATCH from its parameters to what is stored: checks, handler, commit, retries
 //! loader        a file → a loaded plugin, or a sentence why not
+//! examples      a declaration's examples, run before a plugin may serve
 //! reload        watches the directory, swaps the registry
 //! build         core module → component with frozen declaration
 //! work          a request's transaction as its handlers see it: documents, rules that all types share
@@ -24,15 +26,27 @@ mod runtime;
 pub mod value;
 pub mod work;
 
+mod perform;
+#[cfg(test)]
+mod testing;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bson::oid::ObjectId;
 
-use crate::access::{Access, Caller};
+use crate::access::Access;
 use crate::registers::Registers;
 use crate::store::{StagedFile, Store};
 
-pub use registry::{ActionEntry, Registry, TypeEntry};
+use self::runtime::lanes::Lanes;
+use self::runtime::{Runtime, SharedRuntime};
+
+pub use registry::{ActionEntry, Conflict, Loaded, Registry, TypeEntry};
+pub use reload::{Status, read_status, rollback};
+pub use runtime::limits::Limits;
 pub use value::{Abort, Arg, Failure, Fault, Outcome, Value};
 
 /// Everything a handler needs besides the request: shared by all requests.
@@ -117,37 +131,114 @@ pub enum NotDone {
     Busy(String),
 }
 
+/// How the plugin system of a server is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Directory of the plugin files.
+    pub directory: PathBuf,
+    /// The operator's `plugin-manifest.toml`.
+    pub manifest: PathBuf,
+    /// Folder for the last good set, the status and, if not set otherwise, the compiled code. Only this server's.
+    pub state: PathBuf,
+    /// Folder of compiled code; servers may share it.
+    pub compile_cache: Option<PathBuf>,
+    /// How many requests run handlers at once; none: a few for each processor.
+    pub permits: Option<usize>,
+}
+
+/// Why the plugin system did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The manifest can't be used.
+    #[error(transparent)]
+    Manifest(#[from] manifest::ManifestError),
+    /// The machine or a folder can't be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// The store could not take up the types' collections.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+/// How deep instances of one request can be at once: the client's call and the creates within it.
+const DEPTH: usize = 5;
+
 /// The plugin system as the API sees it.
 pub struct Plugins {
-    // engine, current registry (ArcSwap), permits, services
-    _private: (),
+    services: Services,
+    lanes: Lanes,
+    current: Arc<ArcSwap<Registry>>,
+    watch: reload::Watch,
 }
 
 impl Plugins {
+    /// Loads the plugins, declares their collections to the store and begins to watch the directory and the manifest.
+    /// A plugin that can't serve does not prevent the start: its last good version serves, or it is missing, and the
+    /// log and [`read_status`] say why.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    pub async fn start(services: Services, options: Options) -> Result<Self, StartError> {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let permits = options.permits.unwrap_or(processors * 8).clamp(1, 256);
+        let lanes = Lanes::new(permits, permits * 16).map_err(|error| StartError::Unusable(format!("threads for plugins: {error}")))?;
+        let current = Arc::new(ArcSwap::from_pointee(Registry::default()));
+        let watch = {
+            let (services, current) = (services.clone(), current.clone());
+            let start = move || -> Result<reload::Watch, StartError> {
+                let cache = options.compile_cache.clone().unwrap_or_else(|| options.state.join("compiled"));
+                // A few more for the examples of plugins that are being loaded.
+                let instances = u32::try_from(permits * DEPTH + 16).unwrap_or(u32::MAX);
+                let runtime = Runtime::pooling(instances, &cache).map_err(StartError::Unusable)?;
+                tracing::info!("plugins: memory of instances: {}", runtime.allocator);
+                let runtime: SharedRuntime = Arc::new(runtime);
+                reload::Watch::begin(runtime, services.store.clone(), current, options)
+            };
+            tokio::task::spawn_blocking(start)
+                .await
+                .map_err(|error| StartError::Unusable(format!("loading the plugins broke: {error}")))??
+        };
+        Ok(Self { services, lanes, current, watch })
+    }
+
     /// The set of plugins that serves now. Keep it for the whole request.
     #[must_use]
     pub fn current(&self) -> Arc<Registry> {
-        todo!()
+        self.current.load_full()
     }
 
-    /// A POST to a type's resource: argument and permission checks, the plugin, commit, with retries.
-    ///
-    /// # Errors
-    ///
-    /// See [`NotDone`]; nothing was stored then.
-    pub async fn create(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone> {
-        let _ = (registry, caller, of, params, mode);
-        todo!()
+    /// The plugins as operators see them: what serves, what was rejected and why.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.watch.status()
     }
+}
 
-    /// A PATCH: look-up of the document under S1 first (else [`NotDone::NoDocument`]), then ACT-2 to ACT-8.
-    /// `action`: the name as sent, none if missing or not a text.
-    ///
-    /// # Errors
-    ///
-    /// See [`NotDone`]; nothing was stored then.
-    pub async fn perform(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, on: &TypeEntry, id: ObjectId, action: Option<&str>, params: Params, mode: Mode) -> Result<Performed, NotDone> {
-        let _ = (registry, caller, on, id, action, params, mode);
-        todo!()
+/// Runs a future to its end, from anywhere: inside or outside of an asynchronous runtime.
+///
+/// # Errors
+///
+/// No thread to be had, or it panicked.
+fn blocking<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, String> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        Ok(runtime.block_on(future))
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().map_err(|_| "a plugin broke the host: it panicked".to_owned())?)
+}
+
+/// Writes a file so that whoever reads it finds all of the old or all of the new content.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }

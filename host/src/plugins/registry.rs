@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::declaration::{ActionDeclaration, TypeDeclaration};
+use super::declaration::{ActionDeclaration, Declaration, FieldDeclaration, TypeDeclaration};
+use super::runtime::{Code, Limits};
+use crate::store::{CollectionSpec, FieldPath, IndexSpec, KeySpec};
 
 /// A type with the plugin that provides it.
 #[derive(Debug)]
@@ -23,18 +25,159 @@ pub struct ActionEntry {
     pub plugin: String,
 }
 
+/// A plugin that was found good.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says of itself.
+    pub declaration: Arc<Declaration>,
+    /// The declaration as text, as it is frozen in the file.
+    pub text: Arc<str>,
+    /// SHA-256 of its file, hex.
+    pub sha256: String,
+    /// What its calls may use.
+    pub limits: Limits,
+    /// None in a registry that was made of declarations alone.
+    pub(super) code: Option<Arc<Code>>,
+}
+
+/// Why two plugins can't serve together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is provided by the plugin `{holder}` already")]
+pub struct Conflict {
+    /// The plugin that comes later in the order given.
+    pub plugin: String,
+    /// The one that comes earlier.
+    pub holder: String,
+    /// What both claim.
+    pub what: String,
+}
+
 /// Types and actions by name.
 #[derive(Debug, Default)]
 pub struct Registry {
     types: BTreeMap<String, Arc<TypeEntry>>,
     resources: BTreeMap<String, Arc<TypeEntry>>,
     actions: BTreeMap<String, Vec<Arc<ActionEntry>>>,
+    plugins: BTreeMap<String, Arc<Loaded>>,
+    generation: u64,
 }
 
 impl Registry {
+    /// The set of these plugins. `generation` counts the sets of a server.
+    ///
+    /// # Errors
+    ///
+    /// The first conflict, in the order given.
+    pub fn of(plugins: impl IntoIterator<Item = Arc<Loaded>>, generation: u64) -> Result<Self, Conflict> {
+        let mut registry = Self { generation, ..Self::default() };
+        for loaded in plugins {
+            registry.add(loaded)?;
+        }
+        registry.check_actions()?;
+        Ok(registry)
+    }
+
+    /// A set of declarations without code: for documentation and for checks that run nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first conflict, in the order given.
+    pub fn of_declarations(declarations: impl IntoIterator<Item = Declaration>) -> Result<Self, Conflict> {
+        let loaded = |declaration| {
+            Arc::new(Loaded {
+                declaration: Arc::new(declaration),
+                text: "".into(),
+                sha256: String::new(),
+                limits: Limits::default(),
+                code: None,
+            })
+        };
+        Self::of(declarations.into_iter().map(loaded), 0)
+    }
+
+    fn add(&mut self, loaded: Arc<Loaded>) -> Result<(), Conflict> {
+        let plugin = loaded.declaration.name.clone();
+        let conflict = |holder: &str, what: String| Conflict { plugin: plugin.clone(), holder: holder.into(), what };
+        if self.plugins.contains_key(&plugin) {
+            return Err(conflict(&plugin, format!("the name `{plugin}`")));
+        }
+        for of in &loaded.declaration.types {
+            if let Some(holder) = self.types.get(&of.name) {
+                return Err(conflict(&holder.plugin, format!("the type `{}`", of.name)));
+            }
+            if let Some(holder) = self.resources.get(&of.resource) {
+                return Err(conflict(&holder.plugin, format!("the resource `{}`", of.resource)));
+            }
+            if let Some(holder) = self.types.values().find(|entry| entry.declaration.collection == of.collection) {
+                return Err(conflict(&holder.plugin, format!("the collection `{}`", of.collection)));
+            }
+            let entry = Arc::new(TypeEntry { declaration: Arc::new(of.clone()), plugin: plugin.clone() });
+            self.types.insert(of.name.clone(), entry.clone());
+            self.resources.insert(of.resource.clone(), entry);
+        }
+        for action in &loaded.declaration.actions {
+            let entry = ActionEntry { declaration: Arc::new(action.clone()), plugin: plugin.clone() };
+            self.actions.entry(action.name.clone()).or_default().push(Arc::new(entry));
+        }
+        self.plugins.insert(plugin, loaded);
+        Ok(())
+    }
+
+    /// No two actions of one name are for the same type, unless one names the type and the other is for all (rule P7a).
+    fn check_actions(&self) -> Result<(), Conflict> {
+        for (name, entries) in &self.actions {
+            for (place, later) in entries.iter().enumerate() {
+                for earlier in &entries[..place] {
+                    if let Some(type_name) = self.contested(&earlier.declaration, &later.declaration) {
+                        let what = format!("the action `{name}` on `{type_name}`");
+                        return Err(Conflict { plugin: later.plugin.clone(), holder: earlier.plugin.clone(), what });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn contested(&self, one: &ActionDeclaration, other: &ActionDeclaration) -> Option<String> {
+        let named = one.on.iter().filter(|pattern| *pattern != "*" && !pattern.starts_with('-'));
+        if let Some(both) = named.into_iter().find(|pattern| other.is_specific_to(pattern)) {
+            return Some(both.clone());
+        }
+        let all = |action: &ActionDeclaration| action.on.iter().any(|pattern| pattern == "*");
+        if !all(one) || !all(other) {
+            return None;
+        }
+        if self.types.is_empty() {
+            return Some("*".into());
+        }
+        self.types.keys().find(|name| one.applies_to(name) && other.applies_to(name)).cloned()
+    }
+
     /// All types by name.
     pub fn types(&self) -> impl Iterator<Item = &Arc<TypeEntry>> {
         self.types.values()
+    }
+
+    /// All actions by name, every declaration.
+    pub fn actions(&self) -> impl Iterator<Item = &Arc<ActionEntry>> {
+        self.actions.values().flatten()
+    }
+
+    /// All plugins by name.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
+        self.plugins.values()
+    }
+
+    /// A plugin by name.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> Option<&Arc<Loaded>> {
+        self.plugins.get(name)
+    }
+
+    /// Which set this is: grows by one with every change since the server's start.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// A type by its exact name.
@@ -73,5 +216,144 @@ impl Registry {
             .iter()
             .find(|entry| entry.declaration.is_specific_to(type_name))
             .or_else(|| candidates.iter().find(|entry| entry.declaration.applies_to(type_name)))
+    }
+
+    /// What the store must know before this set may serve: the types' collections with their keys and indexes
+    /// (documents.md section 7), and the collections that the host itself writes for every type.
+    #[must_use]
+    pub fn collection_specs(&self) -> Vec<CollectionSpec> {
+        let own = super::work::collections();
+        own.into_iter().chain(self.types.values().map(|entry| collection_of(&entry.declaration))).collect()
+    }
+}
+
+fn plain(path: FieldPath) -> IndexSpec {
+    IndexSpec { path, sortable: false, searchable: false }
+}
+
+fn collection_of(of: &TypeDeclaration) -> CollectionSpec {
+    let keys = of.keys.iter().filter_map(|key| {
+        let fields = key.iter().map(|field| FieldPath::parse(field).ok()).collect::<Option<Vec<_>>>()?;
+        Some(KeySpec { fields })
+    });
+    let mut indexes = Vec::new();
+    add_declared(&mut indexes, "", &of.fields);
+    if of.top_level {
+        for path in ["created", "modified", "status"] {
+            add(&mut indexes, IndexSpec { path: FieldPath::literal(path), sortable: true, searchable: false });
+        }
+        for path in ["campaign.name", "bucket_list", "relationships.value", "objects.value", "tickets.ticket_number"] {
+            add(&mut indexes, plain(FieldPath::literal(path)));
+        }
+    }
+    if of.sources {
+        add(&mut indexes, plain(FieldPath::literal("source.name")));
+    }
+    if let Some(path) = of.lookup.as_ref().and_then(|lookup| FieldPath::parse(lookup).ok()) {
+        add(&mut indexes, plain(path));
+    }
+    CollectionSpec { name: of.collection.clone(), classed: of.sources, administrative: false, keys: keys.collect(), indexes }
+}
+
+fn add_declared(indexes: &mut Vec<IndexSpec>, prefix: &str, fields: &[FieldDeclaration]) {
+    for field in fields {
+        let path = format!("{prefix}{}", field.stored_name());
+        if (field.indexed || field.sortable || field.searchable)
+            && let Ok(path) = FieldPath::parse(&path)
+        {
+            add(indexes, IndexSpec { path, sortable: field.sortable, searchable: field.searchable });
+        }
+        add_declared(indexes, &format!("{path}."), &field.fields);
+    }
+}
+
+/// One index a path, able to do all that was asked of it.
+fn add(indexes: &mut Vec<IndexSpec>, index: IndexSpec) {
+    match indexes.iter_mut().find(|known| known.path == index.path) {
+        Some(known) => {
+            known.sortable |= index.sortable;
+            known.searchable |= index.searchable;
+        }
+        None => indexes.push(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plugin(name: &str, types: &serde_json::Value, actions: &serde_json::Value) -> Declaration {
+        let text = json!({"format": 1, "contract": "1.0", "name": name, "version": "1.0.0", "summary": "", "types": types, "actions": actions});
+        Declaration::read(&text.to_string()).unwrap()
+    }
+
+    fn of(name: &str, resource: &str, collection: &str) -> serde_json::Value {
+        json!([{"name": name, "resource": resource, "collection": collection, "sources": true, "keys": [["name"]],
+            "fields": [{"name": "name", "kind": "text", "sortable": true, "indexed": true}, {"name": "status", "kind": "text", "searchable": true},
+                {"name": "parts", "kind": "list", "of": "map", "fields": [{"name": "at", "kind": "date", "indexed": true}]}],
+            "args": []}])
+    }
+
+    fn action(name: &str, on: &[&str]) -> serde_json::Value {
+        json!([{"name": name, "on": on, "permission": "write", "args": []}])
+    }
+
+    #[test]
+    fn what_two_plugins_claim_is_named() {
+        let none = json!([]);
+        let ours = plugin("ours", &of("Event", "events", "events"), &none);
+        for (theirs, sentence) in [
+            (plugin("theirs", &of("Event", "happenings", "happenings"), &none), "the type `Event` is provided by the plugin `ours` already"),
+            (plugin("theirs", &of("Party", "events", "happenings"), &none), "the resource `events` is provided by the plugin `ours` already"),
+            (plugin("theirs", &of("Party", "parties", "events"), &none), "the collection `events` is provided by the plugin `ours` already"),
+            (plugin("ours", &none, &none), "the name `ours` is provided by the plugin `ours` already"),
+        ] {
+            let conflict = Registry::of_declarations([ours.clone(), theirs]).unwrap_err();
+            assert_eq!(conflict.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn p7a_a_specific_action_stands_beside_a_common_one() {
+        let ours = |on: &[&str]| plugin("ours", &of("Event", "events", "events"), &action("mark", on));
+        let theirs = |on: &[&str]| plugin("theirs", &json!([]), &action("mark", on));
+        let registry = Registry::of_declarations([ours(&["Event"]), theirs(&["*"])]).unwrap();
+        assert_eq!(registry.action("Event", "mark").unwrap().plugin, "ours");
+        assert_eq!(registry.action("Domain", "mark").unwrap().plugin, "theirs");
+        assert!(Registry::of_declarations([ours(&["*", "-Event"]), theirs(&["*"])]).is_ok());
+        let conflict = Registry::of_declarations([ours(&["*"]), theirs(&["*"])]).unwrap_err();
+        assert_eq!(conflict.to_string(), "the action `mark` on `Event` is provided by the plugin `ours` already");
+        let conflict = Registry::of_declarations([ours(&["Party"]), theirs(&["Party"])]).unwrap_err();
+        assert_eq!(conflict.to_string(), "the action `mark` on `Party` is provided by the plugin `ours` already");
+    }
+
+    #[test]
+    fn the_store_learns_keys_and_indexes() {
+        let registry = Registry::of_declarations([plugin("ours", &of("Event", "events", "events"), &json!([]))]).unwrap();
+        let specs = registry.collection_specs();
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["bucket_lists", "sector_lists", "audit_log", "events"]);
+        let events = &specs[3];
+        assert!(events.classed && !events.administrative);
+        assert_eq!(events.keys, [KeySpec { fields: vec![FieldPath::literal("name")] }]);
+        let shown: Vec<_> = events.indexes.iter().map(|index| (index.path.as_str(), index.sortable, index.searchable)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("name", true, false),
+                ("status", true, true),
+                ("parts.at", false, false),
+                ("created", true, false),
+                ("modified", true, false),
+                ("campaign.name", false, false),
+                ("bucket_list", false, false),
+                ("relationships.value", false, false),
+                ("objects.value", false, false),
+                ("tickets.ticket_number", false, false),
+                ("source.name", false, false),
+            ]
+        );
     }
 }

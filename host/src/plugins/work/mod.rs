@@ -6,15 +6,47 @@
 //! does not exist (exceptions: `make`, `taken`), a source that may not be written can't be added, a field that the host
 //! or another plugin keeps can't be set.
 
+//!
+//! ```text
+//! documents    finding, opening and reading; what was read is remembered
+//! changes      writes of plugins: buffered as operations on drafts
+//! fields       which fields a type has, and values converted to their kinds
+//! conditions   conditions of the contract → filters
+//! rules        sources, campaigns, buckets, tickets, status, sectors
+//! relate       relationships, on both sides
+//! uploads      bytes of files
+//! finish       the write set, with audit entries and counters
+//! ```
+
+mod changes;
+mod conditions;
+mod documents;
+mod fields;
+mod finish;
+mod kinds;
+mod relate;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bson::Bson;
 use bson::oid::ObjectId;
+use sha2::{Digest, Sha256};
 
-use super::Services;
+use self::uploads::Upload;
+use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
-use super::value::{Arg, Failure, Fault, Outcome, Value};
+use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
+use super::{NotDone, Services};
 use crate::access::Caller;
-use crate::store::{StagedFile, WriteSet};
+use crate::store::{Draft, FieldPath, KeyRead, Op, SelectRead, StagedFile, StoreError};
+
+pub use self::finish::collections;
+pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
 pub type DocNumber = u32;
@@ -102,17 +134,122 @@ pub struct Concerned {
     pub fresh: bool,
 }
 
+/// One plugin call within a request: its own document and upload numbers.
+struct Frame {
+    plugin: String,
+    action: String,
+    type_name: String,
+    touches: Vec<String>,
+    /// The document that an action is about.
+    subject: Option<usize>,
+    /// Documents by number - 1: positions in [`Work::documents`].
+    documents: Vec<usize>,
+    /// Uploads by number - 1: positions in [`Work::uploads`].
+    uploads: Vec<usize>,
+    /// Documents that creates within this call answered.
+    created: Vec<usize>,
+}
+
+impl Frame {
+    fn is_create(&self) -> bool {
+        self.action.is_empty()
+    }
+}
+
+/// A document of the request, shared by all frames.
+struct Open {
+    of: Arc<TypeEntry>,
+    id: ObjectId,
+    /// Revision when first read; none: made by this request.
+    revision: Option<u64>,
+    /// With the request's own writes.
+    draft: Draft,
+    /// What was there at the paths that were read, before own writes.
+    reads: BTreeMap<FieldPath, Option<Bson>>,
+    /// Exists but is not visible to the caller; only `make` opens such documents.
+    hidden: bool,
+    /// A source instance was added by the host's own rules.
+    source_added: bool,
+    /// A field of a unique key was written.
+    rekeyed: bool,
+    /// Taken back together with the create that made it.
+    withdrawn: bool,
+}
+
+/// An effective operation.
+struct Logged {
+    document: usize,
+    operation: Op,
+    /// The other side of a relationship: its `modified` stays (documents.md L6).
+    partner: bool,
+    /// The condition of a pull as the plugin wrote it.
+    condition: Option<String>,
+}
+
+/// To where a create that fails is taken back.
+struct Savepoint {
+    log: usize,
+    documents: usize,
+    warnings: usize,
+    /// What documents were before they were first written after this point.
+    before: HashMap<usize, (Draft, bool, bool)>,
+}
+
 /// The transaction of one run.
 pub struct Work {
     request: Arc<Request>,
+    budgets: Budgets,
+    documents: Vec<Open>,
+    by_id: HashMap<(String, ObjectId), usize>,
+    /// Unique keys of documents made by this request.
+    made_keys: HashMap<String, usize>,
+    uploads: Vec<Upload>,
+    frames: Vec<Frame>,
+    savepoints: Vec<Savepoint>,
+    log: Vec<Logged>,
+    keys: Vec<KeyRead>,
+    selections: Vec<SelectRead>,
+    /// Documents that were looked for by id and not found.
+    absent: Vec<(String, ObjectId)>,
+    warnings: Vec<String>,
+    creates: u32,
+    made_bytes: u64,
+    random_blocks: u64,
+    ids: u8,
+}
+
+/// A bug of a plugin, or something it can't know how to handle.
+fn internal(reason: impl Into<String>) -> Failure {
+    Fault::Internal(reason.into()).into()
+}
+
+fn store_failed(error: &StoreError) -> Failure {
+    Abort::Store(error.to_string()).into()
 }
 
 impl Work {
     /// Gives an empty transaction.
     #[must_use]
     pub fn new(request: Arc<Request>, budgets: Budgets) -> Self {
-        let _ = budgets;
-        Self { request }
+        Self {
+            request,
+            budgets,
+            documents: Vec::new(),
+            by_id: HashMap::new(),
+            made_keys: HashMap::new(),
+            uploads: Vec::new(),
+            frames: Vec::new(),
+            savepoints: Vec::new(),
+            log: Vec::new(),
+            keys: Vec::new(),
+            selections: Vec::new(),
+            absent: Vec::new(),
+            warnings: Vec::new(),
+            creates: 0,
+            made_bytes: 0,
+            random_blocks: 0,
+            ids: 0,
+        }
     }
 
     /// Who, what, when.
@@ -121,60 +258,196 @@ impl Work {
         &self.request
     }
 
+    fn frame(&self) -> Option<&Frame> {
+        self.frames.last()
+    }
+
+    fn budget(&self, what: &str) -> Failure {
+        let plugin = self.frame().map(|frame| frame.plugin.clone()).unwrap_or_default();
+        Abort::Budget { plugin, what: what.to_owned() }.into()
+    }
+
+    fn push_frame(&mut self, plugin: &str, action: &str, type_name: &str, touches: &[String]) -> &mut Frame {
+        self.frames.push(Frame {
+            plugin: plugin.to_owned(),
+            action: action.to_owned(),
+            type_name: type_name.to_owned(),
+            touches: touches.to_vec(),
+            subject: None,
+            documents: Vec::new(),
+            uploads: Vec::new(),
+            created: Vec::new(),
+        });
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    /// The client's files are the first uploads of its own call.
+    fn number_files(&mut self) {
+        for (_, file) in self.request.files.clone() {
+            let index = self.add_staged(file);
+            if let Some(frame) = self.frames.last_mut() {
+                frame.uploads.push(index);
+            }
+        }
+    }
+
     /// Opens the frame of a client's PATCH. Answers false, and opens nothing, if there is no such document or the
     /// caller may not see it (404).
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
     pub async fn begin_action(&mut self, action: &Arc<ActionEntry>, on: &Arc<TypeEntry>, id: ObjectId) -> Result<bool, Failure> {
-        let _ = (action, on, id);
-        todo!()
+        let Some(subject) = self.open_by_id(on, id).await? else {
+            return Ok(false);
+        };
+        let declaration = &action.declaration;
+        let frame = self.push_frame(&action.plugin, &declaration.name, &on.declaration.name, &declaration.touches);
+        frame.subject = Some(subject);
+        self.number_files();
+        Ok(true)
     }
 
     /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]).
     pub fn begin_create(&mut self, of: &Arc<TypeEntry>) {
-        let _ = of;
-        todo!()
+        self.push_frame(&of.plugin, "", &of.declaration.name, &of.declaration.touches);
+        self.number_files();
     }
 
     /// `documents.create`, first half: checks `touches`, depth, budget, permission and arguments, takes a savepoint and
-    /// pushes the frame in which the other plugin is then run. After it, whatever the outcome, [`Work::end_create`] must
-    /// be called (unless the whole request is aborted).
+    /// pushes the frame in which the other plugin is then run. When it has answered `Ok`, [`Work::end_create`] must
+    /// follow, whatever the outcome (unless the whole request is aborted).
+    ///
+    /// # Errors
+    ///
+    /// A fault as for one's own POST; `internal` if the create is not declared; an abort if a budget is used up.
     pub async fn nest_create(&mut self, type_name: &str, args: Vec<Arg>) -> Result<Nested, Failure> {
-        let _ = (type_name, args);
-        todo!()
+        let of = self.type_entry(type_name)?;
+        let name = &of.declaration.name;
+        let frame = self.frame().ok_or_else(|| internal("no call is under way"))?;
+        if !frame.touches.iter().any(|touched| touched.strip_prefix("create:").is_some_and(|touched| touched == name || touched == "*")) {
+            return Err(internal(format!("`{}` creates a `{name}` without declaring `create:{name}`", frame.plugin)));
+        }
+        if !of.declaration.methods.iter().any(|method| method == "POST") {
+            return Err(Fault::Missing(format!("{name} can't be created.")).into());
+        }
+        if self.frames.len() > self.budgets.depth as usize {
+            return Err(self.budget("creates within one another"));
+        }
+        self.creates += 1;
+        if self.creates > self.budgets.creates {
+            return Err(self.budget("creates"));
+        }
+        let request = Arc::clone(&self.request);
+        let context = arguments::Context {
+            caller: &request.caller,
+            registry: &request.registry,
+            services: &request.services,
+            now: request.now,
+        };
+        let checked = arguments::for_nested_create(context, &of, args).await.map_err(|refused| match refused {
+            NotDone::Refused(refusal) => Failure::Fault(refusal.into()),
+            NotDone::Internal(reason) | NotDone::Busy(reason) => Abort::Store(reason).into(),
+            NotDone::NoDocument => Fault::Missing("Not found.".into()).into(),
+        })?;
+        checked.warnings.iter().for_each(|warning| self.warn(warning));
+        // Files change their numbers with the call.
+        let mut args = checked.args;
+        let mut uploads = Vec::new();
+        for arg in &mut args {
+            if let Value::File(number) = &mut arg.value {
+                uploads.push(self.upload_index(*number)?);
+                *number = uploads.len() as u32;
+            }
+        }
+        self.savepoints.push(Savepoint {
+            log: self.log.len(),
+            documents: self.documents.len(),
+            warnings: self.warnings.len(),
+            before: HashMap::new(),
+        });
+        let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
+        frame.uploads = uploads;
+        Ok(Nested { of: Arc::clone(&of), args })
     }
 
     /// `documents.create`, second half: pops the frame. A success is translated into numbers of the frame below; a fault
     /// takes back what was written since the savepoint and is passed on.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the create; `internal` if its outcome names an unknown document.
     pub fn end_create(&mut self, result: Result<Outcome, Fault>) -> Result<Outcome, Failure> {
-        let _ = result;
-        todo!()
+        let named = result.and_then(|outcome| match self.named(&outcome) {
+            Ok(document) => Ok((outcome, document)),
+            Err(Failure::Fault(fault)) => Err(fault),
+            Err(Failure::Abort(abort)) => Err(Fault::Internal(abort.to_string())),
+        });
+        let (Some(_), Some(savepoint)) = (self.frames.pop(), self.savepoints.pop()) else {
+            return Err(internal("no create is under way"));
+        };
+        let (mut outcome, document) = match named {
+            Ok(named) => named,
+            Err(fault) => {
+                self.roll_back(savepoint);
+                return Err(fault.into());
+            }
+        };
+        // What this create wrote is the outer one's to take back.
+        if let Some(outer) = self.savepoints.last_mut() {
+            for (index, before) in savepoint.before {
+                if index < outer.documents {
+                    outer.before.entry(index).or_insert(before);
+                }
+            }
+        }
+        outcome.document = match document {
+            Some(index) => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.created.push(index);
+                }
+                Some(self.number(index)?)
+            }
+            None => None,
+        };
+        Ok(outcome)
     }
 
-    /// The document an outcome of the innermost frame names. Fault `internal`: an unknown number.
+    fn roll_back(&mut self, savepoint: Savepoint) {
+        self.log.truncate(savepoint.log);
+        self.warnings.truncate(savepoint.warnings);
+        for (index, (draft, source_added, rekeyed)) in savepoint.before {
+            let document = &mut self.documents[index];
+            (document.draft, document.source_added, document.rekeyed) = (draft, source_added, rekeyed);
+        }
+        for document in &mut self.documents[savepoint.documents..] {
+            document.withdrawn = true;
+        }
+        self.by_id.retain(|_, index| *index < savepoint.documents);
+        self.made_keys.retain(|_, index| *index < savepoint.documents);
+    }
+
+    fn named(&self, outcome: &Outcome) -> Result<Option<usize>, Failure> {
+        outcome.document.map(|number| self.document(number)).transpose()
+    }
+
+    /// The document an outcome of the innermost frame names.
+    ///
+    /// # Errors
+    ///
+    /// Fault `internal`: an unknown number.
     pub fn concerned(&self, outcome: &Outcome) -> Result<Option<Concerned>, Failure> {
-        let _ = outcome;
-        todo!()
+        Ok(self.named(outcome)?.map(|index| {
+            let Open { of, id, revision, .. } = &self.documents[index];
+            Concerned { type_name: of.declaration.name.clone(), id: *id, fresh: revision.is_none() }
+        }))
     }
 
     /// Sentences for `warnings` of the answer, in order, without duplicates.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        todo!()
-    }
-
-    /// The effective writes so far as the examples of declarations write them: `{"push": [path, value]}`, `{"set": …}`.
-    /// Without what the host adds at the end. Of other documents than the subject: with a third member, `TYPE/ID`.
-    #[must_use]
-    pub fn operations(&self) -> Vec<serde_json::Value> {
-        todo!()
-    }
-
-    /// Everything read and to be written, with audit entries and bucket counters; consumes the transaction.
-    ///
-    /// # Errors
-    ///
-    /// A rule on the result does not hold (a new document of a restricted type without a source, …).
-    pub async fn into_write_set(self) -> Result<WriteSet, Failure> {
-        todo!()
+        &self.warnings
     }
 
     // ---- call ----
@@ -188,13 +461,13 @@ impl Work {
     /// `call.action`.
     #[must_use]
     pub fn action(&self) -> &str {
-        todo!()
+        self.frame().map_or("", |frame| &frame.action)
     }
 
     /// `call.type-name`.
     #[must_use]
     pub fn type_name(&self) -> &str {
-        todo!()
+        self.frame().map_or("", |frame| &frame.type_name)
     }
 
     /// `call.now`.
@@ -206,232 +479,65 @@ impl Work {
     /// `call.depth`.
     #[must_use]
     pub fn depth(&self) -> u32 {
-        todo!()
+        (self.frames.len() as u32).saturating_sub(1)
     }
 
-    /// `call.new-id`: the same sequence in every run of a request.
+    /// `call.new-id`: the same sequence in every run of a request. Ids of one request ascend (up to 255 of them), and
+    /// those of later requests are higher, to 4 ms.
     pub fn new_id(&mut self) -> ObjectId {
-        todo!()
+        let mut bytes = [0; 12];
+        let seconds = u32::try_from(self.request.now.div_euclid(1000)).unwrap_or_default();
+        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        bytes[4] = (self.request.now.rem_euclid(1000) / 4) as u8;
+        bytes[5] = self.ids;
+        self.ids = self.ids.saturating_add(1);
+        bytes[6..].copy_from_slice(&self.random(6));
+        ObjectId::from_bytes(bytes)
     }
 
     /// `call.random`: the same sequence in every run of a request. Fewer than asked when over 1,024.
     pub fn random(&mut self, len: u32) -> Vec<u8> {
-        let _ = len;
-        todo!()
+        let len = len.min(1024) as usize;
+        let mut bytes = Vec::with_capacity(len + 32);
+        while bytes.len() < len {
+            let block = Sha256::new().chain_update(self.request.seed).chain_update(self.random_blocks.to_be_bytes());
+            bytes.extend_from_slice(&block.finalize());
+            self.random_blocks += 1;
+        }
+        bytes.truncate(len);
+        bytes
     }
 
     /// `call.may`.
     #[must_use]
     pub fn may(&self, flag: &str) -> bool {
-        let _ = flag;
-        todo!()
+        self.request.caller.rights.may(&qualified(flag, self.type_name())) || self.request.caller.rights.may(flag)
     }
 
     /// `call.may-write`.
     #[must_use]
     pub fn may_write(&self, source: &str) -> bool {
-        let _ = source;
-        todo!()
+        self.request.caller.rights.may_write(source)
     }
 
-    /// `call.setting`.
+    /// `call.setting`. Whether plugins may read it is for the runtime to decide.
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
     pub async fn setting(&mut self, name: &str) -> Result<Option<String>, Failure> {
-        let _ = name;
-        todo!()
+        self.request.services.registers.setting(name).await.map_err(|error| store_failed(&error))
     }
 
-    /// `call.warn`.
+    /// `call.warn`: at most 100, each 500 bytes.
     pub fn warn(&mut self, message: &str) {
-        let _ = message;
-        todo!()
-    }
-
-    // ---- documents ----
-
-    /// `documents.current`.
-    pub fn current(&mut self) -> Result<DocNumber, Failure> {
-        todo!()
-    }
-
-    /// `documents.by-id`.
-    pub async fn by_id(&mut self, type_name: &str, id: &str) -> Result<DocNumber, Failure> {
-        let _ = (type_name, id);
-        todo!()
-    }
-
-    /// `documents.by-key`.
-    pub async fn by_key(&mut self, type_name: &str, key: &[Arg]) -> Result<Option<DocNumber>, Failure> {
-        let _ = (type_name, key);
-        todo!()
-    }
-
-    /// `documents.taken`.
-    pub async fn taken(&mut self, type_name: &str, key: &[Arg]) -> Result<bool, Failure> {
-        let _ = (type_name, key);
-        todo!()
-    }
-
-    /// `documents.select`.
-    pub async fn select(&mut self, type_name: &str, condition: &str, after: &str, limit: u32) -> Result<Vec<DocNumber>, Failure> {
-        let _ = (type_name, condition, after, limit);
-        todo!()
-    }
-
-    /// `documents.make`.
-    pub async fn make(&mut self, type_name: &str, key: &[Arg]) -> Result<(DocNumber, Origin), Failure> {
-        let _ = (type_name, key);
-        todo!()
-    }
-
-    /// `documents.id`.
-    pub fn id(&self, document: DocNumber) -> Result<String, Failure> {
-        let _ = document;
-        todo!()
-    }
-
-    /// `documents.type-of`.
-    pub fn type_of(&self, document: DocNumber) -> Result<String, Failure> {
-        let _ = document;
-        todo!()
-    }
-
-    /// `documents.get`.
-    pub fn get(&mut self, document: DocNumber, path: &str) -> Result<Option<Value>, Failure> {
-        let _ = (document, path);
-        todo!()
-    }
-
-    /// `documents.get-many`.
-    pub fn get_many(&mut self, document: DocNumber, paths: &[String]) -> Result<Vec<Option<Value>>, Failure> {
-        let _ = (document, paths);
-        todo!()
-    }
-
-    /// `documents.len`.
-    pub fn len(&mut self, document: DocNumber, path: &str) -> Result<u32, Failure> {
-        let _ = (document, path);
-        todo!()
-    }
-
-    /// `documents.find`.
-    pub fn find(&mut self, document: DocNumber, path: &str, condition: &str, start: u32) -> Result<Option<u32>, Failure> {
-        let _ = (document, path, condition, start);
-        todo!()
-    }
-
-    /// `documents.set`.
-    pub fn set(&mut self, document: DocNumber, path: &str, value: &Value) -> Result<(), Failure> {
-        let _ = (document, path, value);
-        todo!()
-    }
-
-    /// `documents.set-many`.
-    pub fn set_many(&mut self, document: DocNumber, values: &[Arg]) -> Result<(), Failure> {
-        let _ = (document, values);
-        todo!()
-    }
-
-    /// `documents.unset`.
-    pub fn unset(&mut self, document: DocNumber, path: &str) -> Result<(), Failure> {
-        let _ = (document, path);
-        todo!()
-    }
-
-    /// `documents.push`.
-    pub fn push(&mut self, document: DocNumber, path: &str, value: &Value) -> Result<(), Failure> {
-        let _ = (document, path, value);
-        todo!()
-    }
-
-    /// `documents.push-unique`.
-    pub fn push_unique(&mut self, document: DocNumber, path: &str, value: &Value, keys: &[String]) -> Result<bool, Failure> {
-        let _ = (document, path, value, keys);
-        todo!()
-    }
-
-    /// `documents.pull`.
-    pub fn pull(&mut self, document: DocNumber, path: &str, condition: &str, limit: u32) -> Result<u32, Failure> {
-        let _ = (document, path, condition, limit);
-        todo!()
-    }
-
-    /// `documents.relate`.
-    pub async fn relate(&mut self, left: DocNumber, relationship: &str, right: DocNumber, details: &[Arg]) -> Result<Relation, Failure> {
-        let _ = (left, relationship, right, details);
-        todo!()
-    }
-
-    /// `documents.add-source`.
-    pub async fn add_source(&mut self, document: DocNumber, source: &str, details: &[Arg]) -> Result<bool, Failure> {
-        let _ = (document, source, details);
-        todo!()
-    }
-
-    /// `documents.merge-shared`.
-    pub async fn merge_shared(&mut self, document: DocNumber, args: &[Arg]) -> Result<(), Failure> {
-        let _ = (document, args);
-        todo!()
-    }
-
-    /// `documents.inherit-sources`.
-    pub async fn inherit_sources(&mut self, origin: DocNumber, target: DocNumber) -> Result<u32, Failure> {
-        let _ = (origin, target);
-        todo!()
-    }
-
-    // ---- uploads ----
-
-    /// `uploads.name`.
-    pub fn upload_name(&self, upload: UploadNumber) -> Result<String, Failure> {
-        let _ = upload;
-        todo!()
-    }
-
-    /// `uploads.size`.
-    pub fn upload_size(&mut self, upload: UploadNumber) -> Result<u64, Failure> {
-        let _ = upload;
-        todo!()
-    }
-
-    /// `uploads.digest`.
-    pub async fn upload_digest(&mut self, upload: UploadNumber, algorithm: &str) -> Result<Option<String>, Failure> {
-        let _ = (upload, algorithm);
-        todo!()
-    }
-
-    /// `uploads.kind`: (description, MIME type).
-    pub async fn upload_kind(&mut self, upload: UploadNumber) -> Result<(String, String), Failure> {
-        let _ = upload;
-        todo!()
-    }
-
-    /// `uploads.read`.
-    pub async fn upload_read(&mut self, upload: UploadNumber, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
-        let _ = (upload, offset, len);
-        todo!()
-    }
-
-    /// `uploads.make`.
-    pub fn upload_make(&mut self, name: &str) -> Result<UploadNumber, Failure> {
-        let _ = name;
-        todo!()
-    }
-
-    /// `uploads.append`.
-    pub async fn upload_append(&mut self, upload: UploadNumber, bytes: &[u8]) -> Result<(), Failure> {
-        let _ = (upload, bytes);
-        todo!()
-    }
-
-    /// `uploads.keep`: the file's id.
-    pub async fn upload_keep(&mut self, upload: UploadNumber, document: DocNumber, path: &str) -> Result<String, Failure> {
-        let _ = (upload, document, path);
-        todo!()
-    }
-
-    /// `uploads.open`.
-    pub async fn upload_open(&mut self, document: DocNumber, path: &str) -> Result<Option<UploadNumber>, Failure> {
-        let _ = (document, path);
-        todo!()
+        let mut end = message.len().min(500);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = message[..end].to_owned();
+        if self.warnings.len() < 100 && !self.warnings.contains(&message) {
+            self.warnings.push(message);
+        }
     }
 }

@@ -1,0 +1,385 @@
+//! A POST or PATCH from its parameters to what is stored: checks, handler, commit, and again if something was in the way.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bson::oid::ObjectId;
+use serde_json::{Map, Value as Json};
+
+use super::arguments::{self, Checked};
+use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
+use super::runtime::{self, Entry};
+use super::value::{Abort, Arg, Failure, Fault, Outcome};
+use super::work::{Budgets, Concerned, Request, Work};
+use super::{Created, Mode, NotDone, Params, Performed, Plugins, Refusal};
+use crate::access::Caller;
+use crate::store::CommitError;
+
+/// How often a handler is run before a conflict is the client's business.
+const ATTEMPTS: u32 = 8;
+/// Keys of an answer that the host writes (core-api 12.2, 13.2).
+const OWN_KEYS: [&str; 13] = [
+    "return_code",
+    "type",
+    "id",
+    "message",
+    "url",
+    "detail",
+    "error",
+    "created",
+    "ignored_arguments",
+    "error_id",
+    "error_message",
+    "dry_run",
+    "operations",
+];
+
+/// What one handler call is.
+#[derive(Clone)]
+enum Job {
+    Action { action: Arc<ActionEntry>, on: Arc<TypeEntry>, id: ObjectId },
+    Create { of: Arc<TypeEntry> },
+}
+
+impl Job {
+    fn plugin(&self) -> &str {
+        match self {
+            Self::Action { action, .. } => &action.plugin,
+            Self::Create { of } => &of.plugin,
+        }
+    }
+}
+
+impl std::fmt::Display for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Action { action, on, id } => write!(f, "`{}` on {} {id}", action.declaration.name, on.declaration.name),
+            Self::Create { of } => write!(f, "the POST of {}", of.declaration.name),
+        }
+    }
+}
+
+/// How a run of a handler ended, short of an abort.
+enum Run {
+    NoDocument,
+    Answered(Box<Work>, Result<Outcome, Fault>),
+}
+
+/// What a request came to.
+struct Settled {
+    outcome: Outcome,
+    concerned: Option<Concerned>,
+    warnings: Vec<String>,
+    /// Of a dry run: what would have been written.
+    operations: Option<Vec<Json>>,
+}
+
+/// Why a run is not the last one.
+enum Again {
+    Conflict(String),
+    Final(NotDone),
+}
+
+impl From<NotDone> for Again {
+    fn from(not_done: NotDone) -> Self {
+        Self::Final(not_done)
+    }
+}
+
+impl Plugins {
+    /// A POST to a type's resource: argument and permission checks, the plugin, commit, with retries.
+    ///
+    /// # Errors
+    ///
+    /// See [`NotDone`]; nothing was stored then.
+    pub async fn create(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone> {
+        let name = &of.declaration.name;
+        let entry = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
+        let now = now();
+        self.refresh().await?;
+        let context = arguments::Context { caller, registry, services: &self.services, now };
+        let Checked { args, files, warnings, .. } = arguments::for_create(context, entry, &params).await?;
+        let request = self.request(registry, caller, now, files)?;
+        let settled = self.settle(request, Job::Create { of: entry.clone() }, args, mode).await?;
+        let (extra, said) = extra_of(&settled, &entry.plugin)?;
+        Ok(Created {
+            fresh: settled.concerned.as_ref().is_some_and(|concerned| concerned.fresh),
+            document: settled.concerned.map(|concerned| (concerned.type_name, concerned.id)),
+            message: settled.outcome.message,
+            extra,
+            warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
+        })
+    }
+
+    /// A PATCH: the document must be there and visible under S1 (else [`NotDone::NoDocument`]), then ACT-2 to ACT-8.
+    /// `action`: the name as sent, none if missing or not a text.
+    ///
+    /// # Errors
+    ///
+    /// See [`NotDone`]; nothing was stored then.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of a PATCH")]
+    pub async fn perform(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        on: &TypeEntry,
+        id: ObjectId,
+        action: Option<&str>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone> {
+        let name = &on.declaration.name;
+        let on = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
+        let now = now();
+        self.refresh().await?;
+        let context = arguments::Context { caller, registry, services: &self.services, now };
+        let checked = match find_action(registry, name, action) {
+            Ok(action) => arguments::for_action(context, on, action, &params).await.map(|checked| (action.clone(), checked)),
+            Err(refusal) => Err(NotDone::Refused(refusal)),
+        };
+        let (action, checked) = match checked {
+            Ok(checked) => checked,
+            // ACT-1 comes before all that: whoever may not see the document learns nothing else. When all is well,
+            // the transaction itself finds out.
+            Err(NotDone::Refused(_)) if !self.visible(caller, on, id).await? => return Err(NotDone::NoDocument),
+            Err(not_done) => return Err(not_done),
+        };
+        let Checked { args, files, ignored, warnings } = checked;
+        let request = self.request(registry, caller, now, files)?;
+        let plugin = action.plugin.clone();
+        let settled = self.settle(request, Job::Action { action, on: on.clone(), id }, args, mode).await?;
+        let (extra, said) = extra_of(&settled, &plugin)?;
+        Ok(Performed {
+            detail: settled.outcome.message,
+            extra,
+            ignored_arguments: ignored,
+            warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
+        })
+    }
+
+    async fn refresh(&self) -> Result<(), NotDone> {
+        self.services.registers.refresh().await.map_err(|error| NotDone::Internal(error.to_string()))
+    }
+
+    async fn visible(&self, caller: &Caller, on: &TypeEntry, id: ObjectId) -> Result<bool, NotDone> {
+        let stored = self.services.store.get(&on.declaration.collection, id).await;
+        let stored = stored.map_err(|error| NotDone::Internal(error.to_string()))?;
+        let visible = self.services.access.visible(caller, on.declaration.sources);
+        Ok(stored.is_some_and(|stored| visible.allows(stored.class)))
+    }
+
+    fn request(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        now: i64,
+        files: Vec<(String, Arc<crate::store::StagedFile>)>,
+    ) -> Result<Arc<Request>, NotDone> {
+        let (mut seed, mut request_id) = ([0; 32], [0; 8]);
+        getrandom::fill(&mut seed)
+            .and_then(|()| getrandom::fill(&mut request_id))
+            .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
+        Ok(Arc::new(Request {
+            caller: caller.clone(),
+            registry: registry.clone(),
+            services: self.services.clone(),
+            now,
+            seed,
+            request_id: hex::encode(request_id),
+            files,
+        }))
+    }
+
+    /// Runs the handler until its writes are stored or its refusal is certain.
+    async fn settle(&self, request: Arc<Request>, job: Job, args: Vec<Arg>, mode: Mode) -> Result<Settled, NotDone> {
+        let plugin = request.registry.plugin(job.plugin()).cloned();
+        let plugin = plugin.ok_or_else(|| NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin())))?;
+        let mut obstacle = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(pause(attempt, request.seed[attempt as usize])).await;
+            }
+            match self.attempt(&request, &plugin, &job, args.clone(), mode, attempt).await {
+                Ok(settled) => return Ok(settled),
+                Err(Again::Final(not_done)) => return Err(not_done),
+                Err(Again::Conflict(what)) => obstacle = what,
+            }
+        }
+        Err(NotDone::Busy(format!("{job} met other changes {ATTEMPTS} times, at last: {obstacle}")))
+    }
+
+    async fn attempt(
+        &self,
+        request: &Arc<Request>,
+        plugin: &Arc<Loaded>,
+        job: &Job,
+        args: Vec<Arg>,
+        mode: Mode,
+        attempt: u32,
+    ) -> Result<Settled, Again> {
+        let run = {
+            let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
+            self.lanes.run(run(request.clone(), plugin.clone(), job.clone(), args)).await.map_err(NotDone::Internal)?
+        };
+        let (work, answer) = match run {
+            Ok(Run::Answered(work, answer)) => (work, answer),
+            Ok(Run::NoDocument) => return Err(NotDone::NoDocument.into()),
+            Err(failure) => return Err(failed(failure, plugin, job)),
+        };
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(fault) => {
+                // What a handler read may have changed before it said no; then it might not say so now.
+                let reads = work.into_read_set();
+                if !(reads.documents.is_empty() && reads.keys.is_empty() && reads.selections.is_empty()) {
+                    self.commit(reads, job, attempt).await?;
+                }
+                return Err(refused(fault, plugin, job).into());
+            }
+        };
+        let concerned = work.concerned(&outcome).map_err(|failure| failed(failure, plugin, job))?;
+        let warnings = work.warnings().to_vec();
+        let operations = mode.dry_run.then(|| work.operations());
+        let changes = work.into_write_set().await.map_err(|failure| failed(failure, plugin, job))?;
+        if !mode.dry_run {
+            self.commit(changes, job, attempt).await?;
+        }
+        Ok(Settled { outcome, concerned, warnings, operations })
+    }
+
+    async fn commit(&self, changes: crate::store::WriteSet, job: &Job, attempt: u32) -> Result<(), Again> {
+        match self.services.store.commit(changes).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Conflict(what)) => Err(Again::Conflict(what)),
+            // At first perhaps a race with another request; a handler that never looks the key up meets it again.
+            Err(error @ CommitError::Duplicate { .. }) if attempt == 0 => Err(Again::Conflict(error.to_string())),
+            Err(CommitError::Duplicate { .. }) => {
+                Err(NotDone::Refused(refusal("already_exists", "An object with this key exists already.".into())).into())
+            }
+            Err(CommitError::Impossible(reason)) => Err(NotDone::Refused(refusal("limit", sentence(&reason))).into()),
+            Err(CommitError::Store(error)) => Err(NotDone::Internal(format!("{job}: {error}")).into()),
+        }
+    }
+}
+
+/// One run of a handler on a transaction of its own.
+async fn run(request: Arc<Request>, plugin: Arc<Loaded>, job: Job, args: Vec<Arg>) -> Result<Run, Failure> {
+    let limits = plugin.limits;
+    let budgets = Budgets {
+        documents: u32::try_from(limits.documents).unwrap_or(u32::MAX),
+        uploads: u32::try_from(limits.uploads).unwrap_or(u32::MAX),
+        ..Budgets::default()
+    };
+    let mut work = Box::new(Work::new(request, budgets));
+    let entry = match &job {
+        Job::Action { action, on, id } => {
+            if !work.begin_action(action, on, *id).await? {
+                return Ok(Run::NoDocument);
+            }
+            Entry::Run(action.declaration.name.clone())
+        }
+        Job::Create { of } => {
+            work.begin_create(of);
+            Entry::Create(of.declaration.name.clone())
+        }
+    };
+    let (work, answer) = runtime::call(work, &plugin, entry, args).await?;
+    Ok(Run::Answered(work, answer))
+}
+
+/// Rules ACT-2, ACT-3, P9a.
+fn find_action<'a>(registry: &'a Registry, type_name: &str, action: Option<&str>) -> Result<&'a Arc<ActionEntry>, Refusal> {
+    let name = action.unwrap_or("None");
+    if let Some(entry) = action.and_then(|name| registry.action(type_name, name)) {
+        return Ok(entry);
+    }
+    let elsewhere = action.is_some_and(|name| !registry.actions_named(name).is_empty());
+    let code = if elsewhere { "unsupported_for_type" } else { "unknown_action" };
+    Err(refusal(code, format!("'{name}' is not a valid action.")))
+}
+
+fn refusal(code: &str, message: String) -> Refusal {
+    Refusal { message, error: Map::from_iter([("code".to_owned(), Json::from(code))]) }
+}
+
+/// A transaction that did not come to an answer.
+fn failed(failure: Failure, plugin: &Loaded, job: &Job) -> Again {
+    match failure {
+        Failure::Abort(Abort::Conflict(what)) => Again::Conflict(what),
+        Failure::Abort(abort) => Again::Final(NotDone::Internal(format!("{abort}, in {job}"))),
+        Failure::Fault(fault) => Again::Final(refused(fault, plugin, job)),
+    }
+}
+
+/// A fault as the client reads it.
+fn refused(fault: Fault, plugin: &Loaded, job: &Job) -> NotDone {
+    let name = &plugin.declaration.name;
+    if let Fault::Refused(code, _) = &fault {
+        let word = !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if !word {
+            return NotDone::Internal(format!("the plugin `{name}` refused with the code {code:?}, which is no word of a-z and _, in {job}"));
+        }
+    }
+    match fault.refusal() {
+        Some(mut refusal) => {
+            if refusal.message.trim().is_empty() {
+                refusal.message = "The request was refused.".into();
+            }
+            NotDone::Refused(refusal)
+        }
+        None => {
+            let Fault::Internal(reason) = fault else { return NotDone::Internal(format!("the plugin `{name}` failed, in {job}")) };
+            NotDone::Internal(format!("the plugin `{name}` failed: {reason}, in {job}"))
+        }
+    }
+}
+
+/// Further keys of the answer, and warnings among them. A plugin can't write what the host says.
+fn extra_of(settled: &Settled, plugin: &str) -> Result<(Map<String, Json>, Vec<String>), NotDone> {
+    let wrong = |what: String| NotDone::Internal(format!("the plugin `{plugin}` gave a wrong answer: {what}"));
+    let mut extra = match settled.outcome.extra.trim() {
+        "" => Map::new(),
+        text => match serde_json::from_str(text) {
+            Ok(Json::Object(extra)) => extra,
+            Ok(_) => return Err(wrong("`extra` is no JSON object".into())),
+            Err(error) => return Err(wrong(format!("`extra` is no JSON: {error}"))),
+        },
+    };
+    if let Some(own) = extra.keys().find(|key| OWN_KEYS.contains(&key.as_str())) {
+        return Err(wrong(format!("`extra` has the key `{own}`, which is the host's")));
+    }
+    let said = match extra.remove("warnings") {
+        None => Vec::new(),
+        Some(warnings) => serde_json::from_value(warnings).map_err(|_| wrong("`warnings` is no list of texts".into()))?,
+    };
+    if let Some(operations) = &settled.operations {
+        extra.insert("operations".into(), operations.clone().into());
+    }
+    Ok((extra, said))
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}
+
+/// A little longer each time, and not the same for two requests that met.
+fn pause(attempt: u32, chance: u8) -> Duration {
+    let longest = 1_000_u64 << attempt.min(5);
+    Duration::from_micros(longest * u64::from(chance) / 256)
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;
