@@ -305,8 +305,8 @@ mod tests {
         let none = json!([]);
         let ours = plugin("ours", &of("Event", "events", "events"), &none);
         for (theirs, sentence) in [
-            (plugin("theirs", &of("Event", "events2", "events2"), &none), "the type `Event` is provided by the plugin `ours` already"),
-            (plugin("theirs", &of("Party", "events", "events2"), &none), "the resource `events` is provided by the plugin `ours` already"),
+            (plugin("theirs", &of("Event", "happenings", "happenings"), &none), "the type `Event` is provided by the plugin `ours` already"),
+            (plugin("theirs", &of("Party", "events", "happenings"), &none), "the resource `events` is provided by the plugin `ours` already"),
             (plugin("theirs", &of("Party", "parties", "events"), &none), "the collection `events` is provided by the plugin `ours` already"),
             (plugin("ours", &none, &none), "the name `ours` is provided by the plugin `ours` already"),
         ] {
