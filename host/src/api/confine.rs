@@ -119,7 +119,7 @@ fn confined_list(path: &FieldPath) -> Option<(&'static str, String)> {
 mod tests {
     use std::sync::Arc;
 
-    use bson::{doc, serialize_to_raw_document_buf};
+    use bson::{RawDocumentBuf, doc};
 
     use super::*;
     use crate::store::class::Mark;
@@ -140,12 +140,12 @@ mod tests {
         let classes = classes(&["A", "B"]);
         let rights = rights(&["A"]);
         let confines = Confines::new(&rights, &classes);
-        let shared = serialize_to_raw_document_buf(&doc! {
+        let shared = doc! {
             "source": [{"name": "A", "instances": [{"method": "m"}]}, {"name": "B", "instances": [{"method": "secret"}]}],
             "releasability": [{"name": "B", "instances": []}],
             "objects": [{"type": "Mutex", "source": [{"name": "B", "instances": [{"reference": "hidden"}]}]}],
-        })
-        .unwrap();
+        };
+        let shared = RawDocumentBuf::from_bytes(shared.to_vec().unwrap()).unwrap();
         let eq = |value: &str| Test::Eq(Bson::from(value));
         let ne = |value: &str| Test::Ne(Bson::from(value));
         let rows = [

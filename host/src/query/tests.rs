@@ -1,6 +1,6 @@
 //! Tests of the query language, named after the rules they show.
 
-use bson::{Bson, DateTime, Document, doc, oid::ObjectId, serialize_to_raw_document_buf};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 
 use super::*;
 use crate::store::{Direction, SortKey};
@@ -64,7 +64,7 @@ fn read(query: &str) -> Result<ListRequest, Unreadable> {
 
 fn matches(query: &str) -> bool {
     let filter = read(query).unwrap_or_else(|error| panic!("{query}: {error}")).filter;
-    filter.matches(&serialize_to_raw_document_buf(&document()).unwrap()).unwrap()
+    filter.matches(&RawDocumentBuf::from_bytes(document().to_vec().unwrap()).unwrap()).unwrap()
 }
 
 fn warnings(query: &str) -> Vec<String> {

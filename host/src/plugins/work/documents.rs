@@ -359,7 +359,7 @@ impl Work {
     }
 
     /// A new document before anything is done to it (create.md 2.7, documents.md 2.1).
-    fn initial(&self, of: &TypeDeclaration, id: ObjectId, key: Option<&KeyValue>) -> Result<Document, Failure> {
+    pub(super) fn initial(&self, of: &TypeDeclaration, id: ObjectId, key: Option<&KeyValue>) -> Result<Document, Failure> {
         let now = Bson::DateTime(DateTime::from_millis(self.request.now));
         let mut body = Document::new();
         body.insert("_id", id);
