@@ -5,7 +5,7 @@ use axum::response::Response;
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
-use super::answer;
+use super::{Patch, answer};
 use super::body::Decoded;
 use super::create::insert_further;
 use super::failure::Failure;
@@ -31,7 +31,8 @@ pub(super) async fn patch(call: &Call<'_>, entry: &TypeEntry, id: Option<ObjectI
         answer.insert("id".into(), id.to_hex().into());
         answer.insert("message".into(), message);
     };
-    match call.state.plugins.perform(&call.registry, &call.caller, entry, id, action.as_deref(), arguments, mode).await {
+    let request = Patch { registry: &call.registry, caller: &call.caller, on: entry, id, action: action.as_deref() };
+    match call.state.handlers.perform(request, arguments, mode).await {
         Ok(performed) => {
             begin(0, "success!".into());
             answer.insert("detail".into(), performed.detail.into());

@@ -16,7 +16,7 @@ const ALWAYS_WITH_ID: &[&str] = &["actors", "actoridentifiers", "backdoors", "ev
 
 pub(super) async fn post(call: &Call<'_>, entry: &TypeEntry, params: Params) -> Result<Response, Failure> {
     let mode = Mode { dry_run: is_on(call.parameters.last("dry_run")) };
-    match call.state.plugins.create(&call.registry, &call.caller, entry, params, mode).await {
+    match call.state.handlers.create(&call.registry, &call.caller, entry, params, mode).await {
         Ok(created) => made(call, entry, created).await,
         Err(NotDone::Refused(refusal)) => Ok(answer::json(StatusCode::OK, &refused(entry, refusal))),
         Err(reason) => Err(reason.into()),

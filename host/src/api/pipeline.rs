@@ -102,7 +102,7 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
     if route::is_api(&state.prefix, path) && setting(state, "enable_api").await? != "true" {
         return Err(Failure::NotFound);
     }
-    let registry = state.plugins.current();
+    let registry = state.handlers.current();
     let target = route::resolve(&state.prefix, path, &registry).ok_or(Failure::NotFound)?;
     let method = route::effective_method(&parts.method, &parts.headers);
     let methods = target.methods();
