@@ -14,8 +14,9 @@ const SUPPLIED: [&str; 3] = ["id_", "type_", "user"];
 /// Groups of shared create arguments.
 const SHARED: [&str; 7] = ["source", "campaign", "bucket_list", "ticket", "status", "sectors", "related"];
 /// Database-managed sets that `vocab` may name, besides the vocabularies.
-const MANAGED: [&str; 8] = [
+const MANAGED: [&str; 9] = [
     "TLP",
+    "registered-sources",
     "sources",
     "writable-sources",
     "identifier-types",

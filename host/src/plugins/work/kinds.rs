@@ -68,13 +68,14 @@ fn portable_executable(head: &[u8]) -> Option<&'static str> {
         return None;
     }
     let word = |at: usize| Some(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?));
-    let header = head.get(0x3c..0x40).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)? as usize;
-    if head.get(header..header.checked_add(4)?) != Some(b"PE\0\0".as_slice()) {
+    let header = head.get(0x3c..0x40).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let header = header.and_then(|header| usize::try_from(header).ok()).unwrap_or(usize::MAX);
+    if header.checked_add(4).and_then(|end| head.get(header..end)) != Some(b"PE\0\0".as_slice()) {
         return Some("MS-DOS executable");
     }
     let is_library = word(header + 22).is_some_and(|flags| flags & 0x2000 != 0);
     let is_console = word(header + 24 + 68) == Some(3);
-    Some(match (word(header + 24)?, is_library, is_console) {
+    Some(match (word(header + 24).unwrap_or_default(), is_library, is_console) {
         (0x20b, true, _) => "PE32+ executable (DLL) for MS Windows",
         (0x20b, false, true) => "PE32+ executable (console) for MS Windows",
         (0x20b, false, false) => "PE32+ executable (GUI) for MS Windows",
@@ -127,7 +128,7 @@ mod tests {
         let cases: [(&[u8], &str, &str); 9] = [
             (b"", "empty", "application/x-empty"),
             (&program, "PE32+ executable (console) for MS Windows", "application/x-dosexec"),
-            (b"MZ", "data", "application/octet-stream"),
+            (b"MZ", "MS-DOS executable", "application/x-dosexec"),
             (b"%PDF-1.7\n", "PDF document", "application/pdf"),
             (b"hello\n", "ASCII text", "text/plain"),
             ("h\u{e9}llo".as_bytes(), "Unicode text, UTF-8 text", "text/plain"),
