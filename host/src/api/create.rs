@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::answer;
 use super::failure::Failure;
 use super::pipeline::Call;
+use super::render;
 use crate::plugins::{Created, Mode, NotDone, Params, Refusal, TypeEntry};
 use crate::query::is_on;
 
@@ -18,7 +19,7 @@ pub(super) async fn post(call: &Call<'_>, entry: &TypeEntry, params: Params) -> 
     let mode = Mode { dry_run: is_on(call.parameters.last("dry_run")) };
     match call.state.handlers.create(&call.registry, &call.caller, entry, params, mode).await {
         Ok(created) => made(call, entry, created).await,
-        Err(NotDone::Refused(refusal)) => Ok(answer::json(StatusCode::OK, &refused(entry, refusal))),
+        Err(NotDone::Refused(refusal)) => Ok(answer::json(StatusCode::OK, &refused(call, entry, refusal))),
         Err(reason) => Err(reason.into()),
     }
 }
@@ -51,10 +52,17 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
     Ok(response)
 }
 
-/// Rule B22: a refusal is a 200.
-fn refused(entry: &TypeEntry, refusal: Refusal) -> Json {
+/// Rule B22: a refusal is a 200. It carries id and URL where it is about a document that is there (create.md 5.4).
+fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
     let mut body = envelope(1, entry, refusal.message);
-    insert_empty_id(&mut body, entry);
+    let member = |name: &str| refusal.error.get(name).and_then(Json::as_str);
+    match (member("type").and_then(|name| call.registry.type_named(name)), member("id")) {
+        (Some(of), Some(id)) => {
+            body.insert("id".into(), id.into());
+            body.insert("url".into(), format!("{}{id}/", call.path_of(&of.declaration.resource)).into());
+        }
+        _ => insert_empty_id(&mut body, entry),
+    }
     body.insert("created".into(), false.into());
     if !refusal.error.is_empty() {
         body.insert("error".into(), Json::Object(refusal.error));
@@ -76,10 +84,10 @@ fn insert_empty_id(body: &mut Map<String, Json>, entry: &TypeEntry) {
     }
 }
 
-/// Further keys of an answer never replace those that every answer has.
+/// Further keys of an answer never replace those that every answer has. Dates and ids in them are shown as in documents.
 pub(super) fn insert_further(body: &mut Map<String, Json>, further: Map<String, Json>) {
     for (name, value) in further {
-        body.entry(name).or_insert(value);
+        body.entry(name).or_insert_with(|| render::answered(value));
     }
 }
 

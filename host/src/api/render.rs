@@ -9,6 +9,7 @@ use bson::{Binary, Bson, Document};
 use serde_json::{Map, Value as Json};
 
 use crate::dates;
+use crate::plugins::value::json_to_bson;
 use crate::query::{Field, Kind, Model, Projection};
 
 const UNSUPPORTED: &str = "unsupported_attrs";
@@ -25,6 +26,19 @@ pub(super) fn document(model: &Model, mut stored: Document, projection: &Project
         shown.insert(UNSUPPORTED.to_owned(), unsupported_value(unsupported).unwrap_or(Json::Null));
     }
     Json::Object(shown)
+}
+
+/// JSON of the contract (`{"$date": …}`, `{"$oid": …}`, `{"$binary": …}`) in the form of the API.
+pub(super) fn answered(value: Json) -> Json {
+    match value {
+        Json::Array(elements) => Json::Array(elements.into_iter().map(answered).collect()),
+        Json::Object(members) => {
+            let wrapped = members.len() == 1 && members.keys().all(|name| name.starts_with('$'));
+            let unwrapped = wrapped.then(|| json_to_bson(&Json::Object(members.clone())).ok().and_then(untyped)).flatten();
+            unwrapped.unwrap_or_else(|| Json::Object(members.into_iter().map(|(name, value)| (name, answered(value))).collect()))
+        }
+        plain => plain,
+    }
 }
 
 /// Moves unknown keys below `unsupported_attrs` (rules J8, M4 to M6), adds absent lists (rules J5, M2, M3) and a missing

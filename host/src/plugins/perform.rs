@@ -231,11 +231,17 @@ impl Plugins {
             Ok(outcome) => outcome,
             Err(fault) => {
                 // What a handler read may have changed before it said no; then it might not say so now.
+                let about = work.about().map(|(type_name, id)| (type_name.to_owned(), id));
                 let reads = work.into_read_set();
                 if !(reads.documents.is_empty() && reads.keys.is_empty() && reads.selections.is_empty()) {
                     self.commit(reads, job, attempt).await?;
                 }
-                return Err(refused(fault, plugin, job).into());
+                let mut not_done = refused(fault, plugin, job);
+                if let (NotDone::Refused(refusal), Some((type_name, id))) = (&mut not_done, about) {
+                    refusal.error.insert("type".into(), type_name.into());
+                    refusal.error.insert("id".into(), id.to_hex().into());
+                }
+                return Err(not_done.into());
             }
         };
         let concerned = work.concerned(&outcome).map_err(|failure| failed(failure, plugin, job))?;

@@ -238,6 +238,10 @@ impl documents::Host for State {
     async fn inherit_sources(&mut self, origin: u32, target: u32) -> Host<Result<u32, Fault>> {
         on_work!(self, 0, |work| work.inherit_sources(origin, target).await)
     }
+
+    async fn concerns(&mut self, d: u32) -> Host<Result<(), Fault>> {
+        on_work!(self, 0, |work| work.concerns(d))
+    }
 }
 
 impl uploads::Host for State {
