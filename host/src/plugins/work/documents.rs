@@ -359,7 +359,7 @@ impl Work {
     }
 
     /// A new document before anything is done to it (create.md 2.7, documents.md 2.1).
-    fn initial(&self, of: &TypeDeclaration, id: ObjectId, key: Option<&KeyValue>) -> Result<Document, Failure> {
+    pub(super) fn initial(&self, of: &TypeDeclaration, id: ObjectId, key: Option<&KeyValue>) -> Result<Document, Failure> {
         let now = Bson::DateTime(DateTime::from_millis(self.request.now));
         let mut body = Document::new();
         body.insert("_id", id);
@@ -503,6 +503,6 @@ fn uses_index(of: &TypeDeclaration, filter: &Filter) -> bool {
             let common = matches!(path.root(), "_id" | "source" | "campaign" | "bucket_list" | "relationships" | "created" | "modified" | "status");
             narrows && (declared || common || of.keys.iter().any(|key| key.first().is_some_and(|first| first == path.as_str())))
         }
-        Filter::All | Filter::Nothing | Filter::Or(_) => false,
+        Filter::All | Filter::Nothing | Filter::Or(_) | Filter::Element(..) | Filter::Not(_) => false,
     }
 }

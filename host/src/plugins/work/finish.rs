@@ -13,9 +13,7 @@ use super::rules::{date, invalid, refused};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::value::{Abort, Failure, bson_to_json};
-use crate::store::{
-    CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op, Write, WriteSet,
-};
+use crate::store::{CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op, Write, WriteSet};
 
 /// Who did what (documents.md 6.3).
 const AUDIT: &str = "audit_log";
@@ -25,12 +23,11 @@ const COUNTED: [(&str, &str, i32); 2] = [("bucket_list", "bucket_lists", 2), ("s
 /// The collections that transactions write besides those of the types. They must be declared to the store.
 #[must_use]
 pub fn collections() -> Vec<CollectionSpec> {
-    let name = || KeySpec { fields: vec![FieldPath::literal("name")] };
     let counters = COUNTED.iter().map(|(_, collection, _)| CollectionSpec {
         name: (*collection).to_owned(),
         classed: false,
         administrative: false,
-        keys: vec![name()],
+        keys: vec![KeySpec { fields: vec![FieldPath::literal("name")] }],
         indexes: Vec::new(),
     });
     let audit = CollectionSpec {
@@ -99,7 +96,7 @@ impl Work {
                 }
                 Some(_) if operations.is_empty() || leaves_all_as_it_was(document, &operations)? => continue,
                 Some(_) => {
-                    let changed = self.change(index, operations);
+                    let changed = self.change(index, operations)?;
                     set.writes.push(changed);
                     audited.push((index, self.documents[index].draft.changed_roots().join(",")));
                 }
@@ -125,14 +122,25 @@ impl Work {
 
     /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
     /// (documents.md L6).
-    fn change(&self, index: usize, mut operations: Vec<Op>) -> Write {
+    fn change(&self, index: usize, mut operations: Vec<Op>) -> Result<Write, Failure> {
         let document = &self.documents[index];
+        let of = &document.of.declaration;
+        let version = FieldPath::literal("schema_version");
+        if document.draft.get(&version).map_err(draft_failed)?.is_none() {
+            // A stub that a batch job left (documents.md 3.5): it becomes a document like any other.
+            for (name, value) in self.initial(of, document.id, None)? {
+                let path = FieldPath::parse(&name).map_err(|error| internal(error.to_string()))?;
+                if name != "_id" && document.draft.get(&path).map_err(draft_failed)?.is_none() {
+                    operations.push(Op::Set(path, value));
+                }
+            }
+        }
         let for_its_own_sake = self.log.iter().any(|entry| entry.document == index && !entry.partner);
-        if document.of.declaration.top_level && for_its_own_sake {
+        if of.top_level && for_its_own_sake {
             operations.push(Op::Set(FieldPath::literal("modified"), date(self.request.now)));
         }
-        let key = DocKey { collection: document.of.declaration.collection.clone(), id: document.id };
-        Write::Change { document: key, operations }
+        let key = DocKey { collection: of.collection.clone(), id: document.id };
+        Ok(Write::Change { document: key, operations })
     }
 
     fn audit_entry(&mut self, index: usize, value: &str) -> Write {

@@ -27,6 +27,8 @@ mod kinds;
 mod relate;
 mod rules;
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 mod uploads;
 
