@@ -103,7 +103,6 @@ impl Plugins {
         let name = &of.declaration.name;
         let entry = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        self.refresh().await?;
         let context = arguments::Context { caller, registry, services: &self.services, now };
         let Checked { args, files, warnings, .. } = arguments::for_create(context, entry, &params).await?;
         let request = self.request(registry, caller, now, files)?;
@@ -138,7 +137,6 @@ impl Plugins {
         let name = &on.declaration.name;
         let on = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        self.refresh().await?;
         let context = arguments::Context { caller, registry, services: &self.services, now };
         let checked = match find_action(registry, name, action) {
             Ok(action) => arguments::for_action(context, on, action, &params).await.map(|checked| (action.clone(), checked)),
@@ -162,10 +160,6 @@ impl Plugins {
             ignored_arguments: ignored,
             warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
         })
-    }
-
-    async fn refresh(&self) -> Result<(), NotDone> {
-        self.services.registers.refresh().await.map_err(|error| NotDone::Internal(error.to_string()))
     }
 
     async fn visible(&self, caller: &Caller, on: &TypeEntry, id: ObjectId) -> Result<bool, NotDone> {

@@ -314,7 +314,10 @@ impl registers::Host for State {
     async fn registrable_domain(&mut self, host: String) -> Host<Option<String>> {
         self.count(host.len())?;
         let Some(work) = self.work() else { return Ok(None) };
-        Ok(work.request().services.registers.registrable_domain(&host))
+        let request = work.request().clone();
+        // Another process may have loaded another list.
+        stored(request.services.registers.refresh().await)?;
+        Ok(request.services.registers.registrable_domain(&host))
     }
 
     async fn host_name(&mut self, text: String) -> Host<Option<String>> {
