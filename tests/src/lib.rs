@@ -429,7 +429,11 @@ impl Drop for Server {
             let _ = process.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- the server's log ---\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.iter().skip(lines.len().saturating_sub(40));
+            eprintln!("--- the end of the server's log ---");
+            last.for_each(|line| eprintln!("{line}"));
         }
     }
 }

@@ -59,7 +59,7 @@ fn refusals(event: &str) -> Vec<(Json, &'static str, Json)> {
         (json!({"action": "description_update", "description": ["a"]}), "Argument 'description' must be a string.", json!({"code": "invalid_type", "argument": "description", "expected": "string"})),
         (json!({"action": "description_update", "description": {"a": 1}}), "Argument 'description' must be a string.", json!({"code": "invalid_type", "argument": "description", "expected": "string"})),
         (json!({"action": "ticket_add", "ticket": "ticket_number"}), "Argument 'ticket' must be an object.", json!({"code": "invalid_type", "argument": "ticket", "expected": "object"})),
-        (json!({"action": "ticket_add", "ticket": {"ticket_number": "1", "date": "2026-01-15"}}), "Argument 'date' must match %Y-%m-%d %H:%M:%S.%f.", json!({"code": "invalid_date", "argument": "ticket.date"})),
+        (json!({"action": "ticket_add", "ticket": {"ticket_number": "1", "date": "2026-01-15"}}), "Argument 'date' must match %Y-%m-%d %H:%M:%S.%f.", json!({"code": "invalid_date", "argument": "ticket", "key": "date"})),
         (json!({"action": "ticket_remove", "date": "yesterday"}), "Argument 'date' must match %Y-%m-%d %H:%M:%S.%f.", json!({"code": "invalid_date", "argument": "date"})),
         (json!({"action": "ticket_remove", "date": "2026-01-15 10:20:30.1"}), "Ticket not found.", json!({"code": "not_found"})),
         (json!({"action": "ticket_add", "ticket": {"ticket_number": " , "}}), "Argument 'ticket' has no ticket number.", json!({"code": "invalid_value", "argument": "ticket"})),

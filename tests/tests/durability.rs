@@ -130,7 +130,7 @@ async fn rl6_restart_keeps_everything_and_a_second_server_is_refused() -> Result
     let before = server.get(&path).await?.text;
     let second = server.cli_output(&["serve", "--listen", "127.0.0.1:0", "--plugins", &server.folder().join("plugins").display().to_string(), "--manifest", &server.folder().join("plugin-manifest.toml").display().to_string()])?;
     assert_eq!(second.status.code(), Some(1), "{}", String::from_utf8_lossy(&second.stderr));
-    assert!(String::from_utf8_lossy(&second.stderr).contains("another server"), "{}", String::from_utf8_lossy(&second.stderr));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another critd serves"), "{}", String::from_utf8_lossy(&second.stderr));
     assert_eq!(server.stop().await?, Some(0));
     server.run().await?;
     assert_eq!(server.get(&path).await?.text, before);

@@ -1,1 +1,139 @@
 //! HTTP in and out.
+//!
+//! ```text
+//! route        what a path addresses, which methods may be used there
+//! credentials  where user name and key are read from
+//! body         request bodies → parameters: forms, multipart, JSON, XML, YAML
+//! pipeline     the order of core-api section 2, from the path to the handler
+//! listing      GET /api/v1/          health  GET /health/…
+//! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
+//! create       POST                  action  PATCH
+//! models       the fields of each type
+//! render       a stored document as answers show it
+//! answer       responses, headers    failure  errors (core-api section 15)
+//! ```
+//!
+//! Invariants: a credential never leaves `credentials`, `body` and `pipeline`; whatever a caller reads went through
+//! `access` (visible, clean); a query string is never logged.
+
+mod action;
+mod answer;
+mod body;
+mod confine;
+mod create;
+mod credentials;
+mod detail;
+mod failure;
+mod health;
+mod list;
+mod listing;
+mod models;
+mod pipeline;
+mod reading;
+mod render;
+mod route;
+mod schema;
+mod set;
+mod vocabulary;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::Request;
+use bson::oid::ObjectId;
+
+use crate::access::{Access, Caller};
+use crate::plugins::{Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry};
+use crate::registers::Registers;
+use crate::store::Store;
+
+use models::Models;
+
+/// What the API asks of the plugin system: [`Plugins`], or what stands for it where HTTP alone is under test.
+#[async_trait]
+trait Handlers: Send + Sync {
+    /// See [`Plugins::current`].
+    fn current(&self) -> Arc<Registry>;
+
+    /// See [`Plugins::create`].
+    async fn create(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone>;
+
+    /// See [`Plugins::perform`].
+    async fn perform(&self, request: Patch<'_>, params: Params, mode: Mode) -> Result<Performed, NotDone>;
+}
+
+/// What a PATCH addresses.
+struct Patch<'a> {
+    registry: &'a Arc<Registry>,
+    caller: &'a Arc<Caller>,
+    on: &'a TypeEntry,
+    id: ObjectId,
+    action: Option<&'a str>,
+}
+
+#[async_trait]
+impl Handlers for Plugins {
+    fn current(&self) -> Arc<Registry> {
+        Plugins::current(self)
+    }
+
+    async fn create(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone> {
+        Plugins::create(self, registry, caller, of, params, mode).await
+    }
+
+    async fn perform(&self, patch: Patch<'_>, params: Params, mode: Mode) -> Result<Performed, NotDone> {
+        Plugins::perform(self, patch.registry, patch.caller, patch.on, patch.id, patch.action, params, mode).await
+    }
+}
+
+/// What the API answers from. One for the whole server.
+pub struct State {
+    handlers: Arc<dyn Handlers>,
+    access: Arc<Access>,
+    registers: Arc<Registers>,
+    store: Arc<dyn Store>,
+    /// Path below which the server is mounted: empty, or `/something` (rule U7).
+    prefix: String,
+    models: Models,
+}
+
+impl State {
+    /// The API of a store with these plugins.
+    #[must_use]
+    pub fn new(plugins: Arc<Plugins>, services: &Services) -> Self {
+        Self::with_handlers(plugins, services)
+    }
+
+    fn with_handlers(handlers: Arc<dyn Handlers>, services: &Services) -> Self {
+        Self {
+            handlers,
+            access: Arc::clone(&services.access),
+            registers: Arc::clone(&services.registers),
+            store: Arc::clone(&services.store),
+            prefix: String::new(),
+            models: Models::new(),
+        }
+    }
+
+    /// The same, mounted below a path (rule U7): only paths that begin with it are answered, and every URL in an answer
+    /// begins with it. A slash at the end does not count.
+    #[must_use]
+    pub fn below(self, prefix: &str) -> Self {
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        Self { prefix, ..self }
+    }
+}
+
+/// Everything below `/api/` and `/health/`. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that
+/// keys that are bound to addresses can be checked.
+pub fn router(state: State) -> Router {
+    let state = Arc::new(state);
+    Router::new().fallback(move |request: Request| {
+        let state = Arc::clone(&state);
+        async move { pipeline::answer(&state, request).await }
+    })
+}

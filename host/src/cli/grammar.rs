@@ -309,6 +309,9 @@ pub(crate) struct ServeArguments {
     /// Folder of the plugins [default: plugins]
     #[arg(long, value_name = "DIR", env = "CRITD_PLUGINS")]
     pub(crate) plugins: Option<PathBuf>,
+    /// Folder of compiled plugins, which servers may share [default: in the store's folder]
+    #[arg(long, value_name = "DIR", env = "CRITD_COMPILE_CACHE")]
+    pub(crate) compile_cache: Option<PathBuf>,
     /// Receives host:port when the server accepts connections
     #[arg(long, value_name = "FILE", env = "CRITD_PORT_FILE")]
     pub(crate) port_file: Option<PathBuf>,

@@ -15,6 +15,7 @@
 mod grammar;
 mod options;
 mod output;
+mod plugin;
 mod records;
 mod serve;
 #[cfg(test)]
@@ -125,6 +126,9 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
         let options = options::Options::gather(given, place.data.clone())?;
         return serve::run(&Place { data: options.data.clone(), ..place }, &options);
     }
+    if let Command::Plugin(command) = arguments.command {
+        return plugin::run(&place, command, terminal);
+    }
     // One thread is enough for a command; the store has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -172,8 +176,8 @@ impl Place {
         }
     }
 
-    /// Opens the store, which must have been made, and makes the administrative collections usable.
-    async fn open(&self) -> Result<Arc<SqliteStore>, Failure> {
+    /// The folder of the embedded store, which must have been made.
+    fn present(&self) -> Result<&Path, Failure> {
         let folder = self.folder()?;
         if !is_present(folder) {
             return Err(Failure::with_hint(
@@ -181,7 +185,12 @@ impl Place {
                 format!("`critd --data {} init` makes one", folder.display()),
             ));
         }
-        open(folder).await
+        Ok(folder)
+    }
+
+    /// Opens the store, which must have been made, and makes the administrative collections usable.
+    async fn open(&self) -> Result<Arc<SqliteStore>, Failure> {
+        open(self.present()?).await
     }
 }
 

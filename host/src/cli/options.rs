@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) manifest: PathBuf,
     /// Folder of the plugins.
     pub(crate) plugins: PathBuf,
+    /// Folder of compiled plugins, if not beside the store.
+    pub(crate) compile_cache: Option<PathBuf>,
     /// Receives `host:port`.
     pub(crate) port_file: Option<PathBuf>,
     /// Form of the log.
@@ -34,6 +36,7 @@ struct File {
     listen: Option<String>,
     manifest: Option<PathBuf>,
     plugins: Option<PathBuf>,
+    compile_cache: Option<PathBuf>,
     port_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
     log: Option<String>,
@@ -58,6 +61,7 @@ impl Options {
             listen: given.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
             manifest: given.manifest.or(file.manifest).unwrap_or_else(|| "plugin-manifest.toml".into()),
             plugins: given.plugins.or(file.plugins).unwrap_or_else(|| "plugins".into()),
+            compile_cache: given.compile_cache.or(file.compile_cache),
             port_file: given.port_file.or(file.port_file),
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
@@ -69,7 +73,7 @@ fn read(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
     let mut file: File = toml::from_str(&text).map_err(|error| Failure::refused(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    for place in [&mut file.data, &mut file.manifest, &mut file.plugins, &mut file.port_file].into_iter().flatten() {
+    for place in [&mut file.data, &mut file.manifest, &mut file.plugins, &mut file.compile_cache, &mut file.port_file].into_iter().flatten() {
         *place = folder.join(&*place);
     }
     Ok(file)
@@ -93,6 +97,7 @@ mod tests {
                 listen: "127.0.0.1:0".to_owned(),
                 manifest: "plugin-manifest.toml".into(),
                 plugins: folder.path().join("wasm"),
+                compile_cache: None,
                 port_file: None,
                 log_format: LogFormat::Json,
                 log: "info".to_owned(),

@@ -14,9 +14,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::grammar::LogFormat;
 use super::options::Options;
-use super::{Failure, Place};
+use super::{Failure, Place, plugin};
 use crate::access::Access;
-use crate::plugins::Services;
+use crate::api;
+use crate::plugins::{self, Plugins, Services};
 use crate::registers::Registers;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -31,15 +32,15 @@ pub(super) fn run(place: &Place, options: &Options) -> Result<(), Failure> {
     runtime.block_on(async {
         let store = place.open().await?;
         store.lock_exclusively()?;
-        let done = serve(Arc::clone(&store), options).await;
+        let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
+        let done = serve(shared, store.folder(), options).await;
         store.close().await?;
         tracing::info!("stopped");
         done
     })
 }
 
-async fn serve(store: Arc<SqliteStore>, options: &Options) -> Result<(), Failure> {
-    let store: Arc<dyn Store> = store;
+async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Result<(), Failure> {
     let services = Services { access: Arc::new(Access::new(Arc::clone(&store))), registers: Arc::new(Registers::new(Arc::clone(&store))), store };
     if !services.registers.current().await?.is_on("enable_api") {
         tracing::warn!("the API is off: every path below /api/ answers 404; `critd set enable_api=true` switches it on at once");
@@ -47,8 +48,17 @@ async fn serve(store: Arc<SqliteStore>, options: &Options) -> Result<(), Failure
     // Heard from here on, so that a stop during the start is not lost.
     let stop = told_to_stop()?;
     let listener = bind(&options.listen).await?;
-    let _ = services;
-    answer(listener, Router::new(), options.port_file.as_deref(), async {
+    let state = plugin::state_folder(folder);
+    let setup = plugins::Options {
+        directory: options.plugins.clone(),
+        manifest: options.manifest.clone(),
+        state,
+        compile_cache: options.compile_cache.clone(),
+        permits: None,
+    };
+    let plugins = Plugins::start(services.clone(), setup).await.map_err(|error| Failure::refused(error.to_string()))?;
+    let router = api::router(api::State::new(Arc::new(plugins), &services));
+    answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
         tracing::info!(signal, "stopping: requests under way are finished");
     })

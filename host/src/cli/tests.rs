@@ -1,6 +1,7 @@
 //! Commands on a real store, with what they print.
 
 use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use super::output::Terminal;
@@ -348,4 +349,66 @@ fn a_second_server_on_one_store_is_refused() {
     assert_eq!(err, format!("error: another critd serves {} already\n", site.folder().display()));
     // Commands go on working beside it.
     site.says(&["source", "add", "A"], "Added the source `A`\n");
+}
+
+/// Status line and body of a GET.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = std::net::TcpStream::connect(address).expect("connected");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("received");
+    let (head, body) = text.split_once("\r\n\r\n").expect("an answer");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[test]
+fn k12_serve_is_off_until_enabled_and_sigterm_ends_it_with_exit_code_0() {
+    let site = Site::fresh();
+    let at = |name: &str| site.folder().join(name).to_str().expect("path").to_owned();
+    std::fs::create_dir(at("wasm")).expect("folder");
+    std::fs::write(at("manifest.toml"), "").expect("written");
+    let (port, manifest, wasm) = (at("port"), at("manifest.toml"), at("wasm"));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "off", "--port-file", &port, "--manifest", &manifest, "--plugins", &wasm];
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| site.critd(&serve));
+        let address = loop {
+            match std::fs::read_to_string(&port) {
+                Ok(text) => break text.trim_end().to_owned(),
+                Err(_) => assert!(!server.is_finished(), "the server ended"),
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(get(&address, "/api/v1/").0, "HTTP/1.1 404 Not Found");
+        site.done(&["set", "enable_api=true"]);
+        assert_eq!(get(&address, "/api/v1/").0, "HTTP/1.1 200 OK");
+        let (status, body) = get(&address, "/api/v1/events/");
+        assert_ne!(status, "HTTP/1.1 200 OK", "{body}");
+        let (out, err) = site.done(&["plugin", "list"]);
+        assert_eq!((out.as_str(), err.as_str()), ("PLUGIN  STATE  VERSION  TYPES  ACTIONS  WHAT IT IS\n", ""));
+        site.refuses(&["plugin", "show", "none"], "error: there is no plugin `none`\nhint: `critd plugin list` shows the plugins\n");
+        site.refuses(&["plugin", "rollback", "none"], "error: no plugin `none` has served here\n");
+        // The port file is written after the server listens for signals, so this reaches it and nobody else.
+        let sent = std::process::Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+        assert_eq!(server.join().expect("thread"), (0, String::new(), String::new()));
+        assert!(!Path::new(&port).exists());
+    });
+}
+
+#[test]
+fn plugin_commands_say_what_is_missing() {
+    let site = Site::fresh();
+    site.refuses(&["plugin", "list"], "error: no server has loaded plugins here yet\nhint: `critd serve` loads the plugins\n");
+    site.refuses(&["plugin", "check", "/no/such.wasm"], "error: /no/such.wasm: No such file or directory (os error 2)\n");
+    let bad = site.folder().join("bad.wasm");
+    std::fs::write(&bad, b"not a plugin").expect("written");
+    let path = bad.to_str().expect("path");
+    let (code, out, err) = site.critd(&["plugin", "check", path]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.starts_with(&format!("error: {path}: ")), "{err}");
+    let made = site.folder().join("made.wasm");
+    let (code, out, err) = critd(&["plugin", "build", path, "--out", made.to_str().expect("path")]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.starts_with(&format!("error: {path}: ")), "{err}");
+    assert!(!made.exists());
 }

@@ -103,7 +103,6 @@ impl Plugins {
         let name = &of.declaration.name;
         let entry = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        self.refresh().await?;
         let context = arguments::Context { caller, registry, services: &self.services, now };
         let Checked { args, files, warnings, .. } = arguments::for_create(context, entry, &params).await?;
         let request = self.request(registry, caller, now, files)?;
@@ -138,7 +137,6 @@ impl Plugins {
         let name = &on.declaration.name;
         let on = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        self.refresh().await?;
         let context = arguments::Context { caller, registry, services: &self.services, now };
         let checked = match find_action(registry, name, action) {
             Ok(action) => arguments::for_action(context, on, action, &params).await.map(|checked| (action.clone(), checked)),
@@ -162,10 +160,6 @@ impl Plugins {
             ignored_arguments: ignored,
             warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
         })
-    }
-
-    async fn refresh(&self) -> Result<(), NotDone> {
-        self.services.registers.refresh().await.map_err(|error| NotDone::Internal(error.to_string()))
     }
 
     async fn visible(&self, caller: &Caller, on: &TypeEntry, id: ObjectId) -> Result<bool, NotDone> {
@@ -237,11 +231,17 @@ impl Plugins {
             Ok(outcome) => outcome,
             Err(fault) => {
                 // What a handler read may have changed before it said no; then it might not say so now.
+                let about = work.about().map(|(type_name, id)| (type_name.to_owned(), id));
                 let reads = work.into_read_set();
                 if !(reads.documents.is_empty() && reads.keys.is_empty() && reads.selections.is_empty()) {
                     self.commit(reads, job, attempt).await?;
                 }
-                return Err(refused(fault, plugin, job).into());
+                let mut not_done = refused(fault, plugin, job);
+                if let (NotDone::Refused(refusal), Some((type_name, id))) = (&mut not_done, about) {
+                    refusal.error.insert("type".into(), type_name.into());
+                    refusal.error.insert("id".into(), id.to_hex().into());
+                }
+                return Err(not_done.into());
             }
         };
         let concerned = work.concerned(&outcome).map_err(|failure| failed(failure, plugin, job))?;

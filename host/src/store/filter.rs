@@ -30,6 +30,10 @@ pub enum Filter {
     Or(Vec<Filter>),
     /// A test on what a path reaches. The empty path is the value itself (conditions on elements of plain lists).
     Field(FieldPath, Test),
+    /// Some embedded document that the path reaches, lists replaced by their elements, meets the condition as a whole.
+    Element(FieldPath, Box<Filter>),
+    /// The condition does not hold.
+    Not(Box<Filter>),
 }
 
 /// A test on the values that a path reaches.
@@ -67,6 +71,8 @@ impl PartialEq for Filter {
             (Self::All, Self::All) | (Self::Nothing, Self::Nothing) => true,
             (Self::And(a), Self::And(b)) | (Self::Or(a), Self::Or(b)) => a == b,
             (Self::Field(a_path, a), Self::Field(b_path, b)) => a_path == b_path && a == b,
+            (Self::Element(a_path, a), Self::Element(b_path, b)) => a_path == b_path && a == b,
+            (Self::Not(a), Self::Not(b)) => a == b,
             _ => false,
         }
     }
@@ -142,6 +148,17 @@ impl Filter {
                 Ok(false)
             }
             Self::Field(path, test) => test.holds(value, path),
+            Self::Element(path, condition) => {
+                let mut holds = false;
+                each_value(value, path.as_str(), &mut |element| {
+                    if !holds && element.is_document() {
+                        holds = condition.holds(element)?;
+                    }
+                    Ok(())
+                })?;
+                Ok(holds)
+            }
+            Self::Not(condition) => condition.holds(value).map(|holds| !holds),
         }
     }
 }

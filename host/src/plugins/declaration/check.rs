@@ -7,8 +7,8 @@ use crate::plugins::runtime::limits::check_limit;
 use crate::store::FieldPath;
 use crate::vocabulary;
 
-/// Minor version of the contract that this server offers.
-const CONTRACT_MINOR: u32 = 0;
+/// The versions of the contract that this server offers, the newest last.
+const CONTRACTS: [&str; 1] = ["1.0"];
 /// Names that the host supplies and no plugin may declare (rule ACT-9).
 const SUPPLIED: [&str; 3] = ["id_", "type_", "user"];
 /// Groups of shared create arguments.
@@ -52,9 +52,8 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     if declaration.format != 1 {
         found.add(format!("`format` is {}; this server reads 1", declaration.format));
     }
-    match declaration.contract.split_once('.').map(|(major, minor)| (major, minor.parse::<u32>())) {
-        Some(("1", Ok(minor))) if minor <= CONTRACT_MINOR => {}
-        _ => found.add(format!("it was built for contract {}; this server offers 1.{CONTRACT_MINOR}", declaration.contract)),
+    if !CONTRACTS.contains(&declaration.contract.as_str()) {
+        found.add(format!("it was built for contract {}; this server offers {}", declaration.contract, CONTRACTS.join(", ")));
     }
     if !is_plugin_name(&declaration.name) {
         found.add(format!("`{}` is no plugin name: lower-case letters, digits, `_` and `-`, at most 64, a letter first", declaration.name));

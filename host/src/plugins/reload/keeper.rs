@@ -35,7 +35,9 @@ pub(super) struct Keeper {
     executor: tokio::runtime::Runtime,
     archive: Archive,
     manifest: Manifest,
-    manifest_text: Vec<u8>,
+    manifest_text: Option<Vec<u8>>,
+    /// Another text that was read once: it may be half written.
+    manifest_pending: Option<Option<Vec<u8>>>,
     manifest_error: Option<Problem>,
     kept: BTreeMap<String, Kept>,
     generation: u64,
@@ -127,7 +129,7 @@ impl Keeper {
             .enable_all()
             .build()
             .map_err(|error| unusable("a runtime to load plugins", error))?;
-        let manifest_text = std::fs::read(&options.manifest).unwrap_or_default();
+        let manifest_text = std::fs::read(&options.manifest).ok();
         let manifest = Manifest::read(&options.manifest)?;
         let kept = archive.set.iter().map(|(name, good)| (name.clone(), Kept { previous: good.previous.clone(), ..Kept::default() }));
         Ok(Self {
@@ -141,6 +143,7 @@ impl Keeper {
             archive,
             manifest,
             manifest_text,
+            manifest_pending: None,
             manifest_error: None,
             generation: 0,
             status,
@@ -201,11 +204,10 @@ impl Keeper {
 
     fn look_at_all(&mut self) -> Option<Duration> {
         let begin = Instant::now();
-        let mut told = self.read_manifest();
+        let (mut told, mut again) = self.read_manifest();
         let wanted = self.wanted();
         let removed = self.forget_unwanted(&wanted) | self.revoke(&wanted);
         let mut candidates = BTreeMap::new();
-        let mut again: Option<Duration> = None;
         for (name, (entry, path)) in &wanted {
             match self.judge(name, entry, path) {
                 Seen::Unchanged => {}
@@ -232,12 +234,19 @@ impl Keeper {
         again
     }
 
-    /// True: there is something to tell.
-    fn read_manifest(&mut self) -> bool {
-        let text = std::fs::read(&self.options.manifest);
-        if text.as_ref().is_ok_and(|text| *text == self.manifest_text) {
-            return false;
+    /// Whether there is something to tell, and when to look again. A manifest counts when two looks have found it so:
+    /// one that is just being written would take all plugins away.
+    fn read_manifest(&mut self) -> (bool, Option<Duration>) {
+        let text = std::fs::read(&self.options.manifest).ok();
+        if text == self.manifest_text {
+            self.manifest_pending = None;
+            return (false, None);
         }
+        if self.manifest_pending.as_ref() != Some(&text) {
+            self.manifest_pending = Some(text);
+            return (false, Some(STILL));
+        }
+        self.manifest_pending = None;
         let problem = match Manifest::read(&self.options.manifest) {
             Ok(manifest) => {
                 tracing::info!("{} was read anew", self.options.manifest.display());
@@ -246,16 +255,16 @@ impl Keeper {
             }
             Err(error) => Some(error.to_string()),
         };
-        self.manifest_text = text.unwrap_or_default();
+        self.manifest_text = text;
         let reason = problem.as_deref();
         if reason == self.manifest_error.as_ref().map(|problem| problem.reason.as_str()) {
-            return reason.is_none();
+            return (reason.is_none(), None);
         }
         if let Some(reason) = reason {
             tracing::error!("the manifest as it was before stays in force: {reason}");
         }
         self.manifest_error = problem.map(|reason| Problem { reason, since: now(), version: None });
-        true
+        (true, None)
     }
 
     /// The plugins that should serve, each with its entry and file.

@@ -238,6 +238,10 @@ impl documents::Host for State {
     async fn inherit_sources(&mut self, origin: u32, target: u32) -> Host<Result<u32, Fault>> {
         on_work!(self, 0, |work| work.inherit_sources(origin, target).await)
     }
+
+    async fn concerns(&mut self, d: u32) -> Host<Result<(), Fault>> {
+        on_work!(self, 0, |work| work.concerns(d))
+    }
 }
 
 impl uploads::Host for State {
@@ -314,7 +318,10 @@ impl registers::Host for State {
     async fn registrable_domain(&mut self, host: String) -> Host<Option<String>> {
         self.count(host.len())?;
         let Some(work) = self.work() else { return Ok(None) };
-        Ok(work.request().services.registers.registrable_domain(&host))
+        let request = work.request().clone();
+        // Another process may have loaded another list.
+        stored(request.services.registers.refresh().await)?;
+        Ok(request.services.registers.registrable_domain(&host))
     }
 
     async fn host_name(&mut self, text: String) -> Host<Option<String>> {

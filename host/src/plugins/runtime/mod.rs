@@ -134,7 +134,7 @@ impl Runtime {
     /// How it failed.
     pub(crate) async fn describe(&self, name: &str, code: &Code) -> Result<String, Abort> {
         let limits = Limits::default();
-        let mut store = store(&self.engine, State::outside_of_calls(name, limits));
+        let mut store = store(&self.engine, limits, State::outside_of_calls(name, limits));
         let call = async {
             let instance = code.instances.instantiate_async(&mut store).await?;
             let guest = code.plugin.load(&mut store, &instance)?;
@@ -161,7 +161,7 @@ pub(crate) async fn call(work: Box<Work>, loaded: &Loaded, entry: Entry, args: V
     let handler = code.handler.as_ref().ok_or_else(|| broken("it exports no `handler`"))?;
     let limits = loaded.limits;
     let args = args.into_iter().map(translate::arg_out).collect::<Vec<_>>();
-    let mut store = store(code.instances.engine(), State::new(name, limits, work));
+    let mut store = store(code.instances.engine(), limits, State::new(name, limits, work));
     let running = async {
         let instance = code.instances.instantiate_async(&mut store).await?;
         let guest = handler.load(&mut store, &instance)?;
@@ -188,8 +188,10 @@ pub(crate) async fn call(work: Box<Work>, loaded: &Loaded, entry: Entry, args: V
     Ok((work, answer))
 }
 
-fn store(engine: &Engine, state: State) -> Store<State> {
+fn store(engine: &Engine, limits: Limits, state: State) -> Store<State> {
     let mut store = Store::new(engine, state);
+    // What one host call may make the host allocate for its parameters: a list of empty texts is small in the guest only.
+    store.set_hostcall_fuel(usize::try_from(limits.bytes.saturating_mul(2)).unwrap_or(usize::MAX).max(4 << 20));
     store.limiter(|state| &mut state.meter);
     // At each tick the guest lets others have the thread; what ends it is the timeout around the call.
     store.set_epoch_deadline(1);

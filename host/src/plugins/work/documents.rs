@@ -506,6 +506,6 @@ fn uses_index(of: &TypeDeclaration, filter: &Filter) -> bool {
             let common = matches!(path.root(), "_id" | "source" | "campaign" | "bucket_list" | "relationships" | "created" | "modified" | "status");
             narrows && (declared || common || of.keys.iter().any(|key| key.first().is_some_and(|first| first == path.as_str())))
         }
-        Filter::All | Filter::Nothing | Filter::Or(_) => false,
+        Filter::All | Filter::Nothing | Filter::Or(_) | Filter::Element(..) | Filter::Not(_) => false,
     }
 }

@@ -218,6 +218,8 @@ pub struct Work {
     uploads: Vec<Upload>,
     frames: Vec<Frame>,
     savepoints: Vec<Savepoint>,
+    /// What a refusal is about.
+    about: Option<usize>,
     log: Vec<Logged>,
     keys: Vec<KeyRead>,
     selections: Vec<SelectRead>,
@@ -252,6 +254,7 @@ impl Work {
             uploads: Vec::new(),
             frames: Vec::new(),
             savepoints: Vec::new(),
+            about: None,
             log: Vec::new(),
             keys: Vec::new(),
             selections: Vec::new(),
@@ -473,6 +476,26 @@ impl Work {
             let Open { of, id, revision, .. } = &self.documents[index];
             Concerned { type_name: of.declaration.name.clone(), id: *id, fresh: revision.is_none() }
         }))
+    }
+
+    /// `documents.concerns`.
+    ///
+    /// # Errors
+    ///
+    /// Fault `internal`: an unknown number.
+    pub fn concerns(&mut self, document: DocNumber) -> Result<(), Failure> {
+        let index = self.document(document)?;
+        if self.frames.len() == 1 {
+            self.about = Some(index);
+        }
+        Ok(())
+    }
+
+    /// Type and id of the document that a refusal is about, if the caller may see it.
+    #[must_use]
+    pub fn about(&self) -> Option<(&str, ObjectId)> {
+        let open = self.documents.get(self.about?)?;
+        (!open.hidden && open.revision.is_some()).then(|| (open.of.declaration.name.as_str(), open.id))
     }
 
     /// Sentences for `warnings` of the answer, in order, without duplicates.

@@ -150,6 +150,11 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
             Filter::Nothing => false,
             Filter::And(filters) => filters.iter().all(|filter| reference(filter, root)),
             Filter::Or(filters) => filters.iter().any(|filter| reference(filter, root)),
+            Filter::Element(path, condition) => values(root, path)
+                .iter()
+                .flatten()
+                .any(|value| matches!(value, Bson::Document(_)) && reference(condition, value)),
+            Filter::Not(condition) => !reference(condition, root),
             Filter::Field(..) => unreachable!("handled above"),
         };
     };

@@ -1,0 +1,66 @@
+//! `GET /api/v1/RESOURCE/` (core-api section 10).
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+
+use super::answer;
+use super::confine::Confines;
+use super::failure::Failure;
+use super::pipeline::Call;
+use super::reading::{self, Reader};
+use crate::plugins::TypeEntry;
+use crate::query::{self, Limits, Window};
+use crate::store::ListQuery;
+
+pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
+    let reader = Reader::admit(call, entry).await?;
+    reading::refuse_other_formats(&call.parameters)?;
+    if let Some(file) = reading::download(call, reader.of).await? {
+        return Ok(file);
+    }
+    let request = query::list(&reader.model, &call.parameters, limits(call).await?, reader.strictness)?;
+    let mut warnings = request.warnings;
+    let classes = call.state.store.classes();
+    let confines = Confines::new(&call.caller.rights, &classes);
+    let page = call
+        .state
+        .store
+        .list(&ListQuery {
+            collection: reader.of.collection.clone(),
+            visible: reader.visible.clone(),
+            filter: confines.filter(request.filter),
+            sort: confines.order(request.sort, &mut warnings),
+            offset: request.window.offset,
+            limit: request.window.limit,
+        })
+        .await?;
+    let objects = reader.render(&page.documents, &request.projection).await?;
+    let meta = meta(call, &reader.of.resource, request.window, page.total, &warnings);
+    Ok(answer::json(StatusCode::OK, &json!({"meta": meta, "objects": objects})))
+}
+
+/// `meta` of a list (rules J1, G5 to G8, G43).
+pub(super) fn meta(call: &Call<'_>, resource: &str, window: Window, total: u64, warnings: &[String]) -> Json {
+    let link = |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(resource)));
+    let mut meta = json!({
+        "limit": window.limit,
+        "next": link(window.next(total, &call.parameters)),
+        "offset": window.offset,
+        "previous": link(window.previous(&call.parameters)),
+        "total_count": total,
+    });
+    if !warnings.is_empty() {
+        meta["warnings"] = warnings.into();
+    }
+    meta
+}
+
+/// Rules G1, G2 with the settings of limit L4.
+pub(super) async fn limits(call: &Call<'_>) -> Result<Limits, Failure> {
+    let usual = Limits::default();
+    Ok(Limits {
+        default: call.setting("api_limit_per_page").await?.parse().unwrap_or(usual.default),
+        most: call.setting("api_max_limit").await?.parse().unwrap_or(usual.most),
+    })
+}

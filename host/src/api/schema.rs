@@ -1,0 +1,73 @@
+//! `GET /api/v1/RESOURCE/schema/` (rule U15).
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value as Json, json};
+
+use super::answer;
+use super::failure::Failure;
+use super::pipeline::Call;
+use super::reading;
+use crate::plugins::TypeEntry;
+use crate::plugins::declaration::TypeDeclaration;
+use crate::query::{Kind, Model};
+
+/// For every authenticated user.
+pub(super) fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
+    reading::refuse_other_formats(&call.parameters)?;
+    let types = call.state.models.of(&call.registry);
+    Ok(answer::json(StatusCode::OK, &of_type(&entry.declaration, &types.model(&entry.declaration))))
+}
+
+/// The schema of a type, under the keys of the original; `stored_name` is added.
+pub(super) fn of_type(of: &TypeDeclaration, model: &Model) -> Json {
+    let methods = |possible: &[&str]| -> Vec<String> {
+        possible.iter().filter(|method| of.methods.iter().any(|declared| declared == *method)).map(|method| method.to_lowercase()).collect()
+    };
+    let mut fields = Map::new();
+    let mut ordering = Vec::new();
+    for field in &model.fields {
+        let declared = of.fields.iter().find(|declared| declared.stored_name() == field.stored);
+        let default = declared.and_then(|declared| declared.default.clone());
+        let is_key = field.stored == "_id";
+        fields.insert(
+            field.name.clone(),
+            json!({
+                "type": type_name(field.kind),
+                "nullable": !field.required,
+                "blank": !field.required,
+                "readonly": is_key,
+                "unique": is_key,
+                "primary_key": is_key,
+                "default": default.unwrap_or_else(|| Json::from("No default provided.")),
+                "help_text": declared.map_or("", |declared| declared.summary.as_str()),
+                "verbose_name": field.name.replace('_', " "),
+                "stored_name": field.stored,
+            }),
+        );
+        if field.kind.is_scalar() {
+            ordering.push(field.name.clone());
+        }
+    }
+    json!({
+        "allowed_detail_http_methods": methods(&["GET", "PATCH"]),
+        "allowed_list_http_methods": methods(&["GET", "POST"]),
+        "default_format": "application/json",
+        "default_limit": 20,
+        "fields": fields,
+        "ordering": ordering,
+    })
+}
+
+fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Uuid | Kind::Binary | Kind::Any => "string",
+        Kind::Int => "integer",
+        Kind::Num => "float",
+        Kind::Bool => "boolean",
+        Kind::Date => "datetime",
+        Kind::Id | Kind::File => "objectid",
+        Kind::List => "list",
+        Kind::Map => "dict",
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /api/v1/vocab/` and `/api/v1/vocab/CATEGORY/`: the closed value sets (rule U10). For every authenticated user.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+
+use super::failure::Failure;
+use super::pipeline::Call;
+use super::{answer, list, reading};
+use crate::{query, vocabulary};
+
+/// Name of the resource.
+pub(super) const RESOURCE: &str = "vocab";
+
+/// The categories that clients know; `TLP` is the host's own.
+fn categories() -> Vec<&'static str> {
+    vocabulary::categories().iter().copied().filter(|category| *category != "TLP").collect()
+}
+
+fn entry(call: &Call<'_>, category: &str) -> Json {
+    let mut values = vocabulary::values(category).unwrap_or_default().to_vec();
+    values.sort_unstable();
+    json!({"category": category, "resource_uri": format!("{}{category}/", call.path_of(RESOURCE)), "values": values})
+}
+
+pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
+    reading::refuse_other_formats(&call.parameters)?;
+    let window = query::window(&call.parameters, list::limits(call).await?)?;
+    let all = categories();
+    let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
+    let page: Vec<Json> = all.iter().skip(first).take(window.limit as usize).map(|category| entry(call, category)).collect();
+    let meta = list::meta(call, RESOURCE, window, all.len() as u64, &[]);
+    Ok(answer::json(StatusCode::OK, &json!({"meta": meta, "objects": page})))
+}
+
+pub(super) fn detail(call: &Call<'_>, category: &str) -> Result<Response, Failure> {
+    reading::refuse_other_formats(&call.parameters)?;
+    if !categories().contains(&category) {
+        return Err(Failure::BadRequest(format!("Vocabulary category \"{category}\" does not exist")));
+    }
+    Ok(answer::json(StatusCode::OK, &entry(call, category)))
+}
