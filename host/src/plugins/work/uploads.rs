@@ -27,7 +27,7 @@ pub(super) struct Upload {
 
 enum Content {
     Staged(Arc<StagedFile>),
-    Making(Making),
+    Making(Box<Making>),
     Kept { bucket: String, id: FileId, info: FileInfo },
 }
 
@@ -294,7 +294,7 @@ impl Work {
     pub fn upload_make(&mut self, name: &str) -> Result<UploadNumber, Failure> {
         let folder = self.request.services.store.staging_folder();
         let making = Making::new(folder).map_err(|error| failed(format!("a temporary file: {error}")))?;
-        self.uploads.push(Upload { name: base_name(name), content: Content::Making(making), digests: Vec::new() });
+        self.uploads.push(Upload { name: base_name(name), content: Content::Making(Box::new(making)), digests: Vec::new() });
         self.number_of_upload(self.uploads.len() - 1)
     }
 
