@@ -1,7 +1,7 @@
 //! POST over HTTP: what each type stores, its side effects across types, its second POST, its refusals.
 
 use anyhow::{Context, Result};
-use critd_tests::{Json, Server, json};
+use critd_tests::{Server, json};
 
 /// documents.md 2.1, create.md 2.7: a new event has exactly these keys, in this shape.
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! POST over HTTP: domains, addresses and indicators, and what they make of each other.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use critd_tests::{Json, Server, json};
 
 /// The one document of a resource with this value.
