@@ -95,6 +95,16 @@ pub fn lenient(text: &str) -> Option<i64> {
     )
 }
 
+/// The present time.
+#[must_use]
+pub fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
+
 /// Rule J4: how answers show a date: `YYYY-MM-DD HH:MM:SS.ffffff`.
 #[must_use]
 pub fn text(milliseconds: i64) -> String {

@@ -12,16 +12,6 @@ use super::render;
 use crate::plugins::{Created, Mode, NotDone, Params, Refusal, TypeEntry};
 use crate::query::is_on;
 
-/// Resources whose answers have `id` even if there is nothing that it could name (rule B17), kept for old clients.
-const ALWAYS_WITH_ID: &[&str] = &[
-    "actors",
-    "actoridentifiers",
-    "backdoors",
-    "events",
-    "exploits",
-    "targets",
-];
-
 pub(super) async fn post(
     call: &Call<'_>,
     entry: &TypeEntry,
@@ -114,8 +104,9 @@ fn envelope(return_code: i32, entry: &TypeEntry, message: String) -> Map<String,
     body
 }
 
+/// Rule B17: some resources have always answered `id`, empty if there is none.
 fn insert_empty_id(body: &mut Map<String, Json>, entry: &TypeEntry) {
-    if ALWAYS_WITH_ID.contains(&entry.declaration.resource.as_str()) {
+    if entry.declaration.empty_id {
         body.insert("id".into(), "".into());
     }
 }

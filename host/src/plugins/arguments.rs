@@ -24,7 +24,9 @@ use super::declaration::{
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::{Arg, NotDone, Param, Params, Refusal, Services, Value};
 use crate::access::Caller;
-use crate::store::{Direction, Filter, ListQuery, SortKey, StagedFile, StoreError, Test, Visible};
+use crate::store::{
+    Direction, FieldPath, Filter, ListQuery, SortKey, StagedFile, StoreError, Test,
+};
 
 pub use self::shared::shared_arguments;
 
@@ -386,12 +388,12 @@ impl<'a> Check<'a> {
     /// The spelling under which a database-managed set knows a value.
     async fn look_up(&self, pending: &Pending) -> Result<Option<String>, NotDone> {
         let Context {
-            caller,
-            services,
-            registry,
-            ..
+            caller, services, ..
         } = self.context;
         let known = |known: bool| known.then(|| pending.text.clone());
+        if let Some(type_name) = pending.vocabulary.strip_prefix(ACTIVE) {
+            return active_document(self.context, type_name, &pending.text).await;
+        }
         let register = match pending.vocabulary.as_str() {
             "sources" => return Ok(known(caller.rights.sources.contains_key(&pending.text))),
             "registered-sources" => "source",
@@ -399,7 +401,6 @@ impl<'a> Check<'a> {
             "raw-data-types" => "raw-data-type",
             "signature-types" => "signature-type",
             "action-types" => "action-type",
-            "active-campaigns" => return active_campaign(services, registry, &pending.text).await,
             other => {
                 return Err(NotDone::Internal(format!(
                     "a declaration names the unknown vocabulary `{other}`"
@@ -454,30 +455,49 @@ fn goes_by(declaration: &ArgDeclaration, name: &str) -> bool {
     declaration.name == name || declaration.synonyms.iter().any(|synonym| synonym == name)
 }
 
-/// The name of an active campaign as it is stored, found in any case (create.md 5.9).
-async fn active_campaign(
-    services: &Services,
-    registry: &Registry,
+/// The vocabulary `active:TYPE`: the natural keys of that type's documents that are not switched off, in any case
+/// (create.md 5.9). Those only that the caller may see.
+pub(super) const ACTIVE: &str = "active:";
+
+/// The natural key of an active document as it is stored.
+async fn active_document(
+    context: Context<'_>,
+    type_name: &str,
     name: &str,
 ) -> Result<Option<String>, NotDone> {
-    let Some(campaigns) = registry.type_named("Campaign") else {
+    let Context {
+        caller,
+        registry,
+        services,
+        ..
+    } = context;
+    let Some(of) = registry
+        .type_named(type_name)
+        .map(|entry| &entry.declaration)
+    else {
+        return Ok(None);
+    };
+    let Some(lookup) = of
+        .lookup
+        .as_deref()
+        .and_then(|field| FieldPath::parse(field).ok())
+    else {
         return Ok(None);
     };
     let expression = regex::RegexBuilder::new(&format!("^{}$", regex::escape(name)))
         .case_insensitive(true)
         .build();
     let expression = expression.map_err(|error| NotDone::Internal(error.to_string()))?;
-    let path = crate::store::FieldPath::literal;
     let filter = Filter::And(vec![
-        Filter::Field(path("name"), Test::Matches(expression)),
-        Filter::Field(path("active"), Test::Ne("off".into())),
+        Filter::Field(lookup.clone(), Test::Matches(expression)),
+        Filter::Field(FieldPath::literal("active"), Test::Ne("off".into())),
     ]);
     let query = ListQuery {
-        collection: campaigns.declaration.collection.clone(),
-        visible: Visible::All,
+        collection: of.collection.clone(),
+        visible: services.access.visible(caller, of.sources),
         filter,
         sort: vec![SortKey {
-            path: path("name"),
+            path: lookup.clone(),
             direction: Direction::Ascending,
         }],
         offset: 0,
@@ -487,7 +507,7 @@ async fn active_campaign(
     let names: Vec<&str> = page
         .documents
         .iter()
-        .filter_map(|document| document.body.get_str("name").ok())
+        .filter_map(|document| document.body.get_str(lookup.as_str()).ok())
         .collect();
     Ok(names
         .iter()

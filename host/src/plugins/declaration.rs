@@ -143,6 +143,9 @@ pub struct TypeDeclaration {
     /// Whether the permission is checked before the arguments.
     #[serde(default)]
     pub permission_check: PermissionCheck,
+    /// A POST that names no object answers `id` as an empty text (rule B17).
+    #[serde(default)]
+    pub empty_id: bool,
     /// Executable examples.
     #[serde(default)]
     pub examples: Vec<ExampleDeclaration>,

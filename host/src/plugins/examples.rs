@@ -120,15 +120,11 @@ fn subject_of(registry: &Registry, on: &[String]) -> String {
             .any(|pattern| pattern.strip_prefix('-') == Some(name))
     };
     named.cloned().unwrap_or_else(|| {
-        let known = registry
+        let mut known = registry
             .types()
             .map(|entry| &entry.declaration.name)
-            .find(|name| !excluded(name));
-        if excluded("Event") {
-            known.cloned().unwrap_or_else(|| "Example".into())
-        } else {
-            "Event".into()
-        }
+            .filter(|name| !excluded(name));
+        known.next().map_or_else(|| "Example".into(), Clone::clone)
     })
 }
 

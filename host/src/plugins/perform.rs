@@ -1,7 +1,7 @@
 //! A POST or PATCH from its parameters to what is stored: checks, handler, commit, and again if something was in the way.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
@@ -13,6 +13,7 @@ use super::value::{Abort, Arg, Failure, Fault, Outcome};
 use super::work::{Budgets, Concerned, Request, Work};
 use super::{Created, Mode, NotDone, Params, Performed, Plugins, Refusal};
 use crate::access::Caller;
+use crate::dates;
 use crate::store::CommitError;
 
 /// How often a handler is run before a conflict is the client's business.
@@ -114,7 +115,7 @@ impl Plugins {
         let entry = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let now = now();
+        let now = dates::now();
         let context = arguments::Context {
             caller,
             registry,
@@ -171,7 +172,7 @@ impl Plugins {
         let on = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let now = now();
+        let now = dates::now();
         let context = arguments::Context {
             caller,
             registry,
@@ -524,14 +525,6 @@ fn sentence(text: &str) -> String {
 fn pause(attempt: u32, chance: u8) -> Duration {
     let longest = 1_000_u64 << attempt.min(5);
     Duration::from_micros(longest * u64::from(chance) / 256)
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }
 
 #[cfg(test)]

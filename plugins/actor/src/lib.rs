@@ -16,6 +16,7 @@ use name::set_actor_name;
     schema_version = 2,
     keys(name),
     lookup = "name",
+    empty_id,
     shared(
         "source",
         "campaign",

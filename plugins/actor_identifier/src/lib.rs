@@ -19,6 +19,7 @@ plugin! {
     collection = "actor_identifiers",
     schema_version = 1,
     top_level = false,
+    empty_id,
     keys((identifier_type, name)),
     shared("source"),
     methods("GET", "POST"),

@@ -13,7 +13,12 @@ plugin! {
 ///
 /// Events have no key: two equal POSTs make two events.
 #[derive(Debug, TloType)]
-#[tlo(resource = "events", collection = "events", schema_version = 3)]
+#[tlo(
+    resource = "events",
+    collection = "events",
+    schema_version = 3,
+    empty_id
+)]
 pub struct Event {
     /// What happened, in a few words.
     #[field(required, sortable, indexed, searchable)]
@@ -75,7 +80,7 @@ pub struct NewEvent {
     /// Campaigns it belongs to, separated by commas: active ones that the server knows, in any letter case.
     #[arg(
         required = false,
-        vocab = "active-campaigns",
+        vocab = "active:Campaign",
         invalid = "{value} is not a valid campaign.",
         example = "Example Bear"
     )]

@@ -185,7 +185,7 @@ impl Stored<'_> {
 
 /// Name of the type, and its members up to the opened list of fields.
 fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)> {
-    const KNOWN: &str = "name, resource, collection, schema_version, sources, top_level, keys, lookup, shared, methods, permission, read_permission, permission_check";
+    const KNOWN: &str = "name, resource, collection, schema_version, sources, top_level, keys, lookup, shared, methods, permission, read_permission, permission_check, empty_id";
     let mut name = LitStr::new(&input.ident.to_string(), input.ident.span());
     let (mut resource, mut collection, mut sources, mut top_level) = (None, None, true, true);
     let (mut shared, mut more) = (None, Members::default());
@@ -213,6 +213,7 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
                 ),
                 "sources" => sources = attributes::flag(&meta)?,
                 "top_level" => top_level = attributes::flag(&meta)?,
+                "empty_id" => more.add(&key, attributes::flag(&meta)?),
                 "keys" => more.add(&key, keys(&meta, fields)?),
                 "lookup" => {
                     let lookup = attributes::text(&meta)?;

@@ -6,6 +6,7 @@ use super::{
     ActionDeclaration, ActionPermission, ArgDeclaration, ArgKind, Declaration, FieldDeclaration,
     FieldKind, TypeDeclaration,
 };
+use crate::plugins::arguments::ACTIVE;
 use crate::plugins::runtime::limits::check_limit;
 use crate::store::FieldPath;
 use crate::vocabulary;
@@ -25,7 +26,7 @@ const SHARED: [&str; 7] = [
     "related",
 ];
 /// Database-managed sets that `vocab` may name, besides the vocabularies.
-const MANAGED: [&str; 9] = [
+const MANAGED: [&str; 8] = [
     "TLP",
     "registered-sources",
     "sources",
@@ -34,7 +35,6 @@ const MANAGED: [&str; 9] = [
     "raw-data-types",
     "signature-types",
     "action-types",
-    "active-campaigns",
 ];
 /// Collections that are not for documents of plugins.
 const RESERVED: [&str; 17] = [
@@ -383,7 +383,8 @@ fn check_arg(found: &mut Found, arg: &ArgDeclaration) {
 
 fn check_vocabulary(found: &mut Found, name: Option<&str>) {
     let Some(name) = name else { return };
-    if !MANAGED.contains(&name) && vocabulary::values(name).is_none() {
+    let active = name.strip_prefix(ACTIVE).is_some_and(|of| !of.is_empty());
+    if !active && !MANAGED.contains(&name) && vocabulary::values(name).is_none() {
         found.add(format!("there is no vocabulary `{name}`"));
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 
 use super::archive::{Archive, Before, Good, Pin};
 use super::status::{Origin, PluginStatus, Problem, State, Status, write_status};
+use crate::dates;
 use crate::plugins::declaration::check::is_plugin_name;
 use crate::plugins::loader::{Examined, Rejected, admit, check_grants, check_replacement, examine};
 use crate::plugins::manifest::{Entry, Manifest, Unlisted};
@@ -288,7 +289,7 @@ impl Keeper {
         }
         self.manifest_error = problem.map(|reason| Problem {
             reason,
-            since: now(),
+            since: dates::now(),
             version: None,
         });
         (true, None)
@@ -372,7 +373,7 @@ impl Keeper {
                 tracing::error!(plugin = name.as_str(), "is no longer served: {rejected}");
                 kept.rejected = Some(Problem {
                     reason: rejected.reason,
-                    since: now(),
+                    since: dates::now(),
                     version: rejected.version,
                 });
                 kept.serving = None;
@@ -676,7 +677,7 @@ impl Keeper {
         }
         let since = before
             .filter(|_| same_code)
-            .map_or_else(now, |before| before.since);
+            .map_or_else(dates::now, |before| before.since);
         kept.serving = Some(Serving {
             loaded,
             examined,
@@ -707,7 +708,7 @@ impl Keeper {
         tracing::error!(plugin = name, file = %file.display(), "{}; {instead}", rejected.reason);
         kept.rejected = Some(Problem {
             reason: rejected.reason,
-            since: now(),
+            since: dates::now(),
             version: rejected.version,
         });
         true
@@ -733,7 +734,7 @@ impl Keeper {
         let allowed = self.manifest.unlisted == Unlisted::Allow;
         let status = Status {
             generation: self.generation,
-            updated: now(),
+            updated: dates::now(),
             process: std::process::id(),
             directory: self.options.directory.clone(),
             manifest: self.options.manifest.clone(),
@@ -795,12 +796,4 @@ fn good(kept: &Kept) -> Option<Good> {
         previous: kept.previous.clone(),
         in_directory: kept.judged.as_ref().map(|judged| judged.sha256.clone()),
     })
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

@@ -285,11 +285,13 @@ impl documents::Host for State {
         v: Value,
         keys: Vec<String>,
     ) -> Host<Result<bool, Fault>> {
-        on_work!(
-            self,
-            path.len() + weight(&v) + weight_of_texts(&keys),
-            |work| { work.push_unique(d, &path, &value_in(v), &keys) }
-        )
+        let bytes = path.len() + weight(&v) + weight_of_texts(&keys);
+        on_work!(self, bytes, |work| work.push_unique(
+            d,
+            &path,
+            &value_in(v),
+            &keys
+        ))
     }
 
     async fn pull(

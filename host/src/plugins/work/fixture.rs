@@ -58,7 +58,7 @@ fn declarations() -> Vec<Declaration> {
         "fields": [{"name": "title", "kind": "text", "required": true}],
         "args": [{"name": "title", "type": "string", "required": true},
             {"name": "date", "type": "ldate", "default": "now"},
-            {"name": "campaign", "type": "string", "vocab": "active-campaigns", "invalid": "{value} is not a valid campaign."}]});
+            {"name": "campaign", "type": "string", "vocab": "active:Campaign", "invalid": "{value} is not a valid campaign."}]});
     let backdoor = json!({"name": "Backdoor", "resource": "backdoors", "collection": "backdoors", "sources": true,
         "keys": [["name", "version"]], "family": "version", "shared": shared,
         "fields": [{"name": "name", "kind": "text", "required": true}, {"name": "version", "kind": "text"}], "args": []});
