@@ -369,6 +369,16 @@ impl Tlo {
     pub fn inherit_sources(&mut self, origin: &Self) -> Result<u32, Fault> {
         documents::inherit_sources(origin.0, self.0)
     }
+
+    /// Makes this the document that a refusal is about: the answer carries its id and URL, if the user may see it.
+    /// Without effect in nested creates and if the call succeeds.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the document.
+    pub fn concerns(&self) -> Result<(), Fault> {
+        documents::concerns(self.0)
+    }
 }
 
 /// The path of an element: `tickets.3`.

@@ -34,25 +34,100 @@ mod render;
 mod route;
 mod schema;
 mod set;
-mod vocabulary;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
+use bson::oid::ObjectId;
 
-use crate::access::Access;
-use crate::plugins::{Plugins, Services};
+use crate::access::{Access, Caller};
+use crate::plugins::{
+    Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry,
+};
 use crate::registers::Registers;
 use crate::store::Store;
 
 use models::Models;
 
+/// What the API asks of the plugin system: [`Plugins`], or what stands for it where HTTP alone is under test.
+#[async_trait]
+trait Handlers: Send + Sync {
+    /// See [`Plugins::current`].
+    fn current(&self) -> Arc<Registry>;
+
+    /// See [`Plugins::create`].
+    async fn create(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone>;
+
+    /// See [`Plugins::perform`].
+    async fn perform(
+        &self,
+        request: Patch<'_>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone>;
+}
+
+/// What a PATCH addresses.
+struct Patch<'a> {
+    registry: &'a Arc<Registry>,
+    caller: &'a Arc<Caller>,
+    on: &'a TypeEntry,
+    id: ObjectId,
+    action: Option<&'a str>,
+}
+
+#[async_trait]
+impl Handlers for Plugins {
+    fn current(&self) -> Arc<Registry> {
+        Plugins::current(self)
+    }
+
+    async fn create(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone> {
+        Plugins::create(self, registry, caller, of, params, mode).await
+    }
+
+    async fn perform(
+        &self,
+        patch: Patch<'_>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone> {
+        Plugins::perform(
+            self,
+            patch.registry,
+            patch.caller,
+            patch.on,
+            patch.id,
+            patch.action,
+            params,
+            mode,
+        )
+        .await
+    }
+}
+
 /// What the API answers from. One for the whole server.
 pub struct State {
-    plugins: Arc<Plugins>,
+    handlers: Arc<dyn Handlers>,
     access: Arc<Access>,
     registers: Arc<Registers>,
     store: Arc<dyn Store>,
@@ -65,8 +140,12 @@ impl State {
     /// The API of a store with these plugins.
     #[must_use]
     pub fn new(plugins: Arc<Plugins>, services: &Services) -> Self {
+        Self::with_handlers(plugins, services)
+    }
+
+    fn with_handlers(handlers: Arc<dyn Handlers>, services: &Services) -> Self {
         Self {
-            plugins,
+            handlers,
             access: Arc::clone(&services.access),
             registers: Arc::clone(&services.registers),
             store: Arc::clone(&services.store),
@@ -80,7 +159,11 @@ impl State {
     #[must_use]
     pub fn below(self, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        };
         Self { prefix, ..self }
     }
 }

@@ -115,6 +115,7 @@ pub fn create(args: NewCampaign, shared: &Shared) -> Outcome {
     let (mut campaign, origin) = Tlo::make::<Campaign>([("name", args.name)])?;
     if origin != Origin::Fresh {
         if !is_stub(&campaign)? {
+            campaign.concerns()?;
             refuse!(already_exists: "Campaign already exists.");
         }
         campaign.set_many(params! { "active" => "on", "status" => "New" })?;

@@ -404,6 +404,10 @@ pub(crate) mod documents {
         Ok(())
     }
 
+    pub(crate) fn concerns(number: u32) -> Result<(), Fault> {
+        with(|world| world.document(number).map(|_| ()))
+    }
+
     pub(crate) fn inherit_sources(origin: u32, target: u32) -> Result<u32, Fault> {
         let sources =
             with(|world| Ok::<_, Fault>(world.document(origin)?.list("source")?.to_vec()))?;
