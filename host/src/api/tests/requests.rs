@@ -140,7 +140,7 @@ async fn a1_a6_credentials_in_every_place_are_taken_out() {
     let xml = format!("<object><username>alice</username><api_key>{KEY}</api_key><title>t</title></object>");
     let yaml = format!("username: alice\napi_key: '{KEY}'\ntitle: t\n");
     let urlencoded = ("content-type", "application/x-www-form-urlencoded");
-    let rows: [(&str, Vec<(&str, &str)>, &str, u16); 10] = [
+    let rows: [(&str, Vec<Header<'_>>, &str, u16); 10] = [
         ("", vec![("authorization", &header)], r#"{"title":"t"}"#, 200),
         ("?username=alice&api_key=wrong", vec![("authorization", &header)], r#"{"title":"t"}"#, 200),
         (&format!("?username=alice&api_key={KEY}"), vec![("authorization", "ApiKey bad:bad")], &json_body, 401),
