@@ -19,8 +19,16 @@ pub fn strict(text: &str) -> Option<i64> {
     });
     // Digits of other scripts are no digits here.
     let found = FORM.captures(text.trim()).filter(|_| text.is_ascii())?;
-    let day = days(number(&found, "year")?, number(&found, "month")?, number(&found, "day")?)?;
-    moment(day, time_of_day(&found)?, zone(found.name("zone").map_or("", |zone| zone.as_str()))?)
+    let day = days(
+        number(&found, "year")?,
+        number(&found, "month")?,
+        number(&found, "day")?,
+    )?;
+    moment(
+        day,
+        time_of_day(&found)?,
+        zone(found.name("zone").map_or("", |zone| zone.as_str()))?,
+    )
 }
 
 /// Rule D5, the lenient reader of queries and of loosely written dates: ISO 8601 in its common forms, `YYYY-MM`,
@@ -49,8 +57,16 @@ pub fn lenient(text: &str) -> Option<i64> {
         return None;
     }
     if let Some(found) = COMPACT.captures(text) {
-        let day = days(number(&found, "year")?, number(&found, "month")?, number(&found, "day")?)?;
-        return moment(day, time_of_day(&found)?, zone(found.name("zone").map_or("", |zone| zone.as_str()))?);
+        let day = days(
+            number(&found, "year")?,
+            number(&found, "month")?,
+            number(&found, "day")?,
+        )?;
+        return moment(
+            day,
+            time_of_day(&found)?,
+            zone(found.name("zone").map_or("", |zone| zone.as_str()))?,
+        );
     }
     let Some(found) = TIME.captures(text) else {
         return moment(date(text)?, 0, 0);
@@ -61,7 +77,9 @@ pub fn lenient(text: &str) -> Option<i64> {
         Some(year) => date(&format!("{before} {}", year.as_str()))?,
         None => date(before)?,
     };
-    let half = found.name("half").map(|half| half.as_str().to_ascii_lowercase());
+    let half = found
+        .name("half")
+        .map(|half| half.as_str().to_ascii_lowercase());
     let mut time = time_of_day(&found)?;
     let hour = number(&found, "hour")?;
     match half.as_deref() {
@@ -70,7 +88,11 @@ pub fn lenient(text: &str) -> Option<i64> {
         Some(half) if half.starts_with('a') && hour == 12 => time -= DAY / 2,
         _ => {}
     }
-    moment(day, time, zone(found.name("zone").map_or("", |zone| zone.as_str()))?)
+    moment(
+        day,
+        time,
+        zone(found.name("zone").map_or("", |zone| zone.as_str()))?,
+    )
 }
 
 /// Rule J4: how answers show a date: `YYYY-MM-DD HH:MM:SS.ffffff`.
@@ -108,31 +130,67 @@ fn date(text: &str) -> Option<i64> {
     }
     let [iso, american, day_first, month_first] = &*FORMS;
     if let Some(found) = iso.captures(&text) {
-        return days(number(&found, "year")?, number(&found, "month").unwrap_or(1), number(&found, "day").unwrap_or(1));
+        return days(
+            number(&found, "year")?,
+            number(&found, "month").unwrap_or(1),
+            number(&found, "day").unwrap_or(1),
+        );
     }
     if let Some(found) = american.captures(&text) {
         let (first, second) = (number(&found, "first")?, number(&found, "second")?);
         // Month first, unless that can't be.
-        let (month, day) = if first > 12 { (second, first) } else { (first, second) };
+        let (month, day) = if first > 12 {
+            (second, first)
+        } else {
+            (first, second)
+        };
         return days(number(&found, "year")?, month, day);
     }
-    let found = day_first.captures(&text).or_else(|| month_first.captures(&text))?;
-    days(number(&found, "year")?, month(&found["name"])?, number(&found, "day").unwrap_or(1))
+    let found = day_first
+        .captures(&text)
+        .or_else(|| month_first.captures(&text))?;
+    days(
+        number(&found, "year")?,
+        month(&found["name"])?,
+        number(&found, "day").unwrap_or(1),
+    )
 }
 
 fn is_weekday(word: &str) -> bool {
-    const NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    const NAMES: [&str; 7] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
     word.len() >= 3 && NAMES.iter().any(|name| name.starts_with(word))
 }
 
 fn month(word: &str) -> Option<i64> {
     const NAMES: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     if word == "sept" {
         return Some(9);
     }
-    NAMES.iter().position(|name| *name == word || name[..3] == *word).map(|position| position as i64 + 1)
+    NAMES
+        .iter()
+        .position(|name| *name == word || name[..3] == *word)
+        .map(|position| position as i64 + 1)
 }
 
 fn number(found: &Captures<'_>, name: &str) -> Option<i64> {
@@ -146,7 +204,9 @@ fn time_of_day(found: &Captures<'_>) -> Option<i64> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let fraction = found.name("fraction").map_or("", |fraction| fraction.as_str());
+    let fraction = found
+        .name("fraction")
+        .map_or("", |fraction| fraction.as_str());
     let milliseconds: i64 = format!("{fraction:0<3}")[..3].parse().ok()?;
     Some(((hour * 60 + minute) * 60 + second) * 1000 + milliseconds)
 }
@@ -204,7 +264,14 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     // Years that begin in March have the leap day at their end.
     let from_march = if month > 2 { month - 3 } else { month + 9 };
     let year = if month > 2 { year } else { year - 1 };
-    Some(365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * from_march + 2) / 5 + day - 1 - 719_468)
+    Some(
+        365 * year + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (153 * from_march + 2) / 5
+            + day
+            - 1
+            - 719_468,
+    )
 }
 
 /// The date of a day since 1970.
@@ -215,7 +282,11 @@ fn civil(day: i64) -> (i64, i64, i64) {
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, of_year - (153 * from_march + 2) / 5 + 1)
 }
@@ -236,13 +307,25 @@ mod tests {
     #[test]
     fn d3_the_strict_reader() {
         let cases = [
-            ("2026-01-15 10:20:30.123456", Some("2026-01-15 10:20:30.123000")),
+            (
+                "2026-01-15 10:20:30.123456",
+                Some("2026-01-15 10:20:30.123000"),
+            ),
             ("2026-01-15 10:20:30.1", Some("2026-01-15 10:20:30.100000")),
             ("2026-01-15 10:20:30", Some("2026-01-15 10:20:30.000000")),
             ("2026-01-15T10:20:30.5Z", Some("2026-01-15 10:20:30.500000")),
-            ("2026-01-15T10:20:30+02:00", Some("2026-01-15 08:20:30.000000")),
-            ("2026-01-15 10:20:30.000000 -0500", Some("2026-01-15 15:20:30.000000")),
-            (" 2026-01-15 10:20:30.0 ", Some("2026-01-15 10:20:30.000000")),
+            (
+                "2026-01-15T10:20:30+02:00",
+                Some("2026-01-15 08:20:30.000000"),
+            ),
+            (
+                "2026-01-15 10:20:30.000000 -0500",
+                Some("2026-01-15 15:20:30.000000"),
+            ),
+            (
+                " 2026-01-15 10:20:30.0 ",
+                Some("2026-01-15 10:20:30.000000"),
+            ),
             ("2026-01-15", None),
             ("2026-01-15 10:20", None),
             ("2026-13-15 10:20:30.0", None),
@@ -263,12 +346,27 @@ mod tests {
             ("2020-03-04", Some("2020-03-04 00:00:00.000000")),
             ("2020-03-04 05:06", Some("2020-03-04 05:06:00.000000")),
             ("2020-03-04T05:06:07", Some("2020-03-04 05:06:07.000000")),
-            ("2020-03-04 05:06:07.891234567", Some("2020-03-04 05:06:07.891000")),
+            (
+                "2020-03-04 05:06:07.891234567",
+                Some("2020-03-04 05:06:07.891000"),
+            ),
             ("2020-03-04T05:06:07Z", Some("2020-03-04 05:06:07.000000")),
-            ("2020-03-04T05:06:07+01:00", Some("2020-03-04 04:06:07.000000")),
-            ("2020-03-04T00:00:00 00:00", Some("2020-03-04 00:00:00.000000")),
-            ("2020-03-04T05:06:07 01:00", Some("2020-03-04 04:06:07.000000")),
-            ("2020-03-04T05:06:07-0130", Some("2020-03-04 06:36:07.000000")),
+            (
+                "2020-03-04T05:06:07+01:00",
+                Some("2020-03-04 04:06:07.000000"),
+            ),
+            (
+                "2020-03-04T00:00:00 00:00",
+                Some("2020-03-04 00:00:00.000000"),
+            ),
+            (
+                "2020-03-04T05:06:07 01:00",
+                Some("2020-03-04 04:06:07.000000"),
+            ),
+            (
+                "2020-03-04T05:06:07-0130",
+                Some("2020-03-04 06:36:07.000000"),
+            ),
             ("20200304", Some("2020-03-04 00:00:00.000000")),
             ("20200304T050607Z", Some("2020-03-04 05:06:07.000000")),
             ("2020-03", Some("2020-03-01 00:00:00.000000")),
@@ -281,12 +379,27 @@ mod tests {
             ("4 Mar 2020", Some("2020-03-04 00:00:00.000000")),
             ("04-March-2020", Some("2020-03-04 00:00:00.000000")),
             ("Mar 4, 2020", Some("2020-03-04 00:00:00.000000")),
-            ("March 4th, 2020 at 5:06", Some("2020-03-04 05:06:00.000000")),
+            (
+                "March 4th, 2020 at 5:06",
+                Some("2020-03-04 05:06:00.000000"),
+            ),
             ("Mar 2020", Some("2020-03-01 00:00:00.000000")),
-            ("Wed, 04 Mar 2020 05:06:07 +0000", Some("2020-03-04 05:06:07.000000")),
-            ("Wed, 4 Mar 2020 05:06:07 -0500 (EST)", Some("2020-03-04 10:06:07.000000")),
-            ("4 Mar 2020 05:06:07 GMT", Some("2020-03-04 05:06:07.000000")),
-            ("Wed Mar  4 05:06:07 2020", Some("2020-03-04 05:06:07.000000")),
+            (
+                "Wed, 04 Mar 2020 05:06:07 +0000",
+                Some("2020-03-04 05:06:07.000000"),
+            ),
+            (
+                "Wed, 4 Mar 2020 05:06:07 -0500 (EST)",
+                Some("2020-03-04 10:06:07.000000"),
+            ),
+            (
+                "4 Mar 2020 05:06:07 GMT",
+                Some("2020-03-04 05:06:07.000000"),
+            ),
+            (
+                "Wed Mar  4 05:06:07 2020",
+                Some("2020-03-04 05:06:07.000000"),
+            ),
             ("0001-01-01", Some("0001-01-01 00:00:00.000000")),
             ("9999-12-31", Some("9999-12-31 00:00:00.000000")),
             ("1850-06-01", Some("1850-06-01 00:00:00.000000")),

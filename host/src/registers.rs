@@ -76,7 +76,9 @@ impl Register {
     /// By its name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|register| register.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|register| register.name() == name)
     }
 
     /// Where it is stored; none for the closed set.
@@ -141,7 +143,12 @@ impl Current {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let setting = settings::named(name)?;
-        Some(self.0.settings.get(setting.name).map_or(setting.default, String::as_str))
+        Some(
+            self.0
+                .settings
+                .get(setting.name)
+                .map_or(setting.default, String::as_str),
+        )
     }
 
     /// Is this switch on? False for unknown names and settings of other kinds.
@@ -169,7 +176,12 @@ impl Registers {
     /// The registers of a store whose administrative collections are declared.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, snapshot: ArcSwapOption::empty(), suffixes: ArcSwap::default(), loading: tokio::sync::Mutex::new(()) }
+        Self {
+            store,
+            snapshot: ArcSwapOption::empty(),
+            suffixes: ArcSwap::default(),
+            loading: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Puts the default entries into empty registers.
@@ -192,7 +204,11 @@ impl Registers {
     }
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let fresh = |revision: u64| self.snapshot.load_full().filter(|snapshot| snapshot.revision == revision);
+        let fresh = |revision: u64| {
+            self.snapshot
+                .load_full()
+                .filter(|snapshot| snapshot.revision == revision)
+        };
         if let Some(snapshot) = fresh(self.store.administrative_revision().await?) {
             return Ok(snapshot);
         }
@@ -213,10 +229,17 @@ impl Registers {
         let mut entries = HashMap::new();
         for register in Register::ALL {
             let names = match register.collection() {
-                Some(collection) => {
-                    records::all(store, collection).await?.iter().filter_map(|entry| entry.get_str("name").ok()).map(str::to_owned).collect()
-                }
-                None => vocabulary::values("Sectors").unwrap_or_default().iter().map(|name| (*name).to_owned()).collect(),
+                Some(collection) => records::all(store, collection)
+                    .await?
+                    .iter()
+                    .filter_map(|entry| entry.get_str("name").ok())
+                    .map(str::to_owned)
+                    .collect(),
+                None => vocabulary::values("Sectors")
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|name| (*name).to_owned())
+                    .collect(),
             };
             entries.insert(register, names);
         }
@@ -224,8 +247,14 @@ impl Registers {
         let mut from_config = BTreeSet::new();
         // The first document counts (documents 6.3).
         if let Some(config) = records::all(store, CONFIG).await?.first() {
-            for setting in settings::SETTINGS.iter().filter(|setting| setting.from_config) {
-                let value = config.get(setting.name).and_then(settings::text).filter(|text| setting.parse(text).is_ok());
+            for setting in settings::SETTINGS
+                .iter()
+                .filter(|setting| setting.from_config)
+            {
+                let value = config
+                    .get(setting.name)
+                    .and_then(settings::text)
+                    .filter(|text| setting.parse(text).is_ok());
                 if let Some(value) = value {
                     settings.insert(setting.name, value);
                     from_config.insert(setting.name);
@@ -234,21 +263,34 @@ impl Registers {
         }
         for stored in records::all(store, SETTINGS).await? {
             let setting = stored.get_str("name").ok().and_then(settings::named);
-            if let (Some(setting), Some(value)) = (setting, stored.get("value").and_then(settings::text)) {
+            if let (Some(setting), Some(value)) =
+                (setting, stored.get("value").and_then(settings::text))
+            {
                 settings.insert(setting.name, value);
                 from_config.remove(setting.name);
             }
         }
-        Ok(Snapshot { revision, entries, settings, from_config })
+        Ok(Snapshot {
+            revision,
+            entries,
+            settings,
+            from_config,
+        })
     }
 
     async fn load_suffixes(&self) -> Result<(), StoreError> {
-        let stored = self.store.by_key(&records::key(SUFFIX_LISTS, "name", LOADED)).await?;
+        let stored = self
+            .store
+            .by_key(&records::key(SUFFIX_LISTS, "name", LOADED))
+            .await?;
         let revision = stored.as_ref().map(|stored| stored.revision);
         if self.suffixes.load().document == revision {
             return Ok(());
         }
-        let list = match stored.as_ref().and_then(|stored| stored.body.get_str("text").ok()) {
+        let list = match stored
+            .as_ref()
+            .and_then(|stored| stored.body.get_str("text").ok())
+        {
             None => SuffixList::BuiltIn,
             Some(text) => match SuffixRules::parse(text) {
                 Ok(rules) => SuffixList::Loaded(rules),
@@ -258,7 +300,10 @@ impl Registers {
                 }
             },
         };
-        self.suffixes.store(Arc::new(Suffixes { list, document: revision }));
+        self.suffixes.store(Arc::new(Suffixes {
+            list,
+            document: revision,
+        }));
         Ok(())
     }
 
@@ -273,7 +318,12 @@ impl Registers {
         let Some(register) = Register::named(register) else {
             return Ok(false);
         };
-        Ok(self.snapshot().await?.entries.get(&register).is_some_and(|names| names.contains(name)))
+        Ok(self
+            .snapshot()
+            .await?
+            .entries
+            .get(&register)
+            .is_some_and(|names| names.contains(name)))
     }
 
     /// At most 1,000 entries in alphabetic order after `after`.
@@ -287,7 +337,11 @@ impl Registers {
         };
         let snapshot = self.snapshot().await?;
         let names = snapshot.entries.get(&register).into_iter().flatten();
-        Ok(names.filter(|name| name.as_str() > after).take(1_000).cloned().collect())
+        Ok(names
+            .filter(|name| name.as_str() > after)
+            .take(1_000)
+            .cloned()
+            .collect())
     }
 
     /// Adds an entry. False: it was there.
@@ -296,13 +350,29 @@ impl Registers {
     ///
     /// Refused: not a name (empty, blanks around it, control characters, over 200 characters), or a closed set.
     pub async fn add(&self, register: Register, name: &str) -> AdminResult<bool> {
-        if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) || name.chars().count() > 200 {
-            return Err(AdminError::refused(format!("{name:?} is not a name: 1 to 200 characters, no blanks around it")));
+        if name.is_empty()
+            || name.trim() != name
+            || name.chars().any(char::is_control)
+            || name.chars().count() > 200
+        {
+            return Err(AdminError::refused(format!(
+                "{name:?} is not a name: 1 to 200 characters, no blanks around it"
+            )));
         }
         let Some(collection) = register.collection() else {
-            return Err(AdminError::refused(format!("entries of `{}` are fixed", register.name())));
+            return Err(AdminError::refused(format!(
+                "entries of `{}` are fixed",
+                register.name()
+            )));
         };
-        records::insert(self.store.as_ref(), collection, "name", name, seeds::entry(register, name)).await
+        records::insert(
+            self.store.as_ref(),
+            collection,
+            "name",
+            name,
+            seeds::entry(register, name),
+        )
+        .await
     }
 
     /// Makes a file of publicsuffix.org the public suffix list. How many rules it has.
@@ -311,14 +381,25 @@ impl Registers {
     ///
     /// Refused: it is not such a file; the list stays as it was.
     pub async fn load_suffix_file(&self, text: &str) -> AdminResult<usize> {
-        let rules = SuffixRules::parse(text).map_err(|reason| AdminError::refused(format!("not a public suffix list: {reason}")))?;
-        let (loaded, count) = (DateTime::now(), i64::try_from(rules.len()).unwrap_or(i64::MAX));
+        let rules = SuffixRules::parse(text)
+            .map_err(|reason| AdminError::refused(format!("not a public suffix list: {reason}")))?;
+        let (loaded, count) = (
+            DateTime::now(),
+            i64::try_from(rules.len()).unwrap_or(i64::MAX),
+        );
         let store = self.store.as_ref();
         let body = doc! { "name": LOADED, "text": text, "rules": count, "loaded": loaded };
         if !records::insert(store, SUFFIX_LISTS, "name", LOADED, body).await? {
             let set = |field: &'static str, value: Bson| Op::Set(FieldPath::literal(field), value);
-            let operations = vec![set("text", text.into()), set("rules", count.into()), set("loaded", loaded.into())];
-            records::change(store, SUFFIX_LISTS, "name", LOADED, |_| Ok((operations.clone(), ()))).await?;
+            let operations = vec![
+                set("text", text.into()),
+                set("rules", count.into()),
+                set("loaded", loaded.into()),
+            ];
+            records::change(store, SUFFIX_LISTS, "name", LOADED, |_| {
+                Ok((operations.clone(), ()))
+            })
+            .await?;
         }
         Ok(rules.len())
     }
@@ -347,7 +428,11 @@ impl Registers {
     ///
     /// Only the store's.
     pub async fn setting_for_plugins(&self, name: &str) -> Result<Option<String>, StoreError> {
-        if settings::named(name).is_some_and(|setting| setting.for_plugins) { self.setting(name).await } else { Ok(None) }
+        if settings::named(name).is_some_and(|setting| setting.for_plugins) {
+            self.setting(name).await
+        } else {
+            Ok(None)
+        }
     }
 
     /// All settings with their values, in alphabetic order.
@@ -363,8 +448,16 @@ impl Registers {
                 true => Origin::Set,
                 false => Origin::Default,
             };
-            let value = snapshot.settings.get(setting.name).cloned().unwrap_or_else(|| setting.default.to_owned());
-            SettingValue { setting, value, origin }
+            let value = snapshot
+                .settings
+                .get(setting.name)
+                .cloned()
+                .unwrap_or_else(|| setting.default.to_owned());
+            SettingValue {
+                setting,
+                value,
+                origin,
+            }
         };
         Ok(settings::SETTINGS.iter().map(with_value).collect())
     }
@@ -377,9 +470,15 @@ impl Registers {
     pub async fn set(&self, values: &[(String, String)]) -> AdminResult<()> {
         let mut parsed = BTreeMap::new();
         for (name, text) in values {
-            let setting = settings::named(name)
-                .ok_or_else(|| AdminError::with_hint(format!("there is no setting `{name}`; nothing was changed"), "`critd get` lists the settings"))?;
-            let value = setting.parse(text).map_err(|reason| AdminError::refused(format!("{reason}; nothing was changed")))?;
+            let setting = settings::named(name).ok_or_else(|| {
+                AdminError::with_hint(
+                    format!("there is no setting `{name}`; nothing was changed"),
+                    "`critd get` lists the settings",
+                )
+            })?;
+            let value = setting
+                .parse(text)
+                .map_err(|reason| AdminError::refused(format!("{reason}; nothing was changed")))?;
             parsed.insert(setting.name, value);
         }
         records::put_values(self.store.as_ref(), SETTINGS, parsed).await

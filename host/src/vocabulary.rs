@@ -54,8 +54,16 @@ const OLD_NAMES: &[(&[&str], &str, &str)] = &[
     (TYPES, "email header - reply-to", "Email Reply-To"),
     (TYPES, "email header - x-mailer", "Email X-Mailer"),
     (TYPES, "email header - message-id", "Email Message ID"),
-    (TYPES, "email header - x-originating-ip", "Email X-Originating IP"),
-    (TYPES, "http request header fields - user-agent", "User Agent"),
+    (
+        TYPES,
+        "email header - x-originating-ip",
+        "Email X-Originating IP",
+    ),
+    (
+        TYPES,
+        "http request header fields - user-agent",
+        "User Agent",
+    ),
     (TYPES, "user-agent", "User Agent"),
     (TYPES, "win file", "File Name"),
     (TYPES, "file - full path", "File Path"),
@@ -124,26 +132,39 @@ pub struct Recognised {
 /// category. The category may be given in the singular: `IndicatorType`.
 #[must_use]
 pub fn recognise(category: &str, text: &str) -> Option<Recognised> {
-    let category = CATEGORIES.iter().copied().chain(["RelationshipConfidence"]).find(|name| {
-        *name == category || name.strip_suffix('s') == Some(category)
-    })?;
+    let category = CATEGORIES
+        .iter()
+        .copied()
+        .chain(["RelationshipConfidence"])
+        .find(|name| *name == category || name.strip_suffix('s') == Some(category))?;
     let values = values(category)?;
     let text = text.trim();
-    let current = |value| Recognised { value, by_old_name: false };
+    let current = |value| Recognised {
+        value,
+        by_old_name: false,
+    };
     if let Some(value) = values.iter().find(|value| **value == text) {
         return Some(current(value));
     }
     if let Some(value) = values.iter().find(|value| value.eq_ignore_ascii_case(text)) {
         return Some(current(value));
     }
-    let old = |value| Recognised { value, by_old_name: true };
+    let old = |value| Recognised {
+        value,
+        by_old_name: true,
+    };
     if category == "RelationshipTypes" && text.contains('_') {
         let spaced = text.replace('_', " ");
-        return values.iter().find(|value| value.eq_ignore_ascii_case(&spaced)).map(|value| old(value));
+        return values
+            .iter()
+            .find(|value| value.eq_ignore_ascii_case(&spaced))
+            .map(|value| old(value));
     }
     OLD_NAMES
         .iter()
-        .find(|(categories, name, _)| categories.contains(&category) && name.eq_ignore_ascii_case(text))
+        .find(|(categories, name, _)| {
+            categories.contains(&category) && name.eq_ignore_ascii_case(text)
+        })
         .map(|(_, _, value)| old(value))
 }
 
@@ -157,7 +178,9 @@ pub fn canonical(category: &str, text: &str) -> Option<&'static str> {
 #[must_use]
 pub fn inverse(relationship: &str) -> Option<&'static str> {
     let name = canonical("RelationshipTypes", relationship)?;
-    let position = sets::RELATIONSHIP_TYPES.iter().position(|value| *value == name)?;
+    let position = sets::RELATIONSHIP_TYPES
+        .iter()
+        .position(|value| *value == name)?;
     sets::INVERSES.get(position).copied()
 }
 
@@ -171,7 +194,10 @@ pub fn rank(category: &str, value: &str) -> u32 {
         "TLP" => sets::TLP,
         _ => &[],
     };
-    order.iter().position(|candidate| candidate.eq_ignore_ascii_case(value)).map_or(0, |position| position as u32)
+    order
+        .iter()
+        .position(|candidate| candidate.eq_ignore_ascii_case(value))
+        .map_or(0, |position| position as u32)
 }
 
 #[cfg(test)]
@@ -218,7 +244,10 @@ mod tests {
         assert_eq!(canonical("Status", " In Progress "), Some("In Progress"));
         assert_eq!(canonical("Status", "in progress"), Some("In Progress"));
         assert_eq!(canonical("Status", "Bad"), None);
-        assert_eq!(canonical("IntendedEffects", "degredation of service"), Some("Degredation of Service"));
+        assert_eq!(
+            canonical("IntendedEffects", "degredation of service"),
+            Some("Degredation of Service")
+        );
     }
 
     #[test]
@@ -230,15 +259,36 @@ mod tests {
             ("Hash - MD5", "MD5"),
             ("URI - Domain Name", "Domain"),
         ] {
-            assert_eq!(recognise("IndicatorTypes", old), Some(Recognised { value: new, by_old_name: true }));
+            assert_eq!(
+                recognise("IndicatorTypes", old),
+                Some(Recognised {
+                    value: new,
+                    by_old_name: true
+                })
+            );
         }
-        assert_eq!(canonical("RelationshipTypes", "Downloaded_From"), Some("Downloaded From"));
-        assert_eq!(canonical("RelationshipTypes", "Sub-domain_Of"), Some("Sub-domain Of"));
+        assert_eq!(
+            canonical("RelationshipTypes", "Downloaded_From"),
+            Some("Downloaded From")
+        );
+        assert_eq!(
+            canonical("RelationshipTypes", "Sub-domain_Of"),
+            Some("Sub-domain Of")
+        );
         assert_eq!(canonical("IndicatorType", "uri - url"), Some("URI"));
-        assert_eq!(recognise("Status", "New"), Some(Recognised { value: "New", by_old_name: false }));
+        assert_eq!(
+            recognise("Status", "New"),
+            Some(Recognised {
+                value: "New",
+                by_old_name: false
+            })
+        );
         for (categories, _, value) in OLD_NAMES {
             for category in *categories {
-                assert!(values(category).unwrap().contains(value), "{value} in {category}");
+                assert!(
+                    values(category).unwrap().contains(value),
+                    "{value} in {category}"
+                );
             }
         }
     }

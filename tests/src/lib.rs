@@ -44,7 +44,10 @@ impl Answer {
     /// A header's value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// `id` of an envelope that says success.
@@ -54,8 +57,16 @@ impl Answer {
     /// Anything else, with the whole answer as the text.
     pub fn created_id(&self) -> Result<String> {
         let body = self.json();
-        ensure!(self.status == 200 && body["return_code"] == 0, "not created: {} {}", self.status, self.text);
-        body["id"].as_str().map(String::from).with_context(|| format!("no id: {}", self.text))
+        ensure!(
+            self.status == 200 && body["return_code"] == 0,
+            "not created: {} {}",
+            self.status,
+            self.text
+        );
+        body["id"]
+            .as_str()
+            .map(String::from)
+            .with_context(|| format!("no id: {}", self.text))
     }
 }
 
@@ -71,7 +82,10 @@ pub struct User {
 /// The administrator that every test server has: role `UberAdmin`.
 #[must_use]
 pub fn admin() -> User {
-    User { name: "admin".into(), key: ADMIN_KEY.into() }
+    User {
+        name: "admin".into(),
+        key: ADMIN_KEY.into(),
+    }
 }
 
 fn target_folder() -> Result<PathBuf> {
@@ -91,7 +105,11 @@ fn target_folder() -> Result<PathBuf> {
 /// It has not been built.
 pub fn binary() -> Result<PathBuf> {
     let path = target_folder()?.join("critd");
-    ensure!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it first", path.display());
+    ensure!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`, which builds it first",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -101,15 +119,25 @@ pub fn binary() -> Result<PathBuf> {
 ///
 /// They have not been built.
 pub fn built(what: &str) -> Result<PathBuf> {
-    let path = target_folder()?.parent().context("no target folder")?.join(what);
-    ensure!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it first", path.display());
+    let path = target_folder()?
+        .parent()
+        .context("no target folder")?
+        .join(what);
+    ensure!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`, which builds it first",
+        path.display()
+    );
     Ok(path)
 }
 
 /// The repository's root.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 impl Server {
@@ -135,16 +163,38 @@ impl Server {
         std::fs::create_dir(&plugins)?;
         for entry in std::fs::read_dir(built("plugins")?)? {
             let path = entry?.path();
-            if let (Some(name), Some("wasm")) = (path.file_name(), path.extension().and_then(|e| e.to_str())) {
+            if let (Some(name), Some("wasm")) =
+                (path.file_name(), path.extension().and_then(|e| e.to_str()))
+            {
                 std::fs::copy(&path, plugins.join(name))?;
             }
         }
-        std::fs::copy(repository().join("plugin-manifest.toml"), folder.path().join("plugin-manifest.toml"))?;
-        let client = reqwest::Client::builder().pool_max_idle_per_host(64).no_proxy().timeout(Duration::from_secs(60)).build()?;
-        let server = Self { folder, process: None, address: String::new(), client };
+        std::fs::copy(
+            repository().join("plugin-manifest.toml"),
+            folder.path().join("plugin-manifest.toml"),
+        )?;
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(64)
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        let server = Self {
+            folder,
+            process: None,
+            address: String::new(),
+            client,
+        };
         server.cli(&["init"])?;
         server.cli(&["source", "add", "Alpha", "Beta"])?;
-        server.cli(&["user", "add", "admin", "--role", "UberAdmin", "--organization", "Alpha"])?;
+        server.cli(&[
+            "user",
+            "add",
+            "admin",
+            "--role",
+            "UberAdmin",
+            "--organization",
+            "Alpha",
+        ])?;
         server.cli(&["key", "add", "admin", "--value", ADMIN_KEY])?;
         server.cli(&["set", "enable_api=true"])?;
         Ok(server)
@@ -163,8 +213,13 @@ impl Server {
     /// The guest has not been built.
     pub fn add_guest(&self, name: &str, extra: &str) -> Result<()> {
         let file = format!("{name}.wasm");
-        std::fs::copy(built("guests")?.join(&file), self.folder().join("plugins").join(&file))?;
-        let mut manifest = std::fs::OpenOptions::new().append(true).open(self.folder().join("plugin-manifest.toml"))?;
+        std::fs::copy(
+            built("guests")?.join(&file),
+            self.folder().join("plugins").join(&file),
+        )?;
+        let mut manifest = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.folder().join("plugin-manifest.toml"))?;
         write!(manifest, "\n[plugins.{name}]\npath = \"{file}\"\n{extra}\n")?;
         Ok(())
     }
@@ -177,7 +232,10 @@ impl Server {
     pub async fn run(&mut self) -> Result<()> {
         let ports = self.folder().join("port");
         let _ = std::fs::remove_file(&ports);
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder().join("server.log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder().join("server.log"))?;
         let mut process = Command::new(binary()?)
             .arg("--data")
             .arg(self.folder().join("data"))
@@ -243,7 +301,10 @@ impl Server {
     /// It is not running or did not end within 30 seconds.
     pub async fn stop(&mut self) -> Result<Option<i32>> {
         let mut process = self.process.take().context("not running")?;
-        let sent = Command::new("kill").arg("-TERM").arg(process.id().to_string()).status()?;
+        let sent = Command::new("kill")
+            .arg("-TERM")
+            .arg(process.id().to_string())
+            .status()?;
         ensure!(sent.success(), "kill failed");
         let begin = Instant::now();
         loop {
@@ -271,7 +332,13 @@ impl Server {
     /// The exit code is not 0; the text is what it wrote.
     pub fn cli(&self, arguments: &[&str]) -> Result<String> {
         let output = self.cli_output(arguments)?;
-        ensure!(output.status.success(), "critd {}: {}{}", arguments.join(" "), String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "critd {}: {}{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -281,7 +348,12 @@ impl Server {
     ///
     /// The binary is missing.
     pub fn cli_output(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(Command::new(binary()?).arg("--data").arg(self.folder().join("data")).args(arguments).stdin(Stdio::null()).output()?)
+        Ok(Command::new(binary()?)
+            .arg("--data")
+            .arg(self.folder().join("data"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()?)
     }
 
     /// Makes a user with a role of its own that has the API and these flags and (source, rights) pairs; rights as the
@@ -290,7 +362,12 @@ impl Server {
     /// # Errors
     ///
     /// A command failed.
-    pub fn add_user(&self, name: &str, flags: &[&str], sources: &[(&str, &[&str])]) -> Result<User> {
+    pub fn add_user(
+        &self,
+        name: &str,
+        flags: &[&str],
+        sources: &[(&str, &[&str])],
+    ) -> Result<User> {
         let role = format!("role-{name}");
         self.cli(&["role", "add", &role])?;
         let mut grant = vec!["role", "grant", &role, "api_interface"];
@@ -303,12 +380,20 @@ impl Server {
         }
         self.cli(&["user", "add", name, "--role", &role])?;
         let key = self.cli(&["key", "add", name])?.trim().to_owned();
-        Ok(User { name: name.into(), key })
+        Ok(User {
+            name: name.into(),
+            key,
+        })
     }
 
     fn at(&self, user: &User, path: &str) -> String {
         let join = if path.contains('?') { '&' } else { '?' };
-        format!("{}{path}{join}username={}&api_key={}", self.url(), user.name, user.key)
+        format!(
+            "{}{path}{join}username={}&api_key={}",
+            self.url(),
+            user.name,
+            user.key
+        )
     }
 
     async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
@@ -317,9 +402,18 @@ impl Server {
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect();
-        Ok(Answer { status, headers, text: response.text().await? })
+        Ok(Answer {
+            status,
+            headers,
+            text: response.text().await?,
+        })
     }
 
     /// The HTTP client, for requests out of the ordinary.
@@ -406,9 +500,26 @@ impl Server {
     ///
     /// It was refused.
     pub async fn event(&self, title: &str) -> Result<String> {
-        self.post("/api/v1/events/", &[("title", title), ("event_type", "Phishing"), ("description", "made by a test"), ("source", "Alpha")])
-            .await?
-            .created_id()
+        self.post(
+            "/api/v1/events/",
+            &[
+                ("title", title),
+                ("event_type", "Phishing"),
+                ("description", "made by a test"),
+                ("source", "Alpha"),
+            ],
+        )
+        .await?
+        .created_id()
+    }
+
+    /// The document behind an id, as the administrator reads it.
+    ///
+    /// # Errors
+    ///
+    /// No answer.
+    pub async fn document(&self, resource: &str, id: &str) -> Result<Json> {
+        Ok(self.get(&format!("/api/v1/{resource}/{id}/")).await?.json())
     }
 
     /// `total_count` of a resource.
@@ -418,7 +529,9 @@ impl Server {
     /// The list is refused.
     pub async fn count(&self, resource: &str) -> Result<u64> {
         let answer = self.get(&format!("/api/v1/{resource}/?limit=1")).await?;
-        answer.json()["meta"]["total_count"].as_u64().with_context(|| format!("{resource}: {}", answer.text))
+        answer.json()["meta"]["total_count"]
+            .as_u64()
+            .with_context(|| format!("{resource}: {}", answer.text))
     }
 }
 

@@ -87,7 +87,16 @@ const SINGLES: [&str; 14] = [
     "services_read",
     "services_execute",
 ];
-const QUARTETS: [&str; 8] = ["actions", "campaigns", "comments", "locations", "objects", "relationships", "sources", "tickets"];
+const QUARTETS: [&str; 8] = [
+    "actions",
+    "campaigns",
+    "comments",
+    "locations",
+    "objects",
+    "relationships",
+    "sources",
+    "tickets",
+];
 const TRIPLES: [&str; 2] = ["releasability", "screenshots"];
 
 fn extra(type_name: &str) -> &'static [&'static str] {
@@ -109,10 +118,26 @@ fn extra(type_name: &str) -> &'static [&'static str] {
             "actor_identifiers_add",
             "actor_identifiers_delete",
         ],
-        "ActorIdentifier" => &["actor_identifiers_read", "actor_identifiers_add", "actor_identifiers_delete"],
+        "ActorIdentifier" => &[
+            "actor_identifiers_read",
+            "actor_identifiers_add",
+            "actor_identifiers_delete",
+        ],
         "Backdoor" => &["aliases_read", "aliases_edit", "name_edit", "version_edit"],
-        "Campaign" => &["aliases_read", "aliases_edit", "ttps_read", "ttps_add", "ttps_delete"],
-        "Email" => &["add_attachment", "header_field_edit", "header_field_to_indicator", "raw_body_edit", "raw_header_edit"],
+        "Campaign" => &[
+            "aliases_read",
+            "aliases_edit",
+            "ttps_read",
+            "ttps_add",
+            "ttps_delete",
+        ],
+        "Email" => &[
+            "add_attachment",
+            "header_field_edit",
+            "header_field_to_indicator",
+            "raw_body_edit",
+            "raw_header_edit",
+        ],
         "Event" => &["add_sample", "title_edit", "type_edit"],
         "Indicator" => &[
             "type_edit",
@@ -210,11 +235,15 @@ pub enum Known {
 /// Looks a flag up.
 #[must_use]
 pub fn known(flag: &str) -> Known {
-    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let word = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
     match flag.split_once('.') {
         None if GENERAL.contains(&flag) => Known::Yes,
         None => Known::No,
-        Some((type_name, name)) if type_flags(type_name).iter().any(|known| known == name) => Known::Yes,
+        Some((type_name, name)) if type_flags(type_name).iter().any(|known| known == name) => {
+            Known::Yes
+        }
         Some((type_name, name)) if word(type_name) && word(name) => Known::PerhapsOfPlugin,
         Some(_) => Known::No,
     }

@@ -32,11 +32,17 @@ pub(crate) fn decode(raw: &RawDocument) -> Document {
             break;
         };
         let key = element.key().as_str().to_owned();
-        match element.value().ok().and_then(|value| Bson::try_from(value).ok()) {
+        match element
+            .value()
+            .ok()
+            .and_then(|value| Bson::try_from(value).ok())
+        {
             Some(value) => {
                 document.insert(key, value);
             }
-            None => tracing::error!(id = ?document.get("_id"), field = %key, "a field of a stored document can't be read; it is left out"),
+            None => {
+                tracing::error!(id = ?document.get("_id"), field = %key, "a field of a stored document can't be read; it is left out")
+            }
         }
     }
     document
@@ -86,14 +92,18 @@ fn clean_sources(document: &mut Document, rights: &Rights, instances: Instances)
         }
     }
     if hidden > 0 {
-        entries.push(Bson::Document(doc! { "name": "Other", "instances": vec![0_i32; hidden] }));
+        entries.push(Bson::Document(
+            doc! { "name": "Other", "instances": vec![0_i32; hidden] },
+        ));
     }
 }
 
 /// Rule C2.
 fn clean_releasability(document: &mut Document, rights: &Rights) {
     match document.get_mut("releasability") {
-        Some(Bson::Array(entries)) => entries.retain(|entry| name_of(entry).is_some_and(|name| rights.has_source(name))),
+        Some(Bson::Array(entries)) => {
+            entries.retain(|entry| name_of(entry).is_some_and(|name| rights.has_source(name)))
+        }
         Some(_) => {
             document.remove("releasability");
         }
@@ -108,7 +118,9 @@ fn clean_objects(document: &mut Document, rights: &Rights) {
     };
     for object in objects.iter_mut().filter_map(Bson::as_document_mut) {
         match object.get_mut("source") {
-            Some(Bson::Array(entries)) => entries.retain(|entry| name_of(entry).is_some_and(|name| rights.has_source(name))),
+            Some(Bson::Array(entries)) => {
+                entries.retain(|entry| name_of(entry).is_some_and(|name| rights.has_source(name)))
+            }
             Some(_) => {
                 object.remove("source");
             }
@@ -118,7 +130,10 @@ fn clean_objects(document: &mut Document, rights: &Rights) {
 }
 
 /// The partner of a relationship, if its type is known and its id is one.
-fn partner<'a>(entry: &'a Bson, collections: &BTreeMap<String, (String, bool)>) -> Option<(DocKey, bool, &'a str)> {
+fn partner<'a>(
+    entry: &'a Bson,
+    collections: &BTreeMap<String, (String, bool)>,
+) -> Option<(DocKey, bool, &'a str)> {
     let entry = entry.as_document()?;
     let id = match entry.get("value")? {
         Bson::ObjectId(id) => *id,
@@ -127,7 +142,14 @@ fn partner<'a>(entry: &'a Bson, collections: &BTreeMap<String, (String, bool)>) 
     };
     let type_name = entry.get_str("type").ok()?;
     let (collection, classed) = collections.get(type_name)?;
-    Some((DocKey { collection: collection.clone(), id }, *classed, type_name))
+    Some((
+        DocKey {
+            collection: collection.clone(),
+            id,
+        },
+        *classed,
+        type_name,
+    ))
 }
 
 /// Rules C1 to C7 on a page. `visible`: what the caller may see of classed collections.
@@ -150,7 +172,11 @@ pub(crate) async fn clean(
         }
     }
     let mut partners: HashMap<DocKey, Option<ClassId>> = HashMap::new();
-    for entry in page.iter().filter_map(|document| document.get_array("relationships").ok()).flatten() {
+    for entry in page
+        .iter()
+        .filter_map(|document| document.get_array("relationships").ok())
+        .flatten()
+    {
         if let Some((key, _, _)) = partner(entry, collections) {
             partners.insert(key, None);
         }
@@ -183,8 +209,18 @@ mod tests {
     use super::*;
 
     fn rights() -> Rights {
-        let a = SourceRights { read: true, red: true, ..SourceRights::default() };
-        Rights { flags: BTreeSet::new(), sources: BTreeMap::from([("A".to_owned(), a), ("B".to_owned(), SourceRights::default())]) }
+        let a = SourceRights {
+            read: true,
+            red: true,
+            ..SourceRights::default()
+        };
+        Rights {
+            flags: BTreeSet::new(),
+            sources: BTreeMap::from([
+                ("A".to_owned(), a),
+                ("B".to_owned(), SourceRights::default()),
+            ]),
+        }
     }
 
     fn sources(stored: Bson, instances: Instances) -> Document {
@@ -194,15 +230,30 @@ mod tests {
     }
 
     fn entry(name: &str, tlps: &[&str]) -> Bson {
-        let instances: Vec<Bson> = tlps.iter().map(|tlp| Bson::Document(doc! {"tlp": *tlp, "extra": 1})).collect();
+        let instances: Vec<Bson> = tlps
+            .iter()
+            .map(|tlp| Bson::Document(doc! {"tlp": *tlp, "extra": 1}))
+            .collect();
         Bson::Document(doc! {"name": name, "instances": instances, "kept": true})
     }
 
     #[test]
     fn c1_foreign_sources_become_one_entry_that_counts_them() {
-        let cleaned = sources(vec![entry("A", &["red"]), entry("Z", &["white"]), entry("Y", &["red"]), entry("B", &["red"])].into(), Instances::All);
+        let cleaned = sources(
+            vec![
+                entry("A", &["red"]),
+                entry("Z", &["white"]),
+                entry("Y", &["red"]),
+                entry("B", &["red"]),
+            ]
+            .into(),
+            Instances::All,
+        );
         let other = Bson::Document(doc! {"name": "Other", "instances": [0, 0]});
-        assert_eq!(cleaned, doc! {"_id": 1, "source": [entry("A", &["red"]), entry("B", &["red"]), other]});
+        assert_eq!(
+            cleaned,
+            doc! {"_id": 1, "source": [entry("A", &["red"]), entry("B", &["red"]), other]}
+        );
         let own = sources(vec![entry("A", &["red"])].into(), Instances::All);
         assert_eq!(own, doc! {"_id": 1, "source": [entry("A", &["red"])]});
     }
@@ -211,15 +262,30 @@ mod tests {
     fn c1_odd_source_values_show_nothing() {
         assert_eq!(sources(Bson::from("Z"), Instances::All), doc! {"_id": 1});
         assert_eq!(sources(Bson::Null, Instances::All), doc! {"_id": 1});
-        let cleaned = sources(vec![Bson::from("Z"), Bson::Document(doc! {"instances": []})].into(), Instances::All);
-        assert_eq!(cleaned, doc! {"_id": 1, "source": [{"name": "Other", "instances": [0, 0]}]});
+        let cleaned = sources(
+            vec![Bson::from("Z"), Bson::Document(doc! {"instances": []})].into(),
+            Instances::All,
+        );
+        assert_eq!(
+            cleaned,
+            doc! {"_id": 1, "source": [{"name": "Other", "instances": [0, 0]}]}
+        );
     }
 
     #[test]
     fn s4_unreadable_instances_are_hidden_only_when_asked() {
-        let stored = Bson::from(vec![entry("A", &["red", "amber", "white"]), entry("B", &["red", "white"])]);
-        assert_eq!(sources(stored.clone(), Instances::All), doc! {"_id": 1, "source": stored.clone()});
-        assert_eq!(sources(stored, Instances::Readable), doc! {"_id": 1, "source": [entry("A", &["red", "white"]), entry("B", &["white"])]});
+        let stored = Bson::from(vec![
+            entry("A", &["red", "amber", "white"]),
+            entry("B", &["red", "white"]),
+        ]);
+        assert_eq!(
+            sources(stored.clone(), Instances::All),
+            doc! {"_id": 1, "source": stored.clone()}
+        );
+        assert_eq!(
+            sources(stored, Instances::Readable),
+            doc! {"_id": 1, "source": [entry("A", &["red", "white"]), entry("B", &["white"])]}
+        );
     }
 
     #[test]
@@ -233,13 +299,19 @@ mod tests {
     fn c6_sources_of_objects_are_cleaned_without_a_mark() {
         let mut document = doc! {"objects": [{"type": "x", "source": [{"name": "Z"}, {"name": "A"}]}, {"type": "y"}, 5]};
         clean_objects(&mut document, &rights());
-        assert_eq!(document, doc! {"objects": [{"type": "x", "source": [{"name": "A"}]}, {"type": "y"}, 5]});
+        assert_eq!(
+            document,
+            doc! {"objects": [{"type": "x", "source": [{"name": "A"}]}, {"type": "y"}, 5]}
+        );
     }
 
     #[test]
     fn j10_a_damaged_document_is_shown_as_far_as_possible() {
         // {"a": 1, "b": <text that is no UTF-8>, "c": 2}
-        let mut bytes = vec![0, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x02, b'b', 0, 2, 0, 0, 0, 0xff, 0, 0x10, b'c', 0, 2, 0, 0, 0, 0];
+        let mut bytes = vec![
+            0, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x02, b'b', 0, 2, 0, 0, 0, 0xff, 0, 0x10, b'c',
+            0, 2, 0, 0, 0, 0,
+        ];
         let length = u8::try_from(bytes.len()).expect("short");
         bytes[0] = length;
         let raw = RawDocument::from_bytes(&bytes).expect("frame");

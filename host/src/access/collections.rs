@@ -35,6 +35,12 @@ pub fn specifications() -> Vec<CollectionSpec> {
         ]
         .map(|collection| named(collection, "name")),
     );
-    all.push(CollectionSpec { name: CONFIG.to_owned(), classed: false, administrative: true, keys: Vec::new(), indexes: Vec::new() });
+    all.push(CollectionSpec {
+        name: CONFIG.to_owned(),
+        classed: false,
+        administrative: true,
+        keys: Vec::new(),
+        indexes: Vec::new(),
+    });
     all
 }

@@ -23,7 +23,10 @@ pub fn generate() -> Result<String, getrandom::Error> {
 /// Has the text the form of a key: 40 lower-case hex digits (rule A5)?
 #[must_use]
 pub fn is_well_formed(key: &str) -> bool {
-    key.len() == 40 && key.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    key.len() == 40
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn digest(key: &str) -> [u8; 32] {
@@ -59,14 +62,20 @@ impl Key {
     /// element can't be used (no value; a restriction that can't be read must not be lost).
     #[must_use]
     pub fn read(element: &Document) -> Option<Self> {
-        let value = element.get_str("api_key").ok().filter(|value| !value.is_empty())?;
+        let value = element
+            .get_str("api_key")
+            .ok()
+            .filter(|value| !value.is_empty())?;
         let hash = match value.strip_prefix(PREFIX) {
             Some(hex) => hex::decode(hex).ok()?.try_into().ok()?,
             None => digest(value),
         };
         let networks = match element.get("networks") {
             None | Some(Bson::Null) => Vec::new(),
-            Some(Bson::Array(list)) => list.iter().map(|item| parse_network(item.as_str()?).ok()).collect::<Option<_>>()?,
+            Some(Bson::Array(list)) => list
+                .iter()
+                .map(|item| parse_network(item.as_str()?).ok())
+                .collect::<Option<_>>()?,
             Some(_) => return None,
         };
         let expires = match element.get("expires") {
@@ -76,10 +85,16 @@ impl Key {
         };
         Some(Self {
             name: element.get_str("name").unwrap_or_default().to_owned(),
-            date: element.get_datetime("date").ok().map(|date| date.timestamp_millis()),
+            date: element
+                .get_datetime("date")
+                .ok()
+                .map(|date| date.timestamp_millis()),
             default: element.get_bool("default").unwrap_or(false),
             expires,
-            read_only: !matches!(element.get("read_only"), None | Some(Bson::Null | Bson::Boolean(false))),
+            read_only: !matches!(
+                element.get("read_only"),
+                None | Some(Bson::Null | Bson::Boolean(false))
+            ),
             networks,
             hash,
         })
@@ -88,12 +103,25 @@ impl Key {
     /// A key that nobody has: compared when there is no such user, so that this takes as long.
     #[must_use]
     pub(crate) fn decoy() -> Self {
-        Self { name: String::new(), date: None, default: false, expires: None, read_only: false, networks: Vec::new(), hash: [0; 32] }
+        Self {
+            name: String::new(),
+            date: None,
+            default: false,
+            expires: None,
+            read_only: false,
+            networks: Vec::new(),
+            hash: [0; 32],
+        }
     }
 
     fn is_usable(&self, now: i64, peer: Option<IpAddr>) -> bool {
         let in_time = self.expires.is_none_or(|end| now < end);
-        let from_here = self.networks.is_empty() || peer.is_some_and(|peer| self.networks.iter().any(|net| net.contains(&peer.to_canonical())));
+        let from_here = self.networks.is_empty()
+            || peer.is_some_and(|peer| {
+                self.networks
+                    .iter()
+                    .any(|net| net.contains(&peer.to_canonical()))
+            });
         in_time && from_here
     }
 }
@@ -122,7 +150,14 @@ pub(crate) fn element(name: &str, value: &str, now: i64, default: bool, scope: &
         element.insert("read_only", true);
     }
     if !scope.networks.is_empty() {
-        element.insert("networks", scope.networks.iter().map(ToString::to_string).collect::<Vec<_>>());
+        element.insert(
+            "networks",
+            scope
+                .networks
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        );
     }
     element
 }
@@ -136,12 +171,19 @@ pub fn parse_network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
-    text.parse::<IpNet>().map(|net| net.trunc()).map_err(|_| format!("`{text}` is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
+    text.parse::<IpNet>()
+        .map(|net| net.trunc())
+        .map_err(|_| format!("`{text}` is not a network such as 10.0.0.0/8 or 2001:db8::/32"))
 }
 
 /// Which of the keys is this one, if any that may be used now and from there? Compares with every key in constant time.
 #[must_use]
-pub(crate) fn matching<'a>(keys: &'a [Key], value: &str, now: i64, peer: Option<IpAddr>) -> Option<&'a Key> {
+pub(crate) fn matching<'a>(
+    keys: &'a [Key],
+    value: &str,
+    now: i64,
+    peer: Option<IpAddr>,
+) -> Option<&'a Key> {
     let hash = digest(value);
     let mut found = None;
     for key in keys {
@@ -166,7 +208,14 @@ mod tests {
     use super::*;
 
     fn key(scope: &Scope) -> Key {
-        Key::read(&element("k", "0123456789abcdef0123456789abcdef01234567", 0, true, scope)).expect("readable")
+        Key::read(&element(
+            "k",
+            "0123456789abcdef0123456789abcdef01234567",
+            0,
+            true,
+            scope,
+        ))
+        .expect("readable")
     }
 
     fn accepted(key: &Key, value: &str, now: i64, peer: Option<&str>) -> bool {
@@ -189,16 +238,30 @@ mod tests {
     fn k8_only_a_hash_is_kept() {
         let stored = element("k", VALUE, 0, true, &Scope::default());
         assert!(!format!("{stored:?}").contains(VALUE));
-        assert_eq!(stored.keys().collect::<Vec<_>>(), ["name", "api_key", "date", "default"]);
+        assert_eq!(
+            stored.keys().collect::<Vec<_>>(),
+            ["name", "api_key", "date", "default"]
+        );
         // The hash itself does not open anything.
-        assert!(!accepted(&key(&Scope::default()), stored.get_str("api_key").expect("text"), 0, None));
+        assert!(!accepted(
+            &key(&Scope::default()),
+            stored.get_str("api_key").expect("text"),
+            0,
+            None
+        ));
     }
 
     #[test]
     fn a5_the_key_is_compared_exactly() {
         let key = key(&Scope::default());
         assert!(accepted(&key, VALUE, 0, None));
-        for wrong in ["", "0", &VALUE.to_uppercase(), &format!("{VALUE} "), &VALUE[..39]] {
+        for wrong in [
+            "",
+            "0",
+            &VALUE.to_uppercase(),
+            &format!("{VALUE} "),
+            &VALUE[..39],
+        ] {
             assert!(!accepted(&key, wrong, 0, None), "{wrong}");
         }
     }
@@ -208,20 +271,31 @@ mod tests {
         let clear = Key::read(&bson::doc! {"name": "old", "api_key": VALUE}).expect("readable");
         assert!(accepted(&clear, VALUE, 0, None));
         assert_eq!(Key::read(&bson::doc! {"name": "old", "api_key": ""}), None);
-        assert_eq!(Key::read(&bson::doc! {"name": "old", "api_key": "sha256:12"}), None);
+        assert_eq!(
+            Key::read(&bson::doc! {"name": "old", "api_key": "sha256:12"}),
+            None
+        );
     }
 
     #[test]
     fn expiry_is_the_first_moment_it_is_refused() {
-        let key = key(&Scope { expires: Some(1_000), ..Scope::default() });
+        let key = key(&Scope {
+            expires: Some(1_000),
+            ..Scope::default()
+        });
         assert!(accepted(&key, VALUE, 999, None));
         assert!(!accepted(&key, VALUE, 1_000, None));
     }
 
     #[test]
     fn networks_refuse_others_and_unknown_peers() {
-        let networks = ["10.1.2.3/8", "2001:db8::/32", "192.0.2.7"].map(|text| parse_network(text).expect("network")).to_vec();
-        let key = key(&Scope { networks, ..Scope::default() });
+        let networks = ["10.1.2.3/8", "2001:db8::/32", "192.0.2.7"]
+            .map(|text| parse_network(text).expect("network"))
+            .to_vec();
+        let key = key(&Scope {
+            networks,
+            ..Scope::default()
+        });
         for (peer, good) in [
             (Some("10.255.0.1"), true),
             (Some("::ffff:10.0.0.9"), true),
@@ -233,14 +307,29 @@ mod tests {
         ] {
             assert_eq!(accepted(&key, VALUE, 0, peer), good, "{peer:?}");
         }
-        assert_eq!(parse_network("10.0.0.0/33").unwrap_err(), "`10.0.0.0/33` is not a network such as 10.0.0.0/8 or 2001:db8::/32");
+        assert_eq!(
+            parse_network("10.0.0.0/33").unwrap_err(),
+            "`10.0.0.0/33` is not a network such as 10.0.0.0/8 or 2001:db8::/32"
+        );
     }
 
     #[test]
     fn a_restriction_that_cannot_be_read_closes_the_key() {
-        for (field, value) in [("networks", Bson::from("10.0.0.0/8")), ("networks", Bson::from(vec!["x"])), ("expires", Bson::from("soon"))] {
-            assert_eq!(Key::read(&bson::doc! {"name": "k", "api_key": VALUE, field: value}), None, "{field}");
+        for (field, value) in [
+            ("networks", Bson::from("10.0.0.0/8")),
+            ("networks", Bson::from(vec!["x"])),
+            ("expires", Bson::from("soon")),
+        ] {
+            assert_eq!(
+                Key::read(&bson::doc! {"name": "k", "api_key": VALUE, field: value}),
+                None,
+                "{field}"
+            );
         }
-        assert!(Key::read(&bson::doc! {"name": "k", "api_key": VALUE, "read_only": 1}).expect("readable").read_only);
+        assert!(
+            Key::read(&bson::doc! {"name": "k", "api_key": VALUE, "read_only": 1})
+                .expect("readable")
+                .read_only
+        );
     }
 }

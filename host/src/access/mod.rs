@@ -109,7 +109,11 @@ impl Access {
 
     /// Rule K10: what is cached is used only as long as no process has changed a user, role, source or setting.
     async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let fresh = |revision: u64| self.snapshot.load_full().filter(|snapshot| snapshot.revision == revision);
+        let fresh = |revision: u64| {
+            self.snapshot
+                .load_full()
+                .filter(|snapshot| snapshot.revision == revision)
+        };
         if let Some(snapshot) = fresh(self.store.administrative_revision().await?) {
             return Ok(snapshot);
         }
@@ -128,22 +132,58 @@ impl Access {
     async fn load(&self, revision: u64) -> Result<Snapshot, StoreError> {
         let store = self.store.as_ref();
         let roles = roles::by_name(records::all(store, collections::ROLES).await?);
-        let register: BTreeSet<String> =
-            records::all(store, SOURCES).await?.iter().filter_map(|source| source.get_str("name").ok()).map(str::to_owned).collect();
+        let register: BTreeSet<String> = records::all(store, SOURCES)
+            .await?
+            .iter()
+            .filter_map(|source| source.get_str("name").ok())
+            .map(str::to_owned)
+            .collect();
         let mut united: HashMap<BTreeSet<String>, Arc<Rights>> = HashMap::new();
         let mut accounts = HashMap::new();
-        for user in records::all(store, collections::USERS).await?.iter().filter_map(UserView::read) {
+        for user in records::all(store, collections::USERS)
+            .await?
+            .iter()
+            .filter_map(UserView::read)
+        {
             let held: BTreeSet<String> = user.roles.into_iter().collect();
-            let rights = Arc::clone(united.entry(held).or_insert_with_key(|held| roles::unite(held, &roles, &register)));
-            let full = Caller { user: user.name.clone(), organization: user.organization, rights, read_only: false };
-            let read_only = Arc::new(Caller { read_only: true, ..full.clone() });
+            let rights = Arc::clone(
+                united
+                    .entry(held)
+                    .or_insert_with_key(|held| roles::unite(held, &roles, &register)),
+            );
+            let full = Caller {
+                user: user.name.clone(),
+                organization: user.organization,
+                rights,
+                read_only: false,
+            };
+            let read_only = Arc::new(Caller {
+                read_only: true,
+                ..full.clone()
+            });
             // Of several users with one name the oldest counts (documents 6.1 A4).
-            accounts.entry(user.name).or_insert(Account { full: Arc::new(full), read_only, active: user.active, keys: user.keys });
+            accounts.entry(user.name).or_insert(Account {
+                full: Arc::new(full),
+                read_only,
+                active: user.active,
+                keys: user.keys,
+            });
         }
         let settings = records::all(store, SETTINGS).await?;
-        let hides = |setting: &Document| records::has_text(setting, "name", "hide_unreadable_instances") && setting.get("value") == Some(&Bson::Boolean(true));
-        let instances = if settings.iter().any(hides) { Instances::Readable } else { Instances::All };
-        Ok(Snapshot { revision, accounts, instances })
+        let hides = |setting: &Document| {
+            records::has_text(setting, "name", "hide_unreadable_instances")
+                && setting.get("value") == Some(&Bson::Boolean(true))
+        };
+        let instances = if settings.iter().any(hides) {
+            Instances::Readable
+        } else {
+            Instances::All
+        };
+        Ok(Snapshot {
+            revision,
+            accounts,
+            instances,
+        })
     }
 
     /// Who has this name and key, coming from this address? None for every failure alike (rules A8, A9); takes as long
@@ -152,10 +192,21 @@ impl Access {
     /// # Errors
     ///
     /// Only the store's.
-    pub async fn authenticate(&self, user: &str, key: &str, peer: Option<IpAddr>) -> Result<Option<Arc<Caller>>, StoreError> {
+    pub async fn authenticate(
+        &self,
+        user: &str,
+        key: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Option<Arc<Caller>>, StoreError> {
         let snapshot = self.snapshot().await?;
         let account = snapshot.accounts.get(user);
-        let keys = account.map_or(&self.decoy, |account| if account.keys.is_empty() { &self.decoy } else { &account.keys });
+        let keys = account.map_or(&self.decoy, |account| {
+            if account.keys.is_empty() {
+                &self.decoy
+            } else {
+                &account.keys
+            }
+        });
         let matching = keys::matching(keys, key, records::now(), peer);
         let (Some(account), Some(key)) = (account, matching) else {
             return Ok(None);
@@ -163,7 +214,11 @@ impl Access {
         if !account.active || !account.full.rights.may("api_interface") {
             return Ok(None);
         }
-        Ok(Some(Arc::clone(if key.read_only { &account.read_only } else { &account.full })))
+        Ok(Some(Arc::clone(if key.read_only {
+            &account.read_only
+        } else {
+            &account.full
+        })))
     }
 
     /// The user of a browser session, if the session still counts (rule A12): the user is active and may use the API
@@ -175,7 +230,11 @@ impl Access {
     pub async fn session_caller(&self, user: &str) -> Result<Option<Arc<Caller>>, StoreError> {
         let snapshot = self.snapshot().await?;
         let account = snapshot.accounts.get(user).filter(|account| account.active);
-        Ok(account.map(|account| Arc::clone(&account.full)).filter(|caller| caller.rights.may("api_interface") || caller.rights.may("web_interface")))
+        Ok(account
+            .map(|account| Arc::clone(&account.full))
+            .filter(|caller| {
+                caller.rights.may("api_interface") || caller.rights.may("web_interface")
+            }))
     }
 
     /// What the caller may see of a collection with (`classed`) or without sources. Classes that come to be later are
@@ -190,7 +249,11 @@ impl Access {
         if cache.len() >= MOST_VISIBLE_SETS && !cache.contains_key(&address) {
             cache.clear();
         }
-        let entry = cache.entry(address).or_insert_with(|| VisibleSet { _rights: Arc::clone(&caller.rights), known: 0, set: Arc::default() });
+        let entry = cache.entry(address).or_insert_with(|| VisibleSet {
+            _rights: Arc::clone(&caller.rights),
+            known: 0,
+            set: Arc::default(),
+        });
         if entry.known < table.classes.len() {
             let set = Arc::make_mut(&mut entry.set);
             for (number, pairs) in table.classes.iter().enumerate().skip(entry.known) {
@@ -212,9 +275,22 @@ impl Access {
     /// # Errors
     ///
     /// Only the store's. A document that can't be decoded is rendered as far as it can be and logged (rule J10).
-    pub async fn clean(&self, caller: &Caller, documents: &[&RawDocument], collections: &BTreeMap<String, (String, bool)>) -> Result<Vec<Document>, StoreError> {
+    pub async fn clean(
+        &self,
+        caller: &Caller,
+        documents: &[&RawDocument],
+        collections: &BTreeMap<String, (String, bool)>,
+    ) -> Result<Vec<Document>, StoreError> {
         let instances = self.snapshot().await?.instances;
         let visible = self.visible(caller, true);
-        clean::clean(self.store.as_ref(), caller, documents, collections, &visible, instances).await
+        clean::clean(
+            self.store.as_ref(),
+            caller,
+            documents,
+            collections,
+            &visible,
+            instances,
+        )
+        .await
     }
 }

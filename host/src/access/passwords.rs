@@ -28,23 +28,35 @@ fn derive(password: &str, salt: &str, iterations: u32) -> [u8; 32] {
 }
 
 fn hash_with(password: &str, salt: &str, iterations: u32) -> String {
-    format!("{ALGORITHM}${iterations}${salt}${}", STANDARD.encode(derive(password, salt, iterations)))
+    format!(
+        "{ALGORITHM}${iterations}${salt}${}",
+        STANDARD.encode(derive(password, salt, iterations))
+    )
 }
 
 /// Is this the password of the stored form? False for forms of another algorithm.
 #[must_use]
 pub fn verify(password: &str, stored: &str) -> bool {
     let mut parts = stored.splitn(4, '$');
-    let (Some(ALGORITHM), Some(iterations), Some(salt), Some(expected)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(ALGORITHM), Some(iterations), Some(salt), Some(expected)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
-    let Some(iterations) = iterations.parse().ok().filter(|count| (1..=MOST_ITERATIONS).contains(count)) else {
+    let Some(iterations) = iterations
+        .parse()
+        .ok()
+        .filter(|count| (1..=MOST_ITERATIONS).contains(count))
+    else {
         return false;
     };
     let Ok(expected) = STANDARD.decode(expected) else {
         return false;
     };
-    derive(password, salt, iterations).as_slice().ct_eq(&expected).into()
+    derive(password, salt, iterations)
+        .as_slice()
+        .ct_eq(&expected)
+        .into()
 }
 
 #[cfg(test)]
@@ -54,7 +66,9 @@ mod tests {
     #[test]
     fn a_password_of_the_original_is_understood() {
         // Published test value of PBKDF2-HMAC-SHA256: "password", "salt", 4096 iterations.
-        let digest = hex::decode("c5e478d59288c841aa530db6845c4c8d962893a001ce4e11a4963873aa98134a").expect("hex");
+        let digest =
+            hex::decode("c5e478d59288c841aa530db6845c4c8d962893a001ce4e11a4963873aa98134a")
+                .expect("hex");
         let stored = format!("pbkdf2_sha256$4096$salt${}", STANDARD.encode(digest));
         assert!(verify("password", &stored));
         assert!(!verify("Password", &stored));

@@ -4,7 +4,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document};
 
 use crate::store::{
-    CollectionSpec, CommitError, DocKey, DocRead, FieldPath, Filter, KeyRead, KeySpec, KeyValue, Op, Store, StoreError, StoredDocument, Test, Write, WriteSet,
+    CollectionSpec, CommitError, DocKey, DocRead, FieldPath, Filter, KeyRead, KeySpec, KeyValue,
+    Op, Store, StoreError, StoredDocument, Test, Write, WriteSet,
 };
 
 /// Why an administrative change or look-up was not carried out.
@@ -26,12 +27,18 @@ pub enum AdminError {
 impl AdminError {
     /// A refusal without a hint.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self::Refused { message: message.into(), hint: None }
+        Self::Refused {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A refusal and what to do about it.
     pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Refused { message: message.into(), hint: Some(hint.into()) }
+        Self::Refused {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -43,7 +50,9 @@ impl From<StoreError> for AdminError {
 
 impl From<getrandom::Error> for AdminError {
     fn from(error: getrandom::Error) -> Self {
-        Self::Failed(format!("the operating system has no random numbers: {error}"))
+        Self::Failed(format!(
+            "the operating system has no random numbers: {error}"
+        ))
     }
 }
 
@@ -59,17 +68,27 @@ pub(crate) fn named(collection: &str, key: &'static str) -> CollectionSpec {
         name: collection.to_owned(),
         classed: false,
         administrative: true,
-        keys: vec![KeySpec { fields: vec![FieldPath::literal(key)] }],
+        keys: vec![KeySpec {
+            fields: vec![FieldPath::literal(key)],
+        }],
         indexes: Vec::new(),
     }
 }
 
 pub(crate) fn key(collection: &str, field: &'static str, value: &str) -> KeyValue {
-    KeyValue { collection: collection.to_owned(), parts: vec![(FieldPath::literal(field), Bson::from(value))] }
+    KeyValue {
+        collection: collection.to_owned(),
+        parts: vec![(FieldPath::literal(field), Bson::from(value))],
+    }
 }
 
 /// A record by its name.
-pub(crate) async fn find(store: &dyn Store, collection: &str, field: &'static str, value: &str) -> AdminResult<Option<(StoredDocument, Document)>> {
+pub(crate) async fn find(
+    store: &dyn Store,
+    collection: &str,
+    field: &'static str,
+    value: &str,
+) -> AdminResult<Option<(StoredDocument, Document)>> {
     let Some(stored) = store.by_key(&key(collection, field, value)).await? else {
         return Ok(None);
     };
@@ -106,7 +125,13 @@ pub(crate) async fn all(store: &dyn Store, collection: &str) -> Result<Vec<Docum
 }
 
 /// Adds a record that must not exist yet. False: there is one of this name.
-pub(crate) async fn insert(store: &dyn Store, collection: &str, field: &'static str, name: &str, mut body: Document) -> AdminResult<bool> {
+pub(crate) async fn insert(
+    store: &dyn Store,
+    collection: &str,
+    field: &'static str,
+    name: &str,
+    mut body: Document,
+) -> AdminResult<bool> {
     let key = key(collection, field, name);
     body.insert("_id", ObjectId::new());
     for _ in 0..ATTEMPTS {
@@ -115,8 +140,14 @@ pub(crate) async fn insert(store: &dyn Store, collection: &str, field: &'static 
             return Ok(false);
         }
         let changes = WriteSet {
-            keys: vec![KeyRead { key: key.clone(), holder: None }],
-            writes: vec![Write::Insert { collection: collection.to_owned(), body: body.clone() }],
+            keys: vec![KeyRead {
+                key: key.clone(),
+                holder: None,
+            }],
+            writes: vec![Write::Insert {
+                collection: collection.to_owned(),
+                body: body.clone(),
+            }],
             ..WriteSet::default()
         };
         match store.commit(changes).await {
@@ -129,18 +160,35 @@ pub(crate) async fn insert(store: &dyn Store, collection: &str, field: &'static 
 }
 
 /// Adds records that are known to be new, as one change.
-pub(crate) async fn insert_all(store: &dyn Store, collection: &str, bodies: impl Iterator<Item = Document>) -> AdminResult<()> {
+pub(crate) async fn insert_all(
+    store: &dyn Store,
+    collection: &str,
+    bodies: impl Iterator<Item = Document>,
+) -> AdminResult<()> {
     let writes = bodies
         .map(|mut body| {
             body.insert("_id", ObjectId::new());
-            Write::Insert { collection: collection.to_owned(), body }
+            Write::Insert {
+                collection: collection.to_owned(),
+                body,
+            }
         })
         .collect();
-    store.commit(WriteSet { writes, ..WriteSet::default() }).await.map_err(|error| AdminError::Failed(error.to_string()))
+    store
+        .commit(WriteSet {
+            writes,
+            ..WriteSet::default()
+        })
+        .await
+        .map_err(|error| AdminError::Failed(error.to_string()))
 }
 
 /// Sets `value` of the records with these names, making those that are missing, as one change.
-pub(crate) async fn put_values(store: &dyn Store, collection: &str, values: impl IntoIterator<Item = (&'static str, Bson)> + Clone) -> AdminResult<()> {
+pub(crate) async fn put_values(
+    store: &dyn Store,
+    collection: &str,
+    values: impl IntoIterator<Item = (&'static str, Bson)> + Clone,
+) -> AdminResult<()> {
     for _ in 0..ATTEMPTS {
         let mut changes = WriteSet::default();
         for (name, value) in values.clone() {
@@ -148,14 +196,21 @@ pub(crate) async fn put_values(store: &dyn Store, collection: &str, values: impl
             let stored = store.by_key(&key).await?;
             changes.writes.push(match &stored {
                 Some(stored) => Write::Change {
-                    document: DocKey { collection: collection.to_owned(), id: stored.id },
+                    document: DocKey {
+                        collection: collection.to_owned(),
+                        id: stored.id,
+                    },
                     operations: vec![Op::Set(FieldPath::literal("value"), value)],
                 },
-                None => {
-                    Write::Insert { collection: collection.to_owned(), body: bson::doc! { "_id": ObjectId::new(), "name": name, "value": value } }
-                }
+                None => Write::Insert {
+                    collection: collection.to_owned(),
+                    body: bson::doc! { "_id": ObjectId::new(), "name": name, "value": value },
+                },
             });
-            changes.keys.push(KeyRead { key, holder: stored.map(|stored| stored.id) });
+            changes.keys.push(KeyRead {
+                key,
+                holder: stored.map(|stored| stored.id),
+            });
         }
         match store.commit(changes).await {
             Ok(()) => return Ok(()),
@@ -183,15 +238,26 @@ pub(crate) async fn change<T>(
         if operations.is_empty() {
             return Ok(Some(answer));
         }
-        let document = DocKey { collection: collection.to_owned(), id: stored.id };
+        let document = DocKey {
+            collection: collection.to_owned(),
+            id: stored.id,
+        };
         let changes = WriteSet {
             // The whole record counts as read, so that a rule checked by `decide` still holds at commit.
             documents: vec![DocRead {
                 document: document.clone(),
                 revision: Some(stored.revision),
-                values: body.iter().filter_map(|(root, value)| Some((FieldPath::parse(root).ok()?, Some(value.clone())))).collect(),
+                values: body
+                    .iter()
+                    .filter_map(|(root, value)| {
+                        Some((FieldPath::parse(root).ok()?, Some(value.clone())))
+                    })
+                    .collect(),
             }],
-            writes: vec![Write::Change { document, operations }],
+            writes: vec![Write::Change {
+                document,
+                operations,
+            }],
             ..WriteSet::default()
         };
         match store.commit(changes).await {
@@ -204,13 +270,19 @@ pub(crate) async fn change<T>(
 }
 
 fn contended(name: &str) -> AdminError {
-    AdminError::with_hint(format!("`{name}` is being changed by somebody else all the time; nothing was changed"), "try again")
+    AdminError::with_hint(
+        format!("`{name}` is being changed by somebody else all the time; nothing was changed"),
+        "try again",
+    )
 }
 
 /// Marks the users that a condition finds, so that the original server rebuilds what it caches of their rights
 /// (documents 6.1 A1). Users that never had such a cache are left alone.
 pub(crate) async fn mark_stale(store: &dyn Store, users: Filter) -> AdminResult<()> {
-    let cached = Filter::And(vec![users, Filter::Field(FieldPath::literal("acl"), Test::Exists(true))]);
+    let cached = Filter::And(vec![
+        users,
+        Filter::Field(FieldPath::literal("acl"), Test::Exists(true)),
+    ]);
     let mut after = None;
     loop {
         let ids = store.select("users", &cached, after, 1_000).await?;
@@ -221,11 +293,23 @@ pub(crate) async fn mark_stale(store: &dyn Store, users: Filter) -> AdminResult<
         let writes = ids
             .iter()
             .map(|id| Write::Change {
-                document: DocKey { collection: "users".to_owned(), id: *id },
-                operations: vec![Op::Set(FieldPath::literal("acl_needs_update"), Bson::Boolean(true))],
+                document: DocKey {
+                    collection: "users".to_owned(),
+                    id: *id,
+                },
+                operations: vec![Op::Set(
+                    FieldPath::literal("acl_needs_update"),
+                    Bson::Boolean(true),
+                )],
             })
             .collect();
-        store.commit(WriteSet { writes, ..WriteSet::default() }).await.map_err(|error| AdminError::Failed(error.to_string()))?;
+        store
+            .commit(WriteSet {
+                writes,
+                ..WriteSet::default()
+            })
+            .await
+            .map_err(|error| AdminError::Failed(error.to_string()))?;
     }
 }
 

@@ -24,7 +24,13 @@ pub struct SourceRights {
 
 impl SourceRights {
     /// Every right.
-    pub const ALL: Self = Self { read: true, write: true, red: true, amber: true, green: true };
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        red: true,
+        amber: true,
+        green: true,
+    };
 
     /// Rules R7, R8: or, flag by flag.
     pub(crate) fn unite(&mut self, other: Self) {
@@ -79,7 +85,11 @@ impl Rights {
     /// Would an instance with this mark satisfy S1 (b) alone? White does in any source.
     #[must_use]
     pub fn reads(&self, source: &str, mark: Mark) -> bool {
-        mark == Mark::White || self.sources.get(source).is_some_and(|rights| rights.covers(mark))
+        mark == Mark::White
+            || self
+                .sources
+                .get(source)
+                .is_some_and(|rights| rights.covers(mark))
     }
 
     /// Rule S1, the one function for it: may a document with these (source, TLP) pairs be seen? Both must hold, not
@@ -87,7 +97,8 @@ impl Rights {
     /// its TLP is one that the user may read in its source.
     #[must_use]
     pub fn sees(&self, pairs: &Pairs) -> bool {
-        pairs.iter().any(|(source, _)| self.has_source(source)) && pairs.iter().any(|(source, mark)| self.reads(source, *mark))
+        pairs.iter().any(|(source, _)| self.has_source(source))
+            && pairs.iter().any(|(source, mark)| self.reads(source, *mark))
     }
 }
 
@@ -96,13 +107,28 @@ mod tests {
     use super::*;
 
     fn test_user() -> Rights {
-        let a = SourceRights { read: true, red: true, ..SourceRights::default() };
-        let b = SourceRights { read: false, write: true, red: true, amber: true, green: true };
-        Rights { flags: BTreeSet::new(), sources: BTreeMap::from([("A".to_owned(), a), ("B".to_owned(), b)]) }
+        let a = SourceRights {
+            read: true,
+            red: true,
+            ..SourceRights::default()
+        };
+        let b = SourceRights {
+            read: false,
+            write: true,
+            red: true,
+            amber: true,
+            green: true,
+        };
+        Rights {
+            flags: BTreeSet::new(),
+            sources: BTreeMap::from([("A".to_owned(), a), ("B".to_owned(), b)]),
+        }
     }
 
     fn pairs(of: &[(&str, Mark)]) -> Pairs {
-        of.iter().map(|(source, mark)| ((*source).to_owned(), *mark)).collect()
+        of.iter()
+            .map(|(source, mark)| ((*source).to_owned(), *mark))
+            .collect()
     }
 
     #[test]
@@ -149,10 +175,22 @@ mod tests {
 
     #[test]
     fn s1_red_does_not_include_amber_or_green() {
-        let only = |rights: SourceRights| Rights { flags: BTreeSet::new(), sources: BTreeMap::from([("A".to_owned(), rights)]) };
-        let read = SourceRights { read: true, ..SourceRights::default() };
-        let amber = only(SourceRights { amber: true, ..read });
-        let green = only(SourceRights { green: true, ..read });
+        let only = |rights: SourceRights| Rights {
+            flags: BTreeSet::new(),
+            sources: BTreeMap::from([("A".to_owned(), rights)]),
+        };
+        let read = SourceRights {
+            read: true,
+            ..SourceRights::default()
+        };
+        let amber = only(SourceRights {
+            amber: true,
+            ..read
+        });
+        let green = only(SourceRights {
+            green: true,
+            ..read
+        });
         assert!(amber.sees(&pairs(&[("A", Mark::Amber)])));
         assert!(!amber.sees(&pairs(&[("A", Mark::Green)])));
         assert!(!amber.sees(&pairs(&[("A", Mark::Red)])));

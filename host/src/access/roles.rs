@@ -50,7 +50,12 @@ impl Role {
         for (name, value) in stored {
             match value {
                 Bson::Document(block) => {
-                    role.flags.extend(block.iter().filter(|(_, flag)| truth(flag)).map(|(flag, _)| format!("{name}.{flag}")));
+                    role.flags.extend(
+                        block
+                            .iter()
+                            .filter(|(_, flag)| truth(flag))
+                            .map(|(flag, _)| format!("{name}.{flag}")),
+                    );
                 }
                 Bson::Boolean(true) => {
                     role.flags.insert(name.clone());
@@ -62,18 +67,26 @@ impl Role {
                 _ => {}
             }
         }
-        for entry in stored.get_array("sources").into_iter().flatten().filter_map(Bson::as_document) {
+        for entry in stored
+            .get_array("sources")
+            .into_iter()
+            .flatten()
+            .filter_map(Bson::as_document)
+        {
             let Ok(source) = entry.get_str("name") else {
                 continue;
             };
             let on = |flag: &str| entry.get(flag).is_some_and(truth);
-            role.sources.entry(source.to_owned()).or_default().unite(SourceRights {
-                read: on("read"),
-                write: on("write"),
-                red: on("tlp_red"),
-                amber: on("tlp_amber"),
-                green: on("tlp_green"),
-            });
+            role.sources
+                .entry(source.to_owned())
+                .or_default()
+                .unite(SourceRights {
+                    read: on("read"),
+                    write: on("write"),
+                    red: on("tlp_red"),
+                    amber: on("tlp_amber"),
+                    green: on("tlp_green"),
+                });
         }
         // Only `UberAdmin` has every flag, whatever a stored block says.
         role.flags.remove(EVERY_FLAG);
@@ -82,16 +95,32 @@ impl Role {
 }
 
 /// Rules R3, R4, R7: the union of the active ones among the roles named. `register`: all sources, for `UberAdmin`.
-pub(crate) fn unite(names: &BTreeSet<String>, roles: &BTreeMap<String, Role>, register: &BTreeSet<String>) -> Arc<Rights> {
+pub(crate) fn unite(
+    names: &BTreeSet<String>,
+    roles: &BTreeMap<String, Role>,
+    register: &BTreeSet<String>,
+) -> Arc<Rights> {
     let mut rights = Rights::default();
-    for role in names.iter().filter_map(|name| roles.get(name)).filter(|role| role.active) {
+    for role in names
+        .iter()
+        .filter_map(|name| roles.get(name))
+        .filter(|role| role.active)
+    {
         rights.flags.extend(role.flags.iter().cloned());
         for (source, of_role) in &role.sources {
-            rights.sources.entry(source.clone()).or_default().unite(*of_role);
+            rights
+                .sources
+                .entry(source.clone())
+                .or_default()
+                .unite(*of_role);
         }
         if role.name == UBER_ADMIN {
             rights.flags.insert(EVERY_FLAG.to_owned());
-            rights.sources.extend(register.iter().map(|source| (source.clone(), SourceRights::ALL)));
+            rights.sources.extend(
+                register
+                    .iter()
+                    .map(|source| (source.clone(), SourceRights::ALL)),
+            );
         }
     }
     Arc::new(rights)
@@ -102,7 +131,14 @@ fn document(name: &str, description: &str, on: impl Fn(&str) -> bool) -> Documen
     let mut role = doc! { "name": name, "active": "on", "description": description, "sources": [], "schema_version": 1 };
     for type_name in catalogue::types() {
         let flags = catalogue::type_flags(type_name).into_iter();
-        let block: Document = flags.map(|flag| (flag.clone(), Bson::Boolean(on(&format!("{type_name}.{flag}"))))).collect();
+        let block: Document = flags
+            .map(|flag| {
+                (
+                    flag.clone(),
+                    Bson::Boolean(on(&format!("{type_name}.{flag}"))),
+                )
+            })
+            .collect();
         role.insert(*type_name, block);
     }
     for flag in catalogue::general_flags() {
@@ -119,13 +155,25 @@ fn name_of(flag: &str) -> &str {
 pub(crate) fn default_roles() -> [(&'static str, Document); 3] {
     let interface = |flag: &str| catalogue::INTERFACES.contains(&flag);
     [
-        (UBER_ADMIN, document(UBER_ADMIN, "Everything, on every source.", |_| true)),
-        ("Read Only", document("Read Only", "May read everything except files; add sources.", |flag| interface(flag) || name_of(flag).contains("read"))),
+        (
+            UBER_ADMIN,
+            document(UBER_ADMIN, "Everything, on every source.", |_| true),
+        ),
+        (
+            "Read Only",
+            document(
+                "Read Only",
+                "May read everything except files; add sources.",
+                |flag| interface(flag) || name_of(flag).contains("read"),
+            ),
+        ),
         (
             "Analyst",
-            document("Analyst", "May do everything to objects except delete; add sources.", |flag| {
-                interface(flag) || (flag.contains('.') && !name_of(flag).contains("delete"))
-            }),
+            document(
+                "Analyst",
+                "May do everything to objects except delete; add sources.",
+                |flag| interface(flag) || (flag.contains('.') && !name_of(flag).contains("delete")),
+            ),
         ),
     ]
 }
@@ -169,16 +217,24 @@ pub(crate) fn by_name(stored: Vec<Document>) -> BTreeMap<String, Role> {
 /// Refused: no such role.
 pub async fn show(store: &dyn Store, name: &str) -> AdminResult<Role> {
     let found = records::find(store, ROLES, "name", name).await?;
-    found.map(|(_, body)| Role::read(&body)).ok_or_else(|| missing(name))
+    found
+        .map(|(_, body)| Role::read(&body))
+        .ok_or_else(|| missing(name))
 }
 
 pub(crate) fn missing(name: &str) -> AdminError {
-    AdminError::with_hint(format!("there is no role `{name}`"), "`critd role list` shows the roles, `critd role add` makes one")
+    AdminError::with_hint(
+        format!("there is no role `{name}`"),
+        "`critd role list` shows the roles, `critd role add` makes one",
+    )
 }
 
 fn refuse_uber_admin(name: &str) -> AdminResult<()> {
     if name == UBER_ADMIN {
-        return Err(AdminError::with_hint("the role `UberAdmin` can't be edited", "make a role of your own with `critd role add NAME`"));
+        return Err(AdminError::with_hint(
+            "the role `UberAdmin` can't be edited",
+            "make a role of your own with `critd role add NAME`",
+        ));
     }
     Ok(())
 }
@@ -190,18 +246,32 @@ fn refuse_uber_admin(name: &str) -> AdminResult<()> {
 /// Refused: the name is empty or taken.
 pub async fn add(store: &dyn Store, name: &str) -> AdminResult<()> {
     if name.trim().is_empty() || name.trim() != name {
-        return Err(AdminError::refused("a role needs a name without blanks around it"));
+        return Err(AdminError::refused(
+            "a role needs a name without blanks around it",
+        ));
     }
     if !records::insert(store, ROLES, "name", name, document(name, "", |_| false)).await? {
-        return Err(AdminError::refused(format!("there is a role `{name}` already")));
+        return Err(AdminError::refused(format!(
+            "there is a role `{name}` already"
+        )));
     }
     Ok(())
 }
 
-async fn change<T>(store: &dyn Store, name: &str, decide: impl FnMut(&Document) -> AdminResult<(Vec<Op>, T)>) -> AdminResult<T> {
+async fn change<T>(
+    store: &dyn Store,
+    name: &str,
+    decide: impl FnMut(&Document) -> AdminResult<(Vec<Op>, T)>,
+) -> AdminResult<T> {
     refuse_uber_admin(name)?;
-    let answer = records::change(store, ROLES, "name", name, decide).await?.ok_or_else(|| missing(name))?;
-    records::mark_stale(store, Filter::Field(FieldPath::literal("roles"), Test::Eq(Bson::from(name)))).await?;
+    let answer = records::change(store, ROLES, "name", name, decide)
+        .await?
+        .ok_or_else(|| missing(name))?;
+    records::mark_stale(
+        store,
+        Filter::Field(FieldPath::literal("roles"), Test::Eq(Bson::from(name))),
+    )
+    .await?;
     Ok(answer)
 }
 
@@ -224,7 +294,13 @@ pub async fn set_activity(store: &dyn Store, name: &str, activity: Activity) -> 
         Activity::On => "on",
         Activity::Off => "off",
     };
-    change(store, name, |_| Ok((vec![Op::Set(FieldPath::literal("active"), Bson::from(text))], ()))).await
+    change(store, name, |_| {
+        Ok((
+            vec![Op::Set(FieldPath::literal("active"), Bson::from(text))],
+            (),
+        ))
+    })
+    .await
 }
 
 /// What a change of flags came to.
@@ -256,7 +332,12 @@ pub async fn revoke(store: &dyn Store, name: &str, flags: &[String]) -> AdminRes
     set_flags(store, name, flags, false).await
 }
 
-async fn set_flags(store: &dyn Store, name: &str, flags: &[String], to: bool) -> AdminResult<FlagChange> {
+async fn set_flags(
+    store: &dyn Store,
+    name: &str,
+    flags: &[String],
+    to: bool,
+) -> AdminResult<FlagChange> {
     let flags: BTreeSet<&String> = flags.iter().collect();
     let mut perhaps_of_plugin = Vec::new();
     for flag in &flags {
@@ -273,13 +354,24 @@ async fn set_flags(store: &dyn Store, name: &str, flags: &[String], to: bool) ->
     }
     change(store, name, |stored| {
         let on = Role::read(stored).flags;
-        let (unchanged, changed): (Vec<String>, Vec<String>) = flags.iter().map(|flag| (*flag).clone()).partition(|flag| on.contains(flag) == to);
+        let (unchanged, changed): (Vec<String>, Vec<String>) = flags
+            .iter()
+            .map(|flag| (*flag).clone())
+            .partition(|flag| on.contains(flag) == to);
         let mut operations = Vec::new();
         for flag in &changed {
-            let path = FieldPath::parse(flag).map_err(|error| AdminError::refused(format!("`{flag}`: {error}")))?;
+            let path = FieldPath::parse(flag)
+                .map_err(|error| AdminError::refused(format!("`{flag}`: {error}")))?;
             operations.push(Op::Set(path, Bson::Boolean(to)));
         }
-        Ok((operations, FlagChange { changed, unchanged, perhaps_of_plugin: perhaps_of_plugin.clone() }))
+        Ok((
+            operations,
+            FlagChange {
+                changed,
+                unchanged,
+                perhaps_of_plugin: perhaps_of_plugin.clone(),
+            },
+        ))
     })
     .await
 }
@@ -289,10 +381,21 @@ async fn set_flags(store: &dyn Store, name: &str, flags: &[String], to: bool) ->
 /// # Errors
 ///
 /// Refused: no such role or source, or `UberAdmin`.
-pub async fn set_source(store: &dyn Store, name: &str, source: &str, rights: SourceRights) -> AdminResult<()> {
+pub async fn set_source(
+    store: &dyn Store,
+    name: &str,
+    source: &str,
+    rights: SourceRights,
+) -> AdminResult<()> {
     refuse_uber_admin(name)?;
-    if records::find(store, SOURCES, "name", source).await?.is_none() {
-        return Err(AdminError::with_hint(format!("there is no source `{source}`"), format!("`critd source add {source:?}` adds it")));
+    if records::find(store, SOURCES, "name", source)
+        .await?
+        .is_none()
+    {
+        return Err(AdminError::with_hint(
+            format!("there is no source `{source}`"),
+            format!("`critd source add {source:?}` adds it"),
+        ));
     }
     change(store, name, |stored| {
         let mut entries = stored.get_array("sources").cloned().unwrap_or_default();
@@ -300,12 +403,24 @@ pub async fn set_source(store: &dyn Store, name: &str, source: &str, rights: Sou
             "name": source, "read": rights.read, "write": rights.write,
             "tlp_red": rights.red, "tlp_amber": rights.amber, "tlp_green": rights.green,
         };
-        let is_it = |entry: &Bson| entry.as_document().is_some_and(|entry| records::has_text(entry, "name", source));
-        let mut kept = entries.iter().find(|entry| is_it(entry)).and_then(Bson::as_document).cloned().unwrap_or_default();
+        let is_it = |entry: &Bson| {
+            entry
+                .as_document()
+                .is_some_and(|entry| records::has_text(entry, "name", source))
+        };
+        let mut kept = entries
+            .iter()
+            .find(|entry| is_it(entry))
+            .and_then(Bson::as_document)
+            .cloned()
+            .unwrap_or_default();
         kept.extend(flags);
         entries.retain(|entry| !is_it(entry));
         entries.push(Bson::Document(kept));
-        Ok((vec![Op::Set(FieldPath::literal("sources"), Bson::Array(entries))], ()))
+        Ok((
+            vec![Op::Set(FieldPath::literal("sources"), Bson::Array(entries))],
+            (),
+        ))
     })
     .await
 }
@@ -320,7 +435,11 @@ mod tests {
 
     fn rights(held: &[&str], roles: &BTreeMap<String, Role>) -> Arc<Rights> {
         let names = held.iter().map(|name| (*name).to_owned()).collect();
-        unite(&names, roles, &BTreeSet::from(["A".to_owned(), "New".to_owned()]))
+        unite(
+            &names,
+            roles,
+            &BTreeSet::from(["A".to_owned(), "New".to_owned()]),
+        )
     }
 
     fn two() -> BTreeMap<String, Role> {
@@ -333,28 +452,50 @@ mod tests {
     #[test]
     fn r7_flags_are_united_by_or_and_r9_order_does_not_matter() {
         let both = rights(&["one", "two"], &two());
-        assert_eq!(both.flags.iter().map(String::as_str).collect::<Vec<_>>(), ["Event.read", "Event.write", "api_interface"]);
-        assert_eq!(both.sources.keys().map(String::as_str).collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!(
+            both.flags.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["Event.read", "Event.write", "api_interface"]
+        );
+        assert_eq!(
+            both.sources.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["A", "B"]
+        );
         assert_eq!(both, rights(&["two", "one"], &two()));
     }
 
     #[test]
     fn r8_source_flags_of_two_roles_add_up() {
         let both = rights(&["one", "two"], &two());
-        assert_eq!(both.sources["A"], SourceRights { read: true, write: true, red: true, amber: true, green: false });
+        assert_eq!(
+            both.sources["A"],
+            SourceRights {
+                read: true,
+                write: true,
+                red: true,
+                amber: true,
+                green: false
+            }
+        );
         assert!(both.sees(&vec![("A".to_owned(), crate::store::class::Mark::Red)]));
-        assert!(!rights(&["two"], &two()).sees(&vec![("A".to_owned(), crate::store::class::Mark::Red)]));
+        assert!(
+            !rights(&["two"], &two()).sees(&vec![("A".to_owned(), crate::store::class::Mark::Red)])
+        );
     }
 
     #[test]
     fn r3_unknown_roles_are_ignored_and_r4_inactive_ones_grant_nothing() {
-        let set = roles(vec![doc! {"name": "off", "active": "off", "api_interface": true, "sources": [{"name": "A", "read": true}]}]);
+        let set = roles(vec![
+            doc! {"name": "off", "active": "off", "api_interface": true, "sources": [{"name": "A", "read": true}]},
+        ]);
         assert_eq!(*rights(&["off", "nothing"], &set), Rights::default());
     }
 
     #[test]
     fn the_oldest_of_two_roles_with_one_name_counts() {
-        let set = roles(vec![doc! {"name": "r", "api_interface": true}, doc! {"name": "r", "web_interface": true}]);
+        let set = roles(vec![
+            doc! {"name": "r", "api_interface": true},
+            doc! {"name": "r", "web_interface": true},
+        ]);
         assert!(rights(&["r"], &set).may("api_interface"));
         assert!(!rights(&["r"], &set).may("web_interface"));
     }
@@ -363,23 +504,52 @@ mod tests {
     fn r6_default_roles() {
         let set = roles(default_roles().map(|(_, body)| body).to_vec());
         let uber = rights(&["UberAdmin"], &set);
-        assert!(uber.may("Actor.delete") && uber.may("add_new_source") && uber.may("OfAPlugin.read"));
+        assert!(
+            uber.may("Actor.delete") && uber.may("add_new_source") && uber.may("OfAPlugin.read")
+        );
         assert_eq!(uber.sources["New"], SourceRights::ALL);
         let reader = rights(&["Read Only"], &set);
         assert!(reader.sources.is_empty());
-        assert!(reader.may("api_interface") && reader.may("Domain.read") && reader.may("control_panel_read") && reader.may("Actor.aliases_read"));
-        assert!(!reader.may("Domain.download") && !reader.may("Domain.write") && !reader.may("stix_import_add") && !reader.may("OfAPlugin.read"));
+        assert!(
+            reader.may("api_interface")
+                && reader.may("Domain.read")
+                && reader.may("control_panel_read")
+                && reader.may("Actor.aliases_read")
+        );
+        assert!(
+            !reader.may("Domain.download")
+                && !reader.may("Domain.write")
+                && !reader.may("stix_import_add")
+                && !reader.may("OfAPlugin.read")
+        );
         let analyst = rights(&["Analyst"], &set);
-        assert!(analyst.may("web_interface") && analyst.may("Domain.write") && analyst.may("Domain.download"));
-        assert!(!analyst.may("Domain.delete") && !analyst.may("Domain.tickets_delete") && !analyst.may("control_panel_read"));
+        assert!(
+            analyst.may("web_interface")
+                && analyst.may("Domain.write")
+                && analyst.may("Domain.download")
+        );
+        assert!(
+            !analyst.may("Domain.delete")
+                && !analyst.may("Domain.tickets_delete")
+                && !analyst.may("control_panel_read")
+        );
     }
 
     #[test]
     fn documents_6_2_all_flags_are_written() {
         let (_, stored) = &default_roles()[1];
-        assert!(!stored.get_document("Actor").expect("block").get_bool("write").expect("flag"));
+        assert!(
+            !stored
+                .get_document("Actor")
+                .expect("block")
+                .get_bool("write")
+                .expect("flag")
+        );
         assert!(!stored.get_bool("stix_import_add").expect("flag"));
-        assert_eq!(stored.get_document("ActorIdentifier").expect("block").len(), 3);
+        assert_eq!(
+            stored.get_document("ActorIdentifier").expect("block").len(),
+            3
+        );
     }
 
     #[test]

@@ -30,16 +30,31 @@ impl UserView {
     pub(crate) fn read(stored: &Document) -> Option<Self> {
         Some(Self {
             name: stored.get_str("username").ok()?.to_owned(),
-            organization: stored.get_str("organization").unwrap_or_default().to_owned(),
-            active: stored.get("is_active").is_none_or(|value| matches!(value, Bson::Null) || truth(value)),
+            organization: stored
+                .get_str("organization")
+                .unwrap_or_default()
+                .to_owned(),
+            active: stored
+                .get("is_active")
+                .is_none_or(|value| matches!(value, Bson::Null) || truth(value)),
             roles: texts(stored, "roles"),
-            keys: elements(stored).iter().filter_map(Bson::as_document).filter_map(Key::read).collect(),
+            keys: elements(stored)
+                .iter()
+                .filter_map(Bson::as_document)
+                .filter_map(Key::read)
+                .collect(),
         })
     }
 }
 
 fn texts(stored: &Document, field: &str) -> Vec<String> {
-    stored.get_array(field).into_iter().flatten().filter_map(Bson::as_str).map(str::to_owned).collect()
+    stored
+        .get_array(field)
+        .into_iter()
+        .flatten()
+        .filter_map(Bson::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn elements(stored: &Document) -> Vec<Bson> {
@@ -60,11 +75,17 @@ pub struct UserChange {
 /// Is this a user name: 1 to 30 characters, letters, digits, `@ . + - _` (core-api section 4)?
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    (1..=30).contains(&name.chars().count()) && name.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c))
+    (1..=30).contains(&name.chars().count())
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "@.+-_".contains(c))
 }
 
 fn missing(name: &str) -> AdminError {
-    AdminError::with_hint(format!("there is no user `{name}`"), "`critd user list` shows the users, `critd user add` makes one")
+    AdminError::with_hint(
+        format!("there is no user `{name}`"),
+        "`critd user list` shows the users, `critd user add` makes one",
+    )
 }
 
 async fn check_roles(store: &dyn Store, names: &[String]) -> AdminResult<()> {
@@ -78,7 +99,11 @@ async fn check_roles(store: &dyn Store, names: &[String]) -> AdminResult<()> {
 
 fn distinct(names: &[String]) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
-    names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
+    names
+        .iter()
+        .filter(|name| seen.insert(name.as_str()))
+        .cloned()
+        .collect()
 }
 
 /// Adds a user. `company`: the organisation of users for whom none is given. No key is made: nobody would see it.
@@ -86,9 +111,16 @@ fn distinct(names: &[String]) -> Vec<String> {
 /// # Errors
 ///
 /// Refused: not a user name, taken, or a role that does not exist.
-pub async fn add(store: &dyn Store, name: &str, with: &UserChange, company: &str) -> AdminResult<()> {
+pub async fn add(
+    store: &dyn Store,
+    name: &str,
+    with: &UserChange,
+    company: &str,
+) -> AdminResult<()> {
     if !is_name(name) {
-        return Err(AdminError::refused(format!("`{name}` is not a user name: 1 to 30 letters, digits and `@ . + - _`")));
+        return Err(AdminError::refused(format!(
+            "`{name}` is not a user name: 1 to 30 letters, digits and `@ . + - _`"
+        )));
     }
     let roles = distinct(with.roles.as_deref().unwrap_or_default());
     check_roles(store, &roles).await?;
@@ -102,13 +134,22 @@ pub async fn add(store: &dyn Store, name: &str, with: &UserChange, company: &str
         user.insert("password", passwords::hash(password)?);
     }
     if !records::insert(store, USERS, "username", name, user).await? {
-        return Err(AdminError::with_hint(format!("there is a user `{name}` already"), "`critd user set` changes one"));
+        return Err(AdminError::with_hint(
+            format!("there is a user `{name}` already"),
+            "`critd user set` changes one",
+        ));
     }
     Ok(())
 }
 
-async fn change<T>(store: &dyn Store, name: &str, decide: impl FnMut(&Document) -> AdminResult<(Vec<Op>, T)>) -> AdminResult<T> {
-    records::change(store, USERS, "username", name, decide).await?.ok_or_else(|| missing(name))
+async fn change<T>(
+    store: &dyn Store,
+    name: &str,
+    decide: impl FnMut(&Document) -> AdminResult<(Vec<Op>, T)>,
+) -> AdminResult<T> {
+    records::change(store, USERS, "username", name, decide)
+        .await?
+        .ok_or_else(|| missing(name))
 }
 
 /// Changes a user.
@@ -123,16 +164,28 @@ pub async fn set(store: &dyn Store, name: &str, to: &UserChange) -> AdminResult<
     change(store, name, |stored| {
         let mut operations = Vec::new();
         if let Some(roles) = &roles {
-            operations.push(Op::Set(FieldPath::literal("roles"), Bson::from(roles.clone())));
+            operations.push(Op::Set(
+                FieldPath::literal("roles"),
+                Bson::from(roles.clone()),
+            ));
             if stored.contains_key("acl") {
-                operations.push(Op::Set(FieldPath::literal("acl_needs_update"), Bson::Boolean(true)));
+                operations.push(Op::Set(
+                    FieldPath::literal("acl_needs_update"),
+                    Bson::Boolean(true),
+                ));
             }
         }
         if let Some(organization) = &to.organization {
-            operations.push(Op::Set(FieldPath::literal("organization"), Bson::from(organization.as_str())));
+            operations.push(Op::Set(
+                FieldPath::literal("organization"),
+                Bson::from(organization.as_str()),
+            ));
         }
         if let Some(password) = &password {
-            operations.push(Op::Set(FieldPath::literal("password"), Bson::from(password.as_str())));
+            operations.push(Op::Set(
+                FieldPath::literal("password"),
+                Bson::from(password.as_str()),
+            ));
         }
         Ok((operations, ()))
     })
@@ -162,7 +215,10 @@ async fn set_active(store: &dyn Store, name: &str, to: bool) -> AdminResult<bool
         if UserView::read(stored).is_some_and(|user| user.active == to) {
             return Ok((Vec::new(), false));
         }
-        Ok((vec![Op::Set(FieldPath::literal("is_active"), Bson::Boolean(to))], true))
+        Ok((
+            vec![Op::Set(FieldPath::literal("is_active"), Bson::Boolean(to))],
+            true,
+        ))
     })
     .await
 }
@@ -173,7 +229,11 @@ async fn set_active(store: &dyn Store, name: &str, to: bool) -> AdminResult<bool
 ///
 /// Only the store's.
 pub async fn list(store: &dyn Store) -> AdminResult<Vec<UserView>> {
-    let mut users: Vec<_> = records::all(store, USERS).await?.iter().filter_map(UserView::read).collect();
+    let mut users: Vec<_> = records::all(store, USERS)
+        .await?
+        .iter()
+        .filter_map(UserView::read)
+        .collect();
     users.sort_by(|one, other| one.name.cmp(&other.name));
     users.dedup_by(|later, first| later.name == first.name);
     Ok(users)
@@ -186,7 +246,9 @@ pub async fn list(store: &dyn Store) -> AdminResult<Vec<UserView>> {
 /// Refused: no such user.
 pub async fn show(store: &dyn Store, name: &str) -> AdminResult<UserView> {
     let found = records::find(store, USERS, "username", name).await?;
-    found.and_then(|(_, body)| UserView::read(&body)).ok_or_else(|| missing(name))
+    found
+        .and_then(|(_, body)| UserView::read(&body))
+        .ok_or_else(|| missing(name))
 }
 
 /// A key that was just made: the only time that its value is known.
@@ -208,7 +270,13 @@ pub struct NewKey {
 ///
 /// Refused: no such user; no name, or one that the user has already; a value that is not 40 lower-case hex digits;
 /// a value that is a key of the user already; an end in the past.
-pub async fn add_key(store: &dyn Store, user: &str, name: &str, value: Option<&str>, scope: &Scope) -> AdminResult<NewKey> {
+pub async fn add_key(
+    store: &dyn Store,
+    user: &str,
+    name: &str,
+    value: Option<&str>,
+    scope: &Scope,
+) -> AdminResult<NewKey> {
     let name = name.trim();
     if name.is_empty() {
         return Err(AdminError::refused("Need a name"));
@@ -219,32 +287,63 @@ pub async fn add_key(store: &dyn Store, user: &str, name: &str, value: Option<&s
     }
     let value = match value {
         Some(value) if keys::is_well_formed(value) => value.to_owned(),
-        Some(_) => return Err(AdminError::refused("the value of a key is 40 lower-case hex digits")),
+        Some(_) => {
+            return Err(AdminError::refused(
+                "the value of a key is 40 lower-case hex digits",
+            ));
+        }
         None => keys::generate()?,
     };
     change(store, user, |stored| {
         let present = elements(stored);
-        if present.iter().filter_map(Bson::as_document).any(|element| records::has_text(element, "name", name)) {
-            return Err(AdminError::with_hint(format!("`{user}` has a key `{name}` already"), "choose another with `--name`, or revoke that one"));
+        if present
+            .iter()
+            .filter_map(Bson::as_document)
+            .any(|element| records::has_text(element, "name", name))
+        {
+            return Err(AdminError::with_hint(
+                format!("`{user}` has a key `{name}` already"),
+                "choose another with `--name`, or revoke that one",
+            ));
         }
-        let known: Vec<_> = present.iter().filter_map(Bson::as_document).filter_map(Key::read).collect();
+        let known: Vec<_> = present
+            .iter()
+            .filter_map(Bson::as_document)
+            .filter_map(Key::read)
+            .collect();
         if keys::is_known(&known, &value) {
-            return Err(AdminError::refused(format!("`{user}` has a key with this value already")));
+            return Err(AdminError::refused(format!(
+                "`{user}` has a key with this value already"
+            )));
         }
         let default = present.is_empty();
         let new = keys::element(name, &value, now, default, scope);
         let operation = if stored.get_array("api_keys").is_ok() {
             Op::Push(FieldPath::literal("api_keys"), Bson::Document(new))
         } else {
-            Op::Set(FieldPath::literal("api_keys"), Bson::Array(vec![Bson::Document(new)]))
+            Op::Set(
+                FieldPath::literal("api_keys"),
+                Bson::Array(vec![Bson::Document(new)]),
+            )
         };
-        Ok((vec![operation], NewKey { value: value.clone(), name: name.to_owned(), date: now, default }))
+        Ok((
+            vec![operation],
+            NewKey {
+                value: value.clone(),
+                name: name.to_owned(),
+                date: now,
+                default,
+            },
+        ))
     })
     .await
 }
 
 fn key_missing(user: &str) -> AdminError {
-    AdminError::with_hint("Key not found.", format!("`critd key list {user}` shows the keys"))
+    AdminError::with_hint(
+        "Key not found.",
+        format!("`critd key list {user}` shows the keys"),
+    )
 }
 
 fn set_default(element: &mut Bson, to: bool) {
@@ -254,7 +353,9 @@ fn set_default(element: &mut Bson, to: bool) {
 }
 
 fn is_named(element: &Bson, name: &str) -> bool {
-    element.as_document().is_some_and(|element| records::has_text(element, "name", name))
+    element
+        .as_document()
+        .is_some_and(|element| records::has_text(element, "name", name))
 }
 
 /// Revokes all keys of this name (rule K5); if the default goes, the oldest remaining key becomes the default (K6).
@@ -263,22 +364,47 @@ fn is_named(element: &Bson, name: &str) -> bool {
 /// # Errors
 ///
 /// Refused: no such user or key.
-pub async fn revoke_key(store: &dyn Store, user: &str, name: &str) -> AdminResult<(usize, Option<String>)> {
+pub async fn revoke_key(
+    store: &dyn Store,
+    user: &str,
+    name: &str,
+) -> AdminResult<(usize, Option<String>)> {
     change(store, user, |stored| {
-        let (gone, mut kept): (Vec<Bson>, Vec<Bson>) = elements(stored).into_iter().partition(|element| is_named(element, name));
+        let (gone, mut kept): (Vec<Bson>, Vec<Bson>) = elements(stored)
+            .into_iter()
+            .partition(|element| is_named(element, name));
         if gone.is_empty() {
             return Err(key_missing(user));
         }
-        let is_default = |element: &Bson| element.as_document().and_then(|element| element.get("default")).is_some_and(truth);
+        let is_default = |element: &Bson| {
+            element
+                .as_document()
+                .and_then(|element| element.get("default"))
+                .is_some_and(truth)
+        };
         let mut promoted = None;
         if gone.iter().any(is_default) && !kept.iter().any(is_default) {
-            let date = |element: &Bson| element.as_document().and_then(|element| element.get_datetime("date").ok()).map(|date| date.timestamp_millis());
-            if let Some(oldest) = kept.iter_mut().min_by_key(|element| date(element).unwrap_or(i64::MAX)) {
+            let date = |element: &Bson| {
+                element
+                    .as_document()
+                    .and_then(|element| element.get_datetime("date").ok())
+                    .map(|date| date.timestamp_millis())
+            };
+            if let Some(oldest) = kept
+                .iter_mut()
+                .min_by_key(|element| date(element).unwrap_or(i64::MAX))
+            {
                 set_default(oldest, true);
-                promoted = oldest.as_document().and_then(|element| element.get_str("name").ok()).map(str::to_owned);
+                promoted = oldest
+                    .as_document()
+                    .and_then(|element| element.get_str("name").ok())
+                    .map(str::to_owned);
             }
         }
-        Ok((vec![Op::Set(FieldPath::literal("api_keys"), Bson::Array(kept))], (gone.len(), promoted)))
+        Ok((
+            vec![Op::Set(FieldPath::literal("api_keys"), Bson::Array(kept))],
+            (gone.len(), promoted),
+        ))
     })
     .await
 }
@@ -298,7 +424,10 @@ pub async fn set_default_key(store: &dyn Store, user: &str, name: &str) -> Admin
             let to = is_named(element, name);
             set_default(element, to);
         }
-        Ok((vec![Op::Set(FieldPath::literal("api_keys"), Bson::Array(all))], ()))
+        Ok((
+            vec![Op::Set(FieldPath::literal("api_keys"), Bson::Array(all))],
+            (),
+        ))
     })
     .await
 }
@@ -321,9 +450,16 @@ mod tests {
     fn users_of_old_databases_are_read() {
         let user = UserView::read(&doc! {"username": "u", "role": "Administrator", "sources": ["A"], "api_keys": [{"name": "k", "api_key": "x"}, 5]}).expect("user");
         assert!(user.active);
-        assert!(user.roles.is_empty(), "rights of the time before roles grant nothing");
+        assert!(
+            user.roles.is_empty(),
+            "rights of the time before roles grant nothing"
+        );
         assert_eq!(user.keys.len(), 1);
-        assert!(!UserView::read(&doc! {"username": "u", "is_active": 0}).expect("user").active);
+        assert!(
+            !UserView::read(&doc! {"username": "u", "is_active": 0})
+                .expect("user")
+                .active
+        );
         assert_eq!(UserView::read(&doc! {"username": 5}), None);
     }
 }

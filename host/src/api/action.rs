@@ -5,25 +5,32 @@ use axum::response::Response;
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
-use super::{Patch, answer};
 use super::body::Decoded;
 use super::create::insert_further;
 use super::failure::Failure;
 use super::pipeline::Call;
+use super::{Patch, answer};
 use crate::plugins::{Mode, NotDone, Param, Params, TypeEntry};
 use crate::query::{Parameters, is_on, is_reading_parameter};
 
 /// Parameters of a PATCH's query that are no arguments, besides those of reading.
 const OF_THE_REQUEST: &[&str] = &["action", "created_status", "dry_run"];
 
-pub(super) async fn patch(call: &Call<'_>, entry: &TypeEntry, id: Option<ObjectId>, body: Result<Decoded, Failure>) -> Result<Response, Failure> {
+pub(super) async fn patch(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    id: Option<ObjectId>,
+    body: Result<Decoded, Failure>,
+) -> Result<Response, Failure> {
     let id = id.ok_or(Failure::NotFound)?;
     let body = match body {
         Ok(body) => body,
         Err(failure) => return Err(unless_hidden(call, entry, id, failure).await?),
     };
     let (action, arguments) = arguments(body.params, &call.parameters);
-    let mode = Mode { dry_run: is_on(call.parameters.last("dry_run")) };
+    let mode = Mode {
+        dry_run: is_on(call.parameters.last("dry_run")),
+    };
     let mut answer = Map::new();
     let mut begin = |return_code: i32, message: Json| {
         answer.insert("return_code".into(), return_code.into());
@@ -31,13 +38,22 @@ pub(super) async fn patch(call: &Call<'_>, entry: &TypeEntry, id: Option<ObjectI
         answer.insert("id".into(), id.to_hex().into());
         answer.insert("message".into(), message);
     };
-    let request = Patch { registry: &call.registry, caller: &call.caller, on: entry, id, action: action.as_deref() };
+    let request = Patch {
+        registry: &call.registry,
+        caller: &call.caller,
+        on: entry,
+        id,
+        action: action.as_deref(),
+    };
     match call.state.handlers.perform(request, arguments, mode).await {
         Ok(performed) => {
             begin(0, "success!".into());
             answer.insert("detail".into(), performed.detail.into());
             if !performed.ignored_arguments.is_empty() {
-                answer.insert("ignored_arguments".into(), performed.ignored_arguments.into());
+                answer.insert(
+                    "ignored_arguments".into(),
+                    performed.ignored_arguments.into(),
+                );
             }
             if !performed.warnings.is_empty() {
                 answer.insert("warnings".into(), performed.warnings.into());
@@ -54,11 +70,22 @@ pub(super) async fn patch(call: &Call<'_>, entry: &TypeEntry, id: Option<ObjectI
 }
 
 /// Rule ACT-1: that there is no such document comes before what is wrong with the body.
-async fn unless_hidden(call: &Call<'_>, entry: &TypeEntry, id: ObjectId, failure: Failure) -> Result<Failure, Failure> {
+async fn unless_hidden(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    id: ObjectId,
+    failure: Failure,
+) -> Result<Failure, Failure> {
     let of = &entry.declaration;
     let document = call.state.store.get(&of.collection, id).await?;
     let visible = call.state.access.visible(&call.caller, of.sources);
-    Ok(if document.is_some_and(|document| visible.allows(document.class)) { failure } else { Failure::NotFound })
+    Ok(
+        if document.is_some_and(|document| visible.allows(document.class)) {
+            failure
+        } else {
+            Failure::NotFound
+        },
+    )
 }
 
 /// The action's name and its arguments (rules P4a, P5a, P9a): both from the body; the name else from the query; the
@@ -76,14 +103,20 @@ fn arguments(body: Params, query: &Parameters) -> (Option<String>, Params) {
     let from_query = query.last("action").map(str::to_owned);
     let action = match named {
         None | Some(Param::Json(Json::Null)) => from_query,
-        Some(Param::Text(name)) | Some(Param::Json(Json::String(name))) if name.is_empty() => from_query.or(Some(name)),
+        Some(Param::Text(name)) | Some(Param::Json(Json::String(name))) if name.is_empty() => {
+            from_query.or(Some(name))
+        }
         Some(Param::Text(name) | Param::Json(Json::String(name))) => Some(name),
         Some(Param::Json(other @ (Json::Number(_) | Json::Bool(_)))) => Some(other.to_string()),
         Some(Param::Json(Json::Array(_) | Json::Object(_)) | Param::File(_)) => None,
     };
     if arguments.is_empty() {
-        let of_query = query.pairs().iter().filter(|(name, _)| !is_reading_parameter(name) && !OF_THE_REQUEST.contains(&name.as_str()));
-        arguments = of_query.map(|(name, value)| (name.clone(), Param::Text(value.clone()))).collect();
+        let of_query = query.pairs().iter().filter(|(name, _)| {
+            !is_reading_parameter(name) && !OF_THE_REQUEST.contains(&name.as_str())
+        });
+        arguments = of_query
+            .map(|(name, value)| (name.clone(), Param::Text(value.clone())))
+            .collect();
     }
     (action, arguments)
 }
@@ -95,17 +128,36 @@ mod tests {
     use super::*;
 
     fn read(body: Json, query: &str) -> (Option<String>, Vec<String>) {
-        let body = body.as_object().unwrap().clone().into_iter().map(|(name, value)| (name, Param::Json(value))).collect();
+        let body = body
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .map(|(name, value)| (name, Param::Json(value)))
+            .collect();
         let (action, arguments) = arguments(body, &Parameters::parse(query.as_bytes()).unwrap());
-        (action, arguments.into_iter().map(|(name, _)| name).collect())
+        (
+            action,
+            arguments.into_iter().map(|(name, _)| name).collect(),
+        )
     }
 
     #[test]
     fn p4a_p5a_p9a_action_and_arguments() {
         let rows = [
-            (json!({"action": "a", "x": 1}), "action=b&y=1", Some("a"), vec!["x"]),
+            (
+                json!({"action": "a", "x": 1}),
+                "action=b&y=1",
+                Some("a"),
+                vec!["x"],
+            ),
             (json!({"x": 1}), "action=b&y=1", Some("b"), vec!["x"]),
-            (json!({"action": "a"}), "username=u&api_key=k&y=1&c-z=2&format=json&dry_run=1&y=2", Some("a"), vec!["y", "y"]),
+            (
+                json!({"action": "a"}),
+                "username=u&api_key=k&y=1&c-z=2&format=json&dry_run=1&y=2",
+                Some("a"),
+                vec!["y", "y"],
+            ),
             (json!({}), "action=b&value=New", Some("b"), vec!["value"]),
             (json!({"action": null}), "", None, vec![]),
             (json!({"action": ["a"]}), "action=b", None, vec![]),
@@ -115,7 +167,14 @@ mod tests {
         ];
         for (body, query, action, arguments) in rows {
             let text = format!("{body} {query}");
-            assert_eq!(read(body, query), (action.map(str::to_owned), arguments.into_iter().map(str::to_owned).collect()), "{text}");
+            assert_eq!(
+                read(body, query),
+                (
+                    action.map(str::to_owned),
+                    arguments.into_iter().map(str::to_owned).collect()
+                ),
+                "{text}"
+            );
         }
     }
 }

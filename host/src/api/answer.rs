@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -16,10 +17,16 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) const WARNING: HeaderName = HeaderName::from_static("x-crits-warning");
 
 /// A response of some type.
-pub(super) fn response(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -36,7 +43,10 @@ pub(super) fn add_common_headers(response: &mut Response, request_id: &str) {
         (CACHE_CONTROL, "no-store"),
         (X_FRAME_OPTIONS, "SAMEORIGIN"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
         (REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -79,7 +89,9 @@ pub(super) fn random_id() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         // Without randomness ids are only unique within this process, which is what they are for.
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-        bytes = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_be_bytes();
+        bytes = NUMBER
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            .to_be_bytes();
     }
     hex::encode(bytes)
 }
@@ -90,15 +102,26 @@ mod tests {
 
     #[test]
     fn xs2_hostile_text_stays_on_one_line() {
-        assert_eq!(printable("a\r\nSet-Cookie: x\u{1b}[2Jé\u{202e} ok"), "a\\u{d}\\u{a}Set-Cookie: x\\u{1b}[2J\\u{e9}\\u{202e} ok");
+        assert_eq!(
+            printable("a\r\nSet-Cookie: x\u{1b}[2Jé\u{202e} ok"),
+            "a\\u{d}\\u{a}Set-Cookie: x\\u{1b}[2J\\u{e9}\\u{202e} ok"
+        );
         assert!(printable(&"x".repeat(10_000)).ends_with("xxx..."));
     }
 
     #[test]
     fn g43_warnings_become_headers() {
         let mut response = Response::new(Body::empty());
-        add_warnings(&mut response, &["c-é\n: unknown".to_owned(), "two".to_owned()]);
-        let values: Vec<&str> = response.headers().get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
+        add_warnings(
+            &mut response,
+            &["c-é\n: unknown".to_owned(), "two".to_owned()],
+        );
+        let values: Vec<&str> = response
+            .headers()
+            .get_all(WARNING)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect();
         assert_eq!(values, ["c-\\u{e9}\\u{a}: unknown", "two"]);
     }
 

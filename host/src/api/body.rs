@@ -51,7 +51,10 @@ pub(super) struct Allowance<'a> {
 
 /// Does the client announce more than is read (rule L1)?
 pub(super) fn announces_too_much(headers: &HeaderMap, most: u64) -> bool {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u64>().ok());
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
     announced.is_some_and(|bytes| bytes > most)
 }
 
@@ -65,20 +68,38 @@ enum Form {
 }
 
 /// Reads a body as its `Content-Type` says; without one it is JSON (rule B4).
-pub(super) async fn decode(headers: &HeaderMap, body: Body, allowance: Allowance<'_>) -> Result<Decoded, Failure> {
-    let sent = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let media_type = sent.as_deref().map(|sent| sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+pub(super) async fn decode(
+    headers: &HeaderMap,
+    body: Body,
+    allowance: Allowance<'_>,
+) -> Result<Decoded, Failure> {
+    let sent = headers
+        .get(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let media_type = sent.as_deref().map(|sent| {
+        sent.split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
+    });
     let form = match media_type.as_deref() {
         None | Some("application/json") => Form::Json,
         Some("application/x-www-form-urlencoded") => Form::Urlencoded,
         Some("application/xml" | "text/xml") => Form::Xml,
         Some("text/yaml" | "application/yaml" | "application/x-yaml") => Form::Yaml,
-        Some("multipart/form-data") => return multipart::decode(sent.as_deref().unwrap_or_default(), body, allowance).await,
+        Some("multipart/form-data") => {
+            return multipart::decode(sent.as_deref().unwrap_or_default(), body, allowance).await;
+        }
         Some(_) => {
             // An empty body is an empty parameter set, whatever it calls itself.
             let is_empty = stream::read(body, 0).await.is_ok();
             let kind = super::answer::printable(sent.as_deref().unwrap_or_default());
-            return if is_empty { Ok(Decoded::default()) } else { Err(Failure::UnsupportedType(kind)) };
+            return if is_empty {
+                Ok(Decoded::default())
+            } else {
+                Err(Failure::UnsupportedType(kind))
+            };
         }
     };
     let bytes = stream::read(body, allowance.most.min(MOST_IN_MEMORY)).await?;
@@ -98,14 +119,17 @@ fn read(form: Form, bytes: &[u8]) -> Result<Decoded, Failure> {
     match form {
         Form::Urlencoded => urlencoded(bytes),
         Form::Json => Ok(Decoded::of_object(json(bytes)?)),
-        Form::Xml => Ok(Decoded::of_object(xml::read(bytes).ok_or_else(|| Failure::BadRequest("Request is not valid XML.".into()))?)),
+        Form::Xml => Ok(Decoded::of_object(xml::read(bytes).ok_or_else(|| {
+            Failure::BadRequest("Request is not valid XML.".into())
+        })?)),
         Form::Yaml => Ok(Decoded::of_object(yaml::read(bytes)?)),
     }
 }
 
 /// Rules B1, B2, B10.
 fn urlencoded(bytes: &[u8]) -> Result<Decoded, Failure> {
-    let parameters = Parameters::parse(bytes).map_err(|error| Failure::BadRequest(error.to_string()))?;
+    let parameters =
+        Parameters::parse(bytes).map_err(|error| Failure::BadRequest(error.to_string()))?;
     if parameters.last("filedata").is_some() {
         return Err(Failure::BadRequest(FILE_IN_FORM.into()));
     }
@@ -117,7 +141,9 @@ fn json(bytes: &[u8]) -> Result<Map<String, Json>, Failure> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match serde_json::from_slice(bytes) {
         Ok(Json::Object(object)) => Ok(object),
-        Ok(_) => Err(Failure::BadRequest("Request body must be a JSON object.".into())),
+        Ok(_) => Err(Failure::BadRequest(
+            "Request body must be a JSON object.".into(),
+        )),
         Err(_) => Err(Failure::BadRequest("Request is not valid JSON.".into())),
     }
 }
@@ -127,7 +153,10 @@ impl Decoded {
     fn of_object(object: Map<String, Json>) -> Self {
         let mut decoded = Self::default();
         for (name, value) in object {
-            let text = value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            let text = value
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned);
             match name.as_str() {
                 USERNAME => decoded.username = text,
                 API_KEY => decoded.api_key = text,
@@ -153,8 +182,14 @@ impl Decoded {
     fn of_parts(texts: Vec<(String, String)>, files: Vec<(String, StagedFile)>) -> Self {
         let mut decoded = Self::of_texts(texts);
         if files.iter().any(|(name, _)| name == "filedata") {
-            decoded.params.retain(|(name, _)| !files.iter().any(|(file, _)| file == name));
-            decoded.params.extend(files.into_iter().map(|(name, file)| (name, Param::File(Arc::new(file)))));
+            decoded
+                .params
+                .retain(|(name, _)| !files.iter().any(|(file, _)| file == name));
+            decoded.params.extend(
+                files
+                    .into_iter()
+                    .map(|(name, file)| (name, Param::File(Arc::new(file)))),
+            );
         }
         decoded
     }

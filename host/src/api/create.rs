@@ -13,13 +13,33 @@ use crate::plugins::{Created, Mode, NotDone, Params, Refusal, TypeEntry};
 use crate::query::is_on;
 
 /// Resources whose answers have `id` even if there is nothing that it could name (rule B17), kept for old clients.
-const ALWAYS_WITH_ID: &[&str] = &["actors", "actoridentifiers", "backdoors", "events", "exploits", "targets"];
+const ALWAYS_WITH_ID: &[&str] = &[
+    "actors",
+    "actoridentifiers",
+    "backdoors",
+    "events",
+    "exploits",
+    "targets",
+];
 
-pub(super) async fn post(call: &Call<'_>, entry: &TypeEntry, params: Params) -> Result<Response, Failure> {
-    let mode = Mode { dry_run: is_on(call.parameters.last("dry_run")) };
-    match call.state.handlers.create(&call.registry, &call.caller, entry, params, mode).await {
+pub(super) async fn post(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    params: Params,
+) -> Result<Response, Failure> {
+    let mode = Mode {
+        dry_run: is_on(call.parameters.last("dry_run")),
+    };
+    match call
+        .state
+        .handlers
+        .create(&call.registry, &call.caller, entry, params, mode)
+        .await
+    {
         Ok(created) => made(call, entry, created).await,
-        Err(NotDone::Refused(refusal)) => Ok(answer::json(StatusCode::OK, &refused(call, entry, refusal))),
+        Err(NotDone::Refused(refusal)) => {
+            Ok(answer::json(StatusCode::OK, &refused(call, entry, refusal)))
+        }
         Err(reason) => Err(reason.into()),
     }
 }
@@ -29,8 +49,14 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
     let mut body = envelope(0, entry, created.message);
     let document = created.document.map(|(type_name, id)| {
         // The object may be of another type than the resource.
-        let of = call.registry.type_named(&type_name).map_or(entry, |of| of.as_ref());
-        (id.to_hex(), format!("{}{id}/", call.path_of(&of.declaration.resource)))
+        let of = call
+            .registry
+            .type_named(&type_name)
+            .map_or(entry, |of| of.as_ref());
+        (
+            id.to_hex(),
+            format!("{}{id}/", call.path_of(&of.declaration.resource)),
+        )
     });
     match &document {
         Some((id, url)) => {
@@ -44,7 +70,11 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
         body.insert("warnings".into(), created.warnings.into());
     }
     insert_further(&mut body, created.extra);
-    let status = if created.fresh && wants_201(call).await? { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if created.fresh && wants_201(call).await? {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let mut response = answer::json(status, &Json::Object(body));
     if let Some(location) = document.and_then(|(_, url)| HeaderValue::from_str(&url).ok()) {
         response.headers_mut().insert(LOCATION, location);
@@ -56,10 +86,16 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
 fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
     let mut body = envelope(1, entry, refusal.message);
     let member = |name: &str| refusal.error.get(name).and_then(Json::as_str);
-    match (member("type").and_then(|name| call.registry.type_named(name)), member("id")) {
+    match (
+        member("type").and_then(|name| call.registry.type_named(name)),
+        member("id"),
+    ) {
         (Some(of), Some(id)) => {
             body.insert("id".into(), id.into());
-            body.insert("url".into(), format!("{}{id}/", call.path_of(&of.declaration.resource)).into());
+            body.insert(
+                "url".into(),
+                format!("{}{id}/", call.path_of(&of.declaration.resource)).into(),
+            );
         }
         _ => insert_empty_id(&mut body, entry),
     }
@@ -93,14 +129,24 @@ pub(super) fn insert_further(body: &mut Map<String, Json>, further: Map<String, 
 
 /// Rule B23: the setting, the query or the header asks for 201.
 async fn wants_201(call: &Call<'_>) -> Result<bool, Failure> {
-    Ok(call.parameters.last("created_status") == Some("201") || prefers_201(&call.headers) || call.setting("post_created_status").await? == "201")
+    Ok(call.parameters.last("created_status") == Some("201")
+        || prefers_201(&call.headers)
+        || call.setting("post_created_status").await? == "201")
 }
 
 fn prefers_201(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|value| value.split([',', ';'])).any(|preference| {
-        preference.split_once('=').is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("status") && value.trim().trim_matches('"') == "201")
-    })
+    let preferences = headers
+        .get_all("prefer")
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    preferences
+        .flat_map(|value| value.split([',', ';']))
+        .any(|preference| {
+            preference.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("status")
+                    && value.trim().trim_matches('"') == "201"
+            })
+        })
 }
 
 #[cfg(test)]
@@ -109,7 +155,13 @@ mod tests {
 
     #[test]
     fn b23_prefer_header() {
-        for (value, expected) in [("status=201", true), ("return=minimal, Status = \"201\"", true), ("status=200", false), ("status", false), ("", false)] {
+        for (value, expected) in [
+            ("status=201", true),
+            ("return=minimal, Status = \"201\"", true),
+            ("status=200", false),
+            ("status", false),
+            ("", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", value.parse().unwrap());
             assert_eq!(prefers_201(&headers), expected, "{value}");

@@ -35,22 +35,35 @@ pub(super) struct Pair {
 
 impl std::fmt::Debug for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pair").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Pair")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
 /// Rules A1 to A3.
 pub(super) fn outside_of_body(headers: &HeaderMap, parameters: &Parameters) -> Offered {
-    if let Some(remainder) = headers.get(AUTHORIZATION).and_then(|value| api_key_scheme(value.as_bytes())) {
+    if let Some(remainder) = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| api_key_scheme(value.as_bytes()))
+    {
         let remainder = String::from_utf8_lossy(remainder);
         return match remainder.split_once(':') {
             Some((username, api_key)) if !username.is_empty() && !api_key.is_empty() => {
-                Offered::Pair(Pair { username: username.to_owned(), api_key: api_key.to_owned() })
+                Offered::Pair(Pair {
+                    username: username.to_owned(),
+                    api_key: api_key.to_owned(),
+                })
             }
             _ => Offered::Unusable,
         };
     }
-    let given = |name| parameters.last(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    let given = |name| {
+        parameters
+            .last(name)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    };
     complete(given(USERNAME), given(API_KEY))
 }
 
@@ -66,7 +79,9 @@ pub(super) fn complete(username: Option<String>, api_key: Option<String>) -> Off
 fn api_key_scheme(value: &[u8]) -> Option<&[u8]> {
     let blank = value.iter().position(|byte| *byte == b' ')?;
     let (scheme, remainder) = value.split_at(blank);
-    scheme.eq_ignore_ascii_case(b"ApiKey").then(|| &remainder[1..])
+    scheme
+        .eq_ignore_ascii_case(b"ApiKey")
+        .then(|| &remainder[1..])
 }
 
 #[cfg(test)]
@@ -82,22 +97,47 @@ mod tests {
     }
 
     fn pair(username: &str, api_key: &str) -> Offered {
-        Offered::Pair(Pair { username: username.into(), api_key: api_key.into() })
+        Offered::Pair(Pair {
+            username: username.into(),
+            api_key: api_key.into(),
+        })
     }
 
     #[test]
     fn a1_a2_header_then_query_last_value_counts() {
         let some = |text: &str| Some(text.to_owned());
         let rows = [
-            (Some("ApiKey ann:k1"), "username=x&api_key=y", pair("ann", "k1")),
+            (
+                Some("ApiKey ann:k1"),
+                "username=x&api_key=y",
+                pair("ann", "k1"),
+            ),
             (Some("aPIkEY ann:k:1"), "", pair("ann", "k:1")),
-            (Some("ApiKey ann"), "username=x&api_key=y", Offered::Unusable),
+            (
+                Some("ApiKey ann"),
+                "username=x&api_key=y",
+                Offered::Unusable,
+            ),
             (Some("ApiKey :k"), "username=x&api_key=y", Offered::Unusable),
             (Some("ApiKey"), "username=x&api_key=y", pair("x", "y")),
             (Some("Basic YTpi"), "username=x&api_key=y", pair("x", "y")),
             (None, "username=x&api_key=y&username=z", pair("z", "y")),
-            (None, "username=x&username=&api_key=y", Offered::Incomplete { username: None, api_key: some("y") }),
-            (None, "", Offered::Incomplete { username: None, api_key: None }),
+            (
+                None,
+                "username=x&username=&api_key=y",
+                Offered::Incomplete {
+                    username: None,
+                    api_key: some("y"),
+                },
+            ),
+            (
+                None,
+                "",
+                Offered::Incomplete {
+                    username: None,
+                    api_key: None,
+                },
+            ),
         ];
         for (header, query, expected) in rows {
             assert_eq!(offered(header, query), expected, "{header:?} {query}");

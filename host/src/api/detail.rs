@@ -12,22 +12,39 @@ use super::reading::{self, Reader};
 use crate::plugins::TypeEntry;
 use crate::query;
 
-pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry, id: Option<ObjectId>) -> Result<Response, Failure> {
+pub(super) async fn get(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    id: Option<ObjectId>,
+) -> Result<Response, Failure> {
     let reader = Reader::admit(call, entry).await?;
     reading::refuse_other_formats(&call.parameters)?;
     let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
     // Malformed, unknown and invisible are one answer (rules D-1, S8).
     let id = id.ok_or(Failure::NotFound)?;
-    let document = call.state.store.get(&reader.of.collection, id).await?.filter(|document| reader.visible.allows(document.class));
+    let document = call
+        .state
+        .store
+        .get(&reader.of.collection, id)
+        .await?
+        .filter(|document| reader.visible.allows(document.class));
     let document = document.ok_or(Failure::NotFound)?;
-    let filter = Confines::new(&call.caller.rights, &call.state.store.classes()).filter(request.filter);
-    if !filter.matches(document.body.as_ref()).map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))? {
+    let filter =
+        Confines::new(&call.caller.rights, &call.state.store.classes()).filter(request.filter);
+    if !filter
+        .matches(document.body.as_ref())
+        .map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))?
+    {
         return Err(Failure::NotFound);
     }
     if let Some(file) = reading::download(call, reader.of).await? {
         return Ok(file);
     }
-    let rendered = reader.render(&[document], &request.projection).await?.pop().ok_or(Failure::NotFound)?;
+    let rendered = reader
+        .render(&[document], &request.projection)
+        .await?
+        .pop()
+        .ok_or(Failure::NotFound)?;
     let mut response = answer::json(StatusCode::OK, &rendered);
     answer::add_warnings(&mut response, &request.warnings);
     Ok(response)

@@ -44,20 +44,44 @@ impl Failure {
     pub(super) fn response(self) -> Response {
         match self {
             Self::BadRequest(message) => error(StatusCode::BAD_REQUEST, &message),
-            Self::Warned(refused) if refused.warnings.is_empty() => error(StatusCode::BAD_REQUEST, &refused.message),
-            Self::Warned(refused) => answer::json(StatusCode::BAD_REQUEST, &json!({"error": refused.message, "warnings": refused.warnings})),
-            Self::Unauthorized => {
-                with(error(StatusCode::UNAUTHORIZED, "Authentication failed."), WWW_AUTHENTICATE, "ApiKey realm=\"crits\"")
+            Self::Warned(refused) if refused.warnings.is_empty() => {
+                error(StatusCode::BAD_REQUEST, &refused.message)
             }
+            Self::Warned(refused) => answer::json(
+                StatusCode::BAD_REQUEST,
+                &json!({"error": refused.message, "warnings": refused.warnings}),
+            ),
+            Self::Unauthorized => with(
+                error(StatusCode::UNAUTHORIZED, "Authentication failed."),
+                WWW_AUTHENTICATE,
+                "ApiKey realm=\"crits\"",
+            ),
             Self::Forbidden(message) => error(StatusCode::FORBIDDEN, message),
             Self::NotFound => error(StatusCode::NOT_FOUND, "Not found."),
-            Self::MethodNotAllowed(methods) => with(error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."), ALLOW, &methods),
-            Self::TooSlow => error(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time."),
+            Self::MethodNotAllowed(methods) => with(
+                error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."),
+                ALLOW,
+                &methods,
+            ),
+            Self::TooSlow => error(
+                StatusCode::REQUEST_TIMEOUT,
+                "The request body did not arrive in time.",
+            ),
             Self::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large."),
-            Self::UnsupportedType(kind) => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("Unsupported content type '{kind}'.")),
+            Self::UnsupportedType(kind) => error(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                &format!("Unsupported content type '{kind}'."),
+            ),
             Self::Busy(reason) => {
                 tracing::warn!(%reason, "request refused: busy");
-                with(error(StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Please try again later."), RETRY_AFTER, "1")
+                with(
+                    error(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "The server is busy. Please try again later.",
+                    ),
+                    RETRY_AFTER,
+                    "1",
+                )
             }
             Self::Internal(details) => internal(&details),
         }
@@ -75,7 +99,14 @@ pub(super) fn internal(details: &str) -> Response {
 }
 
 fn error(status: StatusCode, message: &str) -> Response {
-    answer::json(status, &Json::Object([("error".to_owned(), Json::from(message))].into_iter().collect()))
+    answer::json(
+        status,
+        &Json::Object(
+            [("error".to_owned(), Json::from(message))]
+                .into_iter()
+                .collect(),
+        ),
+    )
 }
 
 fn with(mut response: Response, name: axum::http::HeaderName, value: &str) -> Response {
@@ -88,7 +119,9 @@ fn with(mut response: Response, name: axum::http::HeaderName, value: &str) -> Re
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::TooSlow(limit) => Self::BadRequest(format!("The query took longer than {limit} ms.")),
+            StoreError::TooSlow(limit) => {
+                Self::BadRequest(format!("The query took longer than {limit} ms."))
+            }
             other => Self::Internal(other.to_string()),
         }
     }

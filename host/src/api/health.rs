@@ -17,7 +17,10 @@ pub(super) async fn ready(state: &State) -> Response {
         Ok(_) => answer::json(StatusCode::OK, &json!({"status": "ready"})),
         Err(error) => {
             tracing::error!(%error, "not ready: the store does not answer");
-            answer::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "unavailable"}))
+            answer::json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({"status": "unavailable"}),
+            )
         }
     }
 }

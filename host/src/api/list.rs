@@ -19,7 +19,12 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
     if let Some(file) = reading::download(call, reader.of).await? {
         return Ok(file);
     }
-    let request = query::list(&reader.model, &call.parameters, limits(call).await?, reader.strictness)?;
+    let request = query::list(
+        &reader.model,
+        &call.parameters,
+        limits(call).await?,
+        reader.strictness,
+    )?;
     let mut warnings = request.warnings;
     let classes = call.state.store.classes();
     let confines = Confines::new(&call.caller.rights, &classes);
@@ -36,13 +41,29 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         })
         .await?;
     let objects = reader.render(&page.documents, &request.projection).await?;
-    let meta = meta(call, &reader.of.resource, request.window, page.total, &warnings);
-    Ok(answer::json(StatusCode::OK, &json!({"meta": meta, "objects": objects})))
+    let meta = meta(
+        call,
+        &reader.of.resource,
+        request.window,
+        page.total,
+        &warnings,
+    );
+    Ok(answer::json(
+        StatusCode::OK,
+        &json!({"meta": meta, "objects": objects}),
+    ))
 }
 
 /// `meta` of a list (rules J1, G5 to G8, G43).
-pub(super) fn meta(call: &Call<'_>, resource: &str, window: Window, total: u64, warnings: &[String]) -> Json {
-    let link = |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(resource)));
+pub(super) fn meta(
+    call: &Call<'_>,
+    resource: &str,
+    window: Window,
+    total: u64,
+    warnings: &[String],
+) -> Json {
+    let link =
+        |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(resource)));
     let mut meta = json!({
         "limit": window.limit,
         "next": link(window.next(total, &call.parameters)),
@@ -60,7 +81,15 @@ pub(super) fn meta(call: &Call<'_>, resource: &str, window: Window, total: u64, 
 pub(super) async fn limits(call: &Call<'_>) -> Result<Limits, Failure> {
     let usual = Limits::default();
     Ok(Limits {
-        default: call.setting("api_limit_per_page").await?.parse().unwrap_or(usual.default),
-        most: call.setting("api_max_limit").await?.parse().unwrap_or(usual.most),
+        default: call
+            .setting("api_limit_per_page")
+            .await?
+            .parse()
+            .unwrap_or(usual.default),
+        most: call
+            .setting("api_max_limit")
+            .await?
+            .parse()
+            .unwrap_or(usual.most),
     })
 }

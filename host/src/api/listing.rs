@@ -10,18 +10,34 @@ use super::{State, answer, reading, schema, vocabulary};
 use crate::plugins::Registry;
 use crate::query::Parameters;
 
-pub(super) fn get(state: &State, registry: &Registry, parameters: &Parameters) -> Result<Response, Failure> {
+pub(super) fn get(
+    state: &State,
+    registry: &Registry,
+    parameters: &Parameters,
+) -> Result<Response, Failure> {
     reading::refuse_other_formats(parameters)?;
-    let is_full = parameters.last("fullschema").is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
+    let is_full = parameters
+        .last("fullschema")
+        .is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
     let mut types: Vec<_> = registry.types().map(|entry| &entry.declaration).collect();
     types.sort_by(|one, other| one.resource.cmp(&other.resource));
     let mut resources = Map::new();
     for of in types {
         let path = format!("{}/api/v1/{}/", state.prefix, of.resource);
-        let schema = if is_full { schema::of_type(of, &model(of)) } else { Json::from(format!("{path}schema/")) };
-        resources.insert(of.resource.clone(), json!({"list_endpoint": path, "schema": schema}));
+        let schema = if is_full {
+            schema::of_type(of, &model(of))
+        } else {
+            Json::from(format!("{path}schema/"))
+        };
+        resources.insert(
+            of.resource.clone(),
+            json!({"list_endpoint": path, "schema": schema}),
+        );
     }
     let vocabularies = format!("{}/api/v1/{}/", state.prefix, vocabulary::RESOURCE);
-    resources.insert(vocabulary::RESOURCE.to_owned(), json!({"list_endpoint": vocabularies}));
+    resources.insert(
+        vocabulary::RESOURCE.to_owned(),
+        json!({"list_endpoint": vocabularies}),
+    );
     Ok(answer::json(StatusCode::OK, &Json::Object(resources)))
 }

@@ -34,9 +34,9 @@ mod render;
 mod route;
 mod schema;
 mod set;
-mod vocabulary;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use std::sync::Arc;
 
@@ -46,7 +46,9 @@ use axum::extract::Request;
 use bson::oid::ObjectId;
 
 use crate::access::{Access, Caller};
-use crate::plugins::{Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry};
+use crate::plugins::{
+    Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry,
+};
 use crate::registers::Registers;
 use crate::store::Store;
 
@@ -59,10 +61,22 @@ trait Handlers: Send + Sync {
     fn current(&self) -> Arc<Registry>;
 
     /// See [`Plugins::create`].
-    async fn create(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone>;
+    async fn create(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone>;
 
     /// See [`Plugins::perform`].
-    async fn perform(&self, request: Patch<'_>, params: Params, mode: Mode) -> Result<Performed, NotDone>;
+    async fn perform(
+        &self,
+        request: Patch<'_>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone>;
 }
 
 /// What a PATCH addresses.
@@ -80,12 +94,34 @@ impl Handlers for Plugins {
         Plugins::current(self)
     }
 
-    async fn create(&self, registry: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone> {
+    async fn create(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone> {
         Plugins::create(self, registry, caller, of, params, mode).await
     }
 
-    async fn perform(&self, patch: Patch<'_>, params: Params, mode: Mode) -> Result<Performed, NotDone> {
-        Plugins::perform(self, patch.registry, patch.caller, patch.on, patch.id, patch.action, params, mode).await
+    async fn perform(
+        &self,
+        patch: Patch<'_>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone> {
+        Plugins::perform(
+            self,
+            patch.registry,
+            patch.caller,
+            patch.on,
+            patch.id,
+            patch.action,
+            params,
+            mode,
+        )
+        .await
     }
 }
 
@@ -123,7 +159,11 @@ impl State {
     #[must_use]
     pub fn below(self, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        };
         Self { prefix, ..self }
     }
 }

@@ -24,11 +24,17 @@ pub(super) struct OfRegistry {
 
 impl Models {
     pub(super) fn new() -> Self {
-        Self { current: ArcSwapOption::empty() }
+        Self {
+            current: ArcSwapOption::empty(),
+        }
     }
 
     pub(super) fn of(&self, registry: &Arc<Registry>) -> Arc<OfRegistry> {
-        if let Some(current) = self.current.load_full().filter(|current| Arc::ptr_eq(&current.registry, registry)) {
+        if let Some(current) = self
+            .current
+            .load_full()
+            .filter(|current| Arc::ptr_eq(&current.registry, registry))
+        {
             return current;
         }
         let fresh = Arc::new(OfRegistry::new(Arc::clone(registry)));
@@ -46,19 +52,29 @@ impl OfRegistry {
             by_type.insert(of.name.clone(), Arc::new(model(of)));
             collections.insert(of.name.clone(), (of.collection.clone(), of.sources));
         }
-        Self { registry, by_type, collections }
+        Self {
+            registry,
+            by_type,
+            collections,
+        }
     }
 
     /// The fields of a type of this registry.
     pub(super) fn model(&self, of: &TypeDeclaration) -> Arc<Model> {
-        self.by_type.get(&of.name).cloned().unwrap_or_else(|| Arc::new(model(of)))
+        self.by_type
+            .get(&of.name)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(model(of)))
     }
 }
 
 /// The fields of a type. What a type declares takes precedence over what every type has.
 pub(super) fn model(of: &TypeDeclaration) -> Model {
     let mut fields: Vec<Field> = of.fields.iter().map(declared).collect();
-    let mut shared = vec![Field::new("id", Kind::Id).stored_as("_id").required(), Field::new("schema_version", Kind::Int).required()];
+    let mut shared = vec![
+        Field::new("id", Kind::Id).stored_as("_id").required(),
+        Field::new("schema_version", Kind::Int).required(),
+    ];
     if of.sources {
         shared.push(source().required());
     }
@@ -68,7 +84,10 @@ pub(super) fn model(of: &TypeDeclaration) -> Model {
     shared.push(Field::new("unsupported_attrs", Kind::Map));
     shared.retain(|field| !fields.iter().any(|own| own.stored == field.stored));
     shared.append(&mut fields);
-    Model { fields: shared, top_level: of.top_level }
+    Model {
+        fields: shared,
+        top_level: of.top_level,
+    }
 }
 
 fn declared(field: &FieldDeclaration) -> Field {
@@ -116,7 +135,10 @@ fn kind(kind: FieldKind) -> Kind {
 }
 
 fn texts(names: &[&str]) -> Vec<Field> {
-    names.iter().map(|name| Field::new(name, Kind::Text)).collect()
+    names
+        .iter()
+        .map(|name| Field::new(name, Kind::Text))
+        .collect()
 }
 
 fn with_dates(names: &[&str], dates: &[&str]) -> Vec<Field> {
@@ -128,7 +150,13 @@ fn with_dates(names: &[&str], dates: &[&str]) -> Vec<Field> {
 /// documents.md 2.2.
 fn source() -> Field {
     let instances = with_dates(&["analyst", "method", "reference", "tlp"], &["date"]);
-    Field::list_with("source", vec![Field::new("name", Kind::Text), Field::list_with("instances", instances)])
+    Field::list_with(
+        "source",
+        vec![
+            Field::new("name", Kind::Text),
+            Field::list_with("instances", instances),
+        ],
+    )
 }
 
 /// documents.md 2.1 to 2.9, without `source`.
@@ -136,23 +164,57 @@ fn of_every_top_level_object() -> Vec<Field> {
     let mut objects = with_dates(&["value", "analyst"], &["date"]);
     objects.push(Field::new("object_type", Kind::Text).stored_as("type"));
     objects.push(source());
-    let mut relationships = with_dates(&["relationship", "analyst", "rel_reason", "rel_confidence"], &["relationship_date", "date"]);
+    let mut relationships = with_dates(
+        &["relationship", "analyst", "rel_reason", "rel_confidence"],
+        &["relationship_date", "date"],
+    );
     relationships.push(Field::new("object_id", Kind::Id).stored_as("value"));
     relationships.push(Field::new("rel_type", Kind::Text).stored_as("type"));
     let mut releasability = texts(&["name", "analyst"]);
-    releasability.push(Field::list_with("instances", with_dates(&["analyst", "note"], &["date"])));
-    let mut fields = with_dates(&["status", "tlp", "analyst", "description"], &["created", "modified"]);
+    releasability.push(Field::list_with(
+        "instances",
+        with_dates(&["analyst", "note"], &["date"]),
+    ));
+    let mut fields = with_dates(
+        &["status", "tlp", "analyst", "description"],
+        &["created", "modified"],
+    );
     fields.extend([
-        Field::list_with("actions", with_dates(&["action_type", "active", "analyst", "reason"], &["begin_date", "date", "end_date", "performed_date"])),
+        Field::list_with(
+            "actions",
+            with_dates(
+                &["action_type", "active", "analyst", "reason"],
+                &["begin_date", "date", "end_date", "performed_date"],
+            ),
+        ),
         Field::list_of("bucket_list", Kind::Text),
-        Field::list_with("campaign", with_dates(&["analyst", "confidence", "description", "name"], &["date"])),
-        Field::list_with("locations", with_dates(&["location_type", "location", "description", "latitude", "longitude", "analyst"], &["date"])),
+        Field::list_with(
+            "campaign",
+            with_dates(&["analyst", "confidence", "description", "name"], &["date"]),
+        ),
+        Field::list_with(
+            "locations",
+            with_dates(
+                &[
+                    "location_type",
+                    "location",
+                    "description",
+                    "latitude",
+                    "longitude",
+                    "analyst",
+                ],
+                &["date"],
+            ),
+        ),
         Field::list_with("obj", objects).stored_as("objects"),
         Field::list_with("relationships", relationships),
         Field::list_with("releasability", releasability),
         Field::list_of("screenshots", Kind::Text),
         Field::list_of("sectors", Kind::Text),
-        Field::list_with("tickets", with_dates(&["analyst", "ticket_number"], &["date"])),
+        Field::list_with(
+            "tickets",
+            with_dates(&["analyst", "ticket_number"], &["date"]),
+        ),
     ]);
     fields
 }

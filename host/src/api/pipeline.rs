@@ -18,7 +18,9 @@ use super::body::{self, Allowance, Decoded};
 use super::credentials::{self, Offered, Pair};
 use super::failure::{self, Failure};
 use super::route::{self, Target};
-use super::{State, action, answer, create, detail, health, list, listing, schema, set, vocabulary};
+use super::{
+    State, action, answer, create, detail, health, list, listing, schema, set, vocabulary,
+};
 use crate::access::Caller;
 use crate::plugins::Registry;
 use crate::query::Parameters;
@@ -47,7 +49,11 @@ impl Call<'_> {
 
     /// May the caller do this with objects of a type? The flag is one of the type, or names another type itself.
     pub(super) fn may(&self, type_name: &str, flag: &str) -> bool {
-        if flag.contains('.') { self.caller.rights.may(flag) } else { self.caller.rights.may(&format!("{type_name}.{flag}")) }
+        if flag.contains('.') {
+            self.caller.rights.may(flag)
+        } else {
+            self.caller.rights.may(&format!("{type_name}.{flag}"))
+        }
     }
 
     /// The path of a resource: `/api/v1/domains/`.
@@ -69,7 +75,10 @@ pub(super) async fn answer(state: &State, request: Request) -> Response {
     let is_head = request.method() == Method::HEAD;
     let user = OnceLock::new();
     let span = tracing::info_span!("request", request_id = %id);
-    let outcome = AssertUnwindSafe(serve(state, request, &user)).catch_unwind().instrument(span.clone()).await;
+    let outcome = AssertUnwindSafe(serve(state, request, &user))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
     let _within = span.enter();
     let mut response = match outcome {
         Ok(Ok(response)) => response,
@@ -92,11 +101,19 @@ pub(super) async fn answer(state: &State, request: Request) -> Response {
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text")
 }
 
 /// The steps of core-api section 2. `user`: for the log, as soon as it is known.
-async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Result<Response, Failure> {
+async fn serve(
+    state: &State,
+    request: Request,
+    user: &OnceLock<String>,
+) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if route::is_api(&state.prefix, path) && setting(state, "enable_api").await? != "true" {
@@ -109,26 +126,42 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
     if method == Method::OPTIONS {
         return Ok(options(&methods));
     }
-    let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let wanted = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
     if !methods.contains(&wanted) {
         return Err(Failure::MethodNotAllowed(methods.join(", ")));
     }
     match target {
         Target::Live => return Ok(health::live()),
         Target::Ready => return Ok(health::ready(state).await),
-        Target::Listing | Target::Vocabulary(_) | Target::Collection(_) | Target::Schema(_) | Target::Set(..) | Target::Document(..) => {}
+        Target::Listing
+        | Target::Vocabulary(_)
+        | Target::Collection(_)
+        | Target::Schema(_)
+        | Target::Set(..)
+        | Target::Document(..) => {}
     }
-    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes()).map_err(|error| Failure::BadRequest(error.to_string()))?;
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .map_err(|error| Failure::BadRequest(error.to_string()))?;
     if let Target::Listing = target {
         return listing::get(state, &registry, &parameters);
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|peer| peer.0.ip());
     let admitted = if wanted == "GET" {
         // What a reading request has as its body is not looked at (core-api section 2).
         let Offered::Pair(pair) = credentials::outside_of_body(&parts.headers, &parameters) else {
             return Err(Failure::Unauthorized);
         };
-        Admitted { caller: authenticate(state, &pair, peer).await?, body: Ok(Decoded::default()) }
+        Admitted {
+            caller: authenticate(state, &pair, peer).await?,
+            body: Ok(Decoded::default()),
+        }
     } else {
         admit_writing(state, &parts.headers, &parameters, body, peer).await?
     };
@@ -138,7 +171,13 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
     if wanted != "GET" && caller.read_only {
         return Err(Failure::Forbidden("This API key may only read."));
     }
-    let call = Call { state, registry, caller, parameters, headers: parts.headers };
+    let call = Call {
+        state,
+        registry,
+        caller,
+        parameters,
+        headers: parts.headers,
+    };
     match target {
         Target::Collection(of) if wanted == "POST" => create::post(&call, &of, body?.params).await,
         Target::Collection(of) => list::get(&call, &of).await,
@@ -155,7 +194,8 @@ async fn serve(state: &State, request: Request, user: &OnceLock<String>) -> Resu
 /// Rule of core-api 1.3: no authentication, the methods in body and header.
 fn options(methods: &[&str]) -> Response {
     let methods = methods.join(", ");
-    let mut response = answer::response(StatusCode::OK, "text/plain; charset=utf-8", methods.clone());
+    let mut response =
+        answer::response(StatusCode::OK, "text/plain; charset=utf-8", methods.clone());
     if let Ok(value) = HeaderValue::from_str(&methods) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -168,28 +208,53 @@ struct Admitted {
     body: Result<Decoded, Failure>,
 }
 
-async fn authenticate(state: &State, pair: &Pair, peer: Option<IpAddr>) -> Result<Arc<Caller>, Failure> {
-    state.access.authenticate(&pair.username, &pair.api_key, peer).await?.ok_or(Failure::Unauthorized)
+async fn authenticate(
+    state: &State,
+    pair: &Pair,
+    peer: Option<IpAddr>,
+) -> Result<Arc<Caller>, Failure> {
+    state
+        .access
+        .authenticate(&pair.username, &pair.api_key, peer)
+        .await?
+        .ok_or(Failure::Unauthorized)
 }
 
 /// Rules A1 to A6 for POST and PATCH. The body is read before the caller is known only if the credentials may be in it.
-async fn admit_writing(state: &State, headers: &HeaderMap, parameters: &Parameters, body: Body, peer: Option<IpAddr>) -> Result<Admitted, Failure> {
-    let most = setting(state, "max_body_bytes").await?.parse().unwrap_or(u64::MAX);
+async fn admit_writing(
+    state: &State,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+    body: Body,
+    peer: Option<IpAddr>,
+) -> Result<Admitted, Failure> {
+    let most = setting(state, "max_body_bytes")
+        .await?
+        .parse()
+        .unwrap_or(u64::MAX);
     if body::announces_too_much(headers, most) {
         return Err(Failure::TooLarge);
     }
-    let allowance = Allowance { most, folder: state.store.staging_folder() };
+    let allowance = Allowance {
+        most,
+        folder: state.store.staging_folder(),
+    };
     match credentials::outside_of_body(headers, parameters) {
         Offered::Unusable => Err(Failure::Unauthorized),
         Offered::Pair(pair) => {
             let caller = authenticate(state, &pair, peer).await?;
-            Ok(Admitted { caller, body: body::decode(headers, body, allowance).await })
+            Ok(Admitted {
+                caller,
+                body: body::decode(headers, body, allowance).await,
+            })
         }
         Offered::Incomplete { username, api_key } => {
             let mut decoded = match body::decode(headers, body, allowance).await {
                 Ok(decoded) => decoded,
                 // Nobody is told more than that before it is known who asks.
-                Err(Failure::BadRequest(_) | Failure::UnsupportedType(_)) => return Err(Failure::Unauthorized),
+                Err(Failure::BadRequest(_) | Failure::UnsupportedType(_)) => {
+                    return Err(Failure::Unauthorized);
+                }
                 Err(failure) => return Err(failure),
             };
             let username = username.or_else(|| decoded.username.take());
@@ -197,7 +262,10 @@ async fn admit_writing(state: &State, headers: &HeaderMap, parameters: &Paramete
             let Offered::Pair(pair) = credentials::complete(username, api_key) else {
                 return Err(Failure::Unauthorized);
             };
-            Ok(Admitted { caller: authenticate(state, &pair, peer).await?, body: Ok(decoded) })
+            Ok(Admitted {
+                caller: authenticate(state, &pair, peer).await?,
+                body: Ok(decoded),
+            })
         }
     }
 }

@@ -35,7 +35,11 @@ impl<'a> Reader<'a> {
             return Err(Failure::Forbidden(NO_ACCESS));
         }
         let types = call.state.models.of(&call.registry);
-        let strictness = if call.is_set("strict_queries").await? { Strictness::Strict } else { Strictness::Lenient };
+        let strictness = if call.is_set("strict_queries").await? {
+            Strictness::Strict
+        } else {
+            Strictness::Lenient
+        };
         Ok(Self {
             call,
             model: types.model(of),
@@ -47,24 +51,44 @@ impl<'a> Reader<'a> {
     }
 
     /// Documents in the form of the API, cleaned for the caller (core-api sections 7 and 8).
-    pub(super) async fn render(&self, documents: &[StoredDocument], projection: &Projection) -> Result<Vec<Json>, Failure> {
-        let raw: Vec<&RawDocument> = documents.iter().map(|document| document.body.as_ref().as_ref()).collect();
-        let cleaned = self.call.state.access.clean(&self.call.caller, &raw, &self.types.collections).await?;
-        Ok(cleaned.into_iter().map(|document| render::document(&self.model, document, projection)).collect())
+    pub(super) async fn render(
+        &self,
+        documents: &[StoredDocument],
+        projection: &Projection,
+    ) -> Result<Vec<Json>, Failure> {
+        let raw: Vec<&RawDocument> = documents
+            .iter()
+            .map(|document| document.body.as_ref().as_ref())
+            .collect();
+        let cleaned = self
+            .call
+            .state
+            .access
+            .clean(&self.call.caller, &raw, &self.types.collections)
+            .await?;
+        Ok(cleaned
+            .into_iter()
+            .map(|document| render::document(&self.model, document, projection))
+            .collect())
     }
 }
 
 /// Rules Q1 to Q3: `json` and unknown formats mean JSON.
 pub(super) fn refuse_other_formats(parameters: &Parameters) -> Result<(), Failure> {
     match parameters.last("format") {
-        Some(format @ ("xml" | "yaml")) => Err(Failure::BadRequest(format!("This server does not write the format '{format}': use json."))),
+        Some(format @ ("xml" | "yaml")) => Err(Failure::BadRequest(format!(
+            "This server does not write the format '{format}': use json."
+        ))),
         _ => Ok(()),
     }
 }
 
 /// A download was asked for (rules F12, Q5), and `format` does not win over it (rule Q4): permission (F11), then the
 /// answer of a type whose documents have no files (F10).
-pub(super) async fn download(call: &Call<'_>, of: &TypeDeclaration) -> Result<Option<Response>, Failure> {
+pub(super) async fn download(
+    call: &Call<'_>,
+    of: &TypeDeclaration,
+) -> Result<Option<Response>, Failure> {
     let format = call.parameters.last("format");
     let is_wanted = match format {
         Some("json" | "xml" | "yaml") => false,
@@ -77,8 +101,18 @@ pub(super) async fn download(call: &Call<'_>, of: &TypeDeclaration) -> Result<Op
     if call.is_set("api_require_download_flag").await? && !call.may(&of.name, "download") {
         return Err(Failure::Forbidden(NO_ACCESS));
     }
-    if of.fields.iter().any(|field| field.kind == FieldKind::File || field.bucket.is_some()) {
-        return Err(Failure::BadRequest("This server does not offer files for download.".into()));
+    if of
+        .fields
+        .iter()
+        .any(|field| field.kind == FieldKind::File || field.bucket.is_some())
+    {
+        return Err(Failure::BadRequest(
+            "This server does not offer files for download.".into(),
+        ));
     }
-    Ok(Some(answer::response(StatusCode::OK, "application/octet-stream; charset=utf-8", "No files found!")))
+    Ok(Some(answer::response(
+        StatusCode::OK,
+        "application/octet-stream; charset=utf-8",
+        "No files found!",
+    )))
 }

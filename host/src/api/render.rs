@@ -23,7 +23,10 @@ pub(super) fn document(model: &Model, mut stored: Document, projection: &Project
     let unsupported = stored.remove(UNSUPPORTED);
     let mut shown = fields(stored, &model.fields);
     if let Some(unsupported) = unsupported {
-        shown.insert(UNSUPPORTED.to_owned(), unsupported_value(unsupported).unwrap_or(Json::Null));
+        shown.insert(
+            UNSUPPORTED.to_owned(),
+            unsupported_value(unsupported).unwrap_or(Json::Null),
+        );
     }
     Json::Object(shown)
 }
@@ -34,8 +37,21 @@ pub(super) fn answered(value: Json) -> Json {
         Json::Array(elements) => Json::Array(elements.into_iter().map(answered).collect()),
         Json::Object(members) => {
             let wrapped = members.len() == 1 && members.keys().all(|name| name.starts_with('$'));
-            let unwrapped = wrapped.then(|| json_to_bson(&Json::Object(members.clone())).ok().and_then(untyped)).flatten();
-            unwrapped.unwrap_or_else(|| Json::Object(members.into_iter().map(|(name, value)| (name, answered(value))).collect()))
+            let unwrapped = wrapped
+                .then(|| {
+                    json_to_bson(&Json::Object(members.clone()))
+                        .ok()
+                        .and_then(untyped)
+                })
+                .flatten();
+            unwrapped.unwrap_or_else(|| {
+                Json::Object(
+                    members
+                        .into_iter()
+                        .map(|(name, value)| (name, answered(value)))
+                        .collect(),
+                )
+            })
         }
         plain => plain,
     }
@@ -49,7 +65,11 @@ fn shape(model: &Model, stored: &mut Document) {
         _ => Document::new(),
     };
     unsupported.remove(ARTEFACT);
-    let unknown: Vec<String> = stored.keys().filter(|key| model.stored_field(key).is_none()).cloned().collect();
+    let unknown: Vec<String> = stored
+        .keys()
+        .filter(|key| model.stored_field(key).is_none())
+        .cloned()
+        .collect();
     for key in unknown {
         if let Some(value) = stored.remove(&key)
             && !key.starts_with('_')
@@ -86,13 +106,23 @@ fn fields(document: Document, known: &[Field]) -> Map<String, Json> {
 fn value(stored: Bson, field: Option<&Field>) -> Option<Json> {
     let kind = field.map_or(Kind::Any, |field| field.kind);
     match stored {
-        Bson::Document(document) => Some(Json::Object(fields(document, field.map_or(&[], |field| &field.fields)))),
+        Bson::Document(document) => Some(Json::Object(fields(
+            document,
+            field.map_or(&[], |field| &field.fields),
+        ))),
         Bson::Array(list) => {
             let element = |stored| match stored {
-                Bson::Document(document) => Some(Json::Object(fields(document, field.map_or(&[], |field| &field.fields)))),
+                Bson::Document(document) => Some(Json::Object(fields(
+                    document,
+                    field.map_or(&[], |field| &field.fields),
+                ))),
                 other => plain(other, field.map_or(Kind::Any, |field| field.element)),
             };
-            Some(Json::Array(list.into_iter().map(|stored| element(stored).unwrap_or(Json::Null)).collect()))
+            Some(Json::Array(
+                list.into_iter()
+                    .map(|stored| element(stored).unwrap_or(Json::Null))
+                    .collect(),
+            ))
         }
         other => plain(other, kind),
     }
@@ -101,10 +131,17 @@ fn value(stored: Bson, field: Option<&Field>) -> Option<Json> {
 /// Values of attributes nobody declared stay as they are, nulls included (rule J8).
 fn unsupported_value(stored: Bson) -> Option<Json> {
     match stored {
-        Bson::Document(document) => {
-            Some(Json::Object(document.into_iter().map(|(name, stored)| (name, unsupported_value(stored).unwrap_or(Json::Null))).collect()))
-        }
-        Bson::Array(list) => Some(Json::Array(list.into_iter().map(|stored| unsupported_value(stored).unwrap_or(Json::Null)).collect())),
+        Bson::Document(document) => Some(Json::Object(
+            document
+                .into_iter()
+                .map(|(name, stored)| (name, unsupported_value(stored).unwrap_or(Json::Null)))
+                .collect(),
+        )),
+        Bson::Array(list) => Some(Json::Array(
+            list.into_iter()
+                .map(|stored| unsupported_value(stored).unwrap_or(Json::Null))
+                .collect(),
+        )),
         other => plain(other, Kind::Any),
     }
 }
@@ -113,14 +150,23 @@ fn unsupported_value(stored: Bson) -> Option<Json> {
 fn plain(stored: Bson, kind: Kind) -> Option<Json> {
     match (stored, kind) {
         (Bson::Double(number), Kind::Int) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
-            #[expect(clippy::cast_possible_truncation, reason = "integral and far within 64 bits")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "integral and far within 64 bits"
+            )]
             let whole = number as i64;
             Some(whole.into())
         }
-        (Bson::String(text), Kind::Int) => Some(text.trim().parse::<i64>().map_or(Json::String(text), Json::from)),
+        (Bson::String(text), Kind::Int) => Some(
+            text.trim()
+                .parse::<i64>()
+                .map_or(Json::String(text), Json::from),
+        ),
         (Bson::Int32(number @ 0..=1), Kind::Bool) => Some(Json::Bool(number == 1)),
         (Bson::Int64(number @ 0..=1), Kind::Bool) => Some(Json::Bool(number == 1)),
-        (Bson::String(text), Kind::Uuid) => Some(Json::String(uuid::Uuid::try_parse(&text).map_or(text, |uuid| uuid.to_string()))),
+        (Bson::String(text), Kind::Uuid) => Some(Json::String(
+            uuid::Uuid::try_parse(&text).map_or(text, |uuid| uuid.to_string()),
+        )),
         (Bson::Int32(number), Kind::Text) => Some(Json::String(number.to_string())),
         (Bson::Int64(number), Kind::Text) => Some(Json::String(number.to_string())),
         (Bson::Double(number), Kind::Text) => Some(Json::String(number.to_string())),
@@ -131,7 +177,9 @@ fn plain(stored: Bson, kind: Kind) -> Option<Json> {
 
 fn untyped(stored: Bson) -> Option<Json> {
     match stored {
-        Bson::String(text) | Bson::Symbol(text) | Bson::JavaScriptCode(text) => Some(Json::String(text)),
+        Bson::String(text) | Bson::Symbol(text) | Bson::JavaScriptCode(text) => {
+            Some(Json::String(text))
+        }
         Bson::Int32(number) => Some(number.into()),
         Bson::Int64(number) => Some(number.into()),
         Bson::Double(number) => serde_json::Number::from_f64(number).map(Json::Number),
@@ -143,8 +191,17 @@ fn untyped(stored: Bson) -> Option<Json> {
         Bson::Decimal128(number) => Some(Json::String(number.to_string())),
         Bson::RegularExpression(expression) => Some(Json::String(expression.pattern.to_string())),
         Bson::JavaScriptCodeWithScope(code) => Some(Json::String(code.code)),
-        Bson::Array(list) => Some(Json::Array(list.into_iter().map(|stored| untyped(stored).unwrap_or(Json::Null)).collect())),
-        Bson::Document(document) => Some(Json::Object(document.into_iter().filter_map(|(name, stored)| Some((name, untyped(stored)?))).collect())),
+        Bson::Array(list) => Some(Json::Array(
+            list.into_iter()
+                .map(|stored| untyped(stored).unwrap_or(Json::Null))
+                .collect(),
+        )),
+        Bson::Document(document) => Some(Json::Object(
+            document
+                .into_iter()
+                .filter_map(|(name, stored)| Some((name, untyped(stored)?)))
+                .collect(),
+        )),
         Bson::Null | Bson::Undefined | Bson::MinKey | Bson::MaxKey | Bson::DbPointer(_) => None,
     }
 }
@@ -167,7 +224,10 @@ mod tests {
     use super::*;
 
     fn model(top_level: bool) -> Model {
-        let instances = vec![Field::new("date", Kind::Date), Field::new("method", Kind::Text)];
+        let instances = vec![
+            Field::new("date", Kind::Date),
+            Field::new("method", Kind::Text),
+        ];
         Model {
             fields: vec![
                 Field::new("id", Kind::Id).stored_as("_id"),
@@ -181,7 +241,13 @@ mod tests {
                 Field::new("created", Kind::Date),
                 Field::list_of("bucket_list", Kind::Text),
                 Field::list_of("counts", Kind::Int),
-                Field::list_with("source", vec![Field::new("name", Kind::Text), Field::list_with("instances", instances)]),
+                Field::list_with(
+                    "source",
+                    vec![
+                        Field::new("name", Kind::Text),
+                        Field::list_with("instances", instances),
+                    ],
+                ),
                 Field::new("unsupported_attrs", Kind::Map),
             ],
             top_level,
@@ -197,7 +263,12 @@ mod tests {
     #[test]
     fn j2_to_j6_values() {
         let uuid = uuid::Uuid::parse_str("12345678-1234-1234-1234-1234567890ab").unwrap();
-        let binary = |subtype, bytes: &[u8]| Bson::Binary(Binary { subtype, bytes: bytes.to_vec() });
+        let binary = |subtype, bytes: &[u8]| {
+            Bson::Binary(Binary {
+                subtype,
+                bytes: bytes.to_vec(),
+            })
+        };
         let stored = doc! {
             "_id": ObjectId::parse_str(ID).unwrap(), "schema_version": 3.0, "tlp": "amber", "name": "é\u{202e}", "size": "42", "active": 1,
             "event_id": binary(BinarySubtype::UuidOld, uuid.as_bytes()), "link_id": "123456781234123412341234567890AB",
@@ -220,19 +291,40 @@ mod tests {
     #[test]
     fn j5_j10_m2_m3_unset_is_absent_lists_are_there_and_only_tlp_is_made_up() {
         assert_eq!(
-            shown(true, doc! {"_id": ObjectId::parse_str(ID).unwrap(), "name": Bson::Null, "bucket_list": Bson::Null}),
+            shown(
+                true,
+                doc! {"_id": ObjectId::parse_str(ID).unwrap(), "name": Bson::Null, "bucket_list": Bson::Null}
+            ),
             json!({"_id": ID, "bucket_list": [], "counts": [], "source": [], "tlp": "red", "unsupported_attrs": {}})
         );
-        assert_eq!(shown(true, doc! {"size": "large", "created": "yesterday", "source": "odd"})["size"], "large");
+        assert_eq!(
+            shown(
+                true,
+                doc! {"size": "large", "created": "yesterday", "source": "odd"}
+            )["size"],
+            "large"
+        );
     }
 
     #[test]
     fn j8_m4_m5_m6_unknown_keys_go_below_unsupported_attrs() {
         let stored = doc! {"weird": {"a": Bson::Null, "b": [1.5]}, "_cls": "X", "tlp": "red", "unsupported_attrs": {"old": 1, "get_tlp_display": Bson::Null}};
-        assert_eq!(shown(true, stored)["unsupported_attrs"], json!({"old": 1, "weird": {"a": null, "b": [1.5]}}));
-        let identifier = shown(false, doc! {"name": "x", "unsupported_attrs": {"tlp": "amber"}});
-        assert_eq!((&identifier["unsupported_attrs"], identifier.get("tlp")), (&json!({"tlp": "amber"}), None));
-        assert_eq!(shown(false, doc! {"name": "x"}).get("unsupported_attrs"), None);
+        assert_eq!(
+            shown(true, stored)["unsupported_attrs"],
+            json!({"old": 1, "weird": {"a": null, "b": [1.5]}})
+        );
+        let identifier = shown(
+            false,
+            doc! {"name": "x", "unsupported_attrs": {"tlp": "amber"}},
+        );
+        assert_eq!(
+            (&identifier["unsupported_attrs"], identifier.get("tlp")),
+            (&json!({"tlp": "amber"}), None)
+        );
+        assert_eq!(
+            shown(false, doc! {"name": "x"}).get("unsupported_attrs"),
+            None
+        );
     }
 
     #[test]

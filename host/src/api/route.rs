@@ -32,7 +32,8 @@ pub(super) enum Target {
 
 /// Is this below `/api/`?
 pub(super) fn is_api(prefix: &str, path: &str) -> bool {
-    segments(prefix, path).is_some_and(|segments| segments.first().is_some_and(|first| first == "api"))
+    segments(prefix, path)
+        .is_some_and(|segments| segments.first().is_some_and(|first| first == "api"))
 }
 
 /// The parts of a path below the prefix; repeated slashes and one at the end don't count (rule U3 and the decision on
@@ -42,7 +43,16 @@ fn segments(prefix: &str, path: &str) -> Option<Vec<String>> {
     if !below.is_empty() && !below.starts_with('/') {
         return None;
     }
-    below.split('/').filter(|part| !part.is_empty()).map(|part| percent_decode_str(part).decode_utf8().ok().map(|part| part.into_owned())).collect()
+    below
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .ok()
+                .map(|part| part.into_owned())
+        })
+        .collect()
 }
 
 /// What a path addresses; none: nothing (rule U6).
@@ -54,7 +64,9 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["health", "ready"] => return Some(Target::Ready),
         ["api", "v1"] => return Some(Target::Listing),
         ["api", "v1", vocabulary::RESOURCE] => return Some(Target::Vocabulary(None)),
-        ["api", "v1", vocabulary::RESOURCE, rest @ ..] => return Some(Target::Vocabulary(Some(rest.join("/")))),
+        ["api", "v1", vocabulary::RESOURCE, rest @ ..] => {
+            return Some(Target::Vocabulary(Some(rest.join("/"))));
+        }
         ["api", "v1", resource, rest @ ..] => (*resource, rest),
         _ => return None,
     };
@@ -62,7 +74,14 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
     Some(match rest {
         [] => Target::Collection(of),
         ["schema"] => Target::Schema(of),
-        ["set", ids @ ..] => Target::Set(of, ids.join("/").split(';').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
+        ["set", ids @ ..] => Target::Set(
+            of,
+            ids.join("/")
+                .split(';')
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ),
         [id] => Target::Document(of, ObjectId::parse_str(id).ok()),
         _ => Target::Document(of, None),
     })
@@ -73,10 +92,19 @@ impl Target {
     pub(super) fn methods(&self) -> Vec<&'static str> {
         let of_type = |of: &TypeEntry, possible: &[&'static str]| {
             let declared = &of.declaration.methods;
-            possible.iter().copied().filter(|method| declared.iter().any(|declared| declared == method)).collect()
+            possible
+                .iter()
+                .copied()
+                .filter(|method| declared.iter().any(|declared| declared == method))
+                .collect()
         };
         match self {
-            Self::Live | Self::Ready | Self::Listing | Self::Vocabulary(_) | Self::Schema(_) | Self::Set(..) => vec!["GET"],
+            Self::Live
+            | Self::Ready
+            | Self::Listing
+            | Self::Vocabulary(_)
+            | Self::Schema(_)
+            | Self::Set(..) => vec!["GET"],
             Self::Collection(of) => of_type(of, &["GET", "POST"]),
             Self::Document(of, _) => of_type(of, &["GET", "PATCH"]),
         }
@@ -85,9 +113,14 @@ impl Target {
 
 /// Rule U13: `X-HTTP-Method-Override`, on POST only.
 pub(super) fn effective_method(method: &Method, headers: &HeaderMap) -> Method {
-    let wanted = headers.get("x-http-method-override").and_then(|value| value.to_str().ok());
+    let wanted = headers
+        .get("x-http-method-override")
+        .and_then(|value| value.to_str().ok());
     match wanted {
-        Some(wanted) if method == Method::POST => Method::from_bytes(wanted.trim().to_ascii_uppercase().as_bytes()).unwrap_or(Method::POST),
+        Some(wanted) if method == Method::POST => {
+            Method::from_bytes(wanted.trim().to_ascii_uppercase().as_bytes())
+                .unwrap_or(Method::POST)
+        }
         _ => method.clone(),
     }
 }
@@ -116,6 +149,11 @@ mod tests {
         assert_eq!(parts("/crits", "/critsx/api/v1/"), None);
         assert_eq!(parts("/crits", "/api/v1/"), None);
         assert_eq!(parts("", "/api/%ff"), None);
-        assert!(is_api("", "/api") && is_api("", "//api/x") && !is_api("", "/apis/") && !is_api("", "/health/live"));
+        assert!(
+            is_api("", "/api")
+                && is_api("", "//api/x")
+                && !is_api("", "/apis/")
+                && !is_api("", "/health/live")
+        );
     }
 }

@@ -16,18 +16,28 @@ use crate::query::{Kind, Model};
 pub(super) fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
     reading::refuse_other_formats(&call.parameters)?;
     let types = call.state.models.of(&call.registry);
-    Ok(answer::json(StatusCode::OK, &of_type(&entry.declaration, &types.model(&entry.declaration))))
+    Ok(answer::json(
+        StatusCode::OK,
+        &of_type(&entry.declaration, &types.model(&entry.declaration)),
+    ))
 }
 
 /// The schema of a type, under the keys of the original; `stored_name` is added.
 pub(super) fn of_type(of: &TypeDeclaration, model: &Model) -> Json {
     let methods = |possible: &[&str]| -> Vec<String> {
-        possible.iter().filter(|method| of.methods.iter().any(|declared| declared == *method)).map(|method| method.to_lowercase()).collect()
+        possible
+            .iter()
+            .filter(|method| of.methods.iter().any(|declared| declared == *method))
+            .map(|method| method.to_lowercase())
+            .collect()
     };
     let mut fields = Map::new();
     let mut ordering = Vec::new();
     for field in &model.fields {
-        let declared = of.fields.iter().find(|declared| declared.stored_name() == field.stored);
+        let declared = of
+            .fields
+            .iter()
+            .find(|declared| declared.stored_name() == field.stored);
         let default = declared.and_then(|declared| declared.default.clone());
         let is_key = field.stored == "_id";
         fields.insert(

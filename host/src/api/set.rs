@@ -17,11 +17,17 @@ use crate::query::Projection;
 /// Most ids of a set.
 const MOST: usize = 1_000;
 
-pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry, sent: &[String]) -> Result<Response, Failure> {
+pub(super) async fn get(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    sent: &[String],
+) -> Result<Response, Failure> {
     let reader = Reader::admit(call, entry).await?;
     reading::refuse_other_formats(&call.parameters)?;
     if sent.len() > MOST {
-        return Err(Failure::BadRequest(format!("Too many ids: at most {MOST} are read.")));
+        return Err(Failure::BadRequest(format!(
+            "Too many ids: at most {MOST} are read."
+        )));
     }
     let ids: Vec<Option<ObjectId>> = sent.iter().map(|id| ObjectId::parse_str(id).ok()).collect();
     let mut wanted: Vec<ObjectId> = Vec::new();
@@ -30,10 +36,18 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry, sent: &[String]) -> 
             wanted.push(*id);
         }
     }
-    let mut documents = call.state.store.get_many(&reader.of.collection, &wanted).await?;
+    let mut documents = call
+        .state
+        .store
+        .get_many(&reader.of.collection, &wanted)
+        .await?;
     documents.retain(|document| reader.visible.allows(document.class));
     let rendered = reader.render(&documents, &Projection::default()).await?;
-    let found: HashMap<ObjectId, _> = documents.iter().map(|document| document.id).zip(rendered).collect();
+    let found: HashMap<ObjectId, _> = documents
+        .iter()
+        .map(|document| document.id)
+        .zip(rendered)
+        .collect();
     let mut objects = Vec::new();
     let mut not_found = Vec::new();
     for (sent, id) in sent.iter().zip(ids) {
@@ -42,6 +56,10 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry, sent: &[String]) -> 
             None => not_found.push(sent.as_str()),
         }
     }
-    let body = if not_found.is_empty() { json!({"objects": objects}) } else { json!({"objects": objects, "not_found": not_found}) };
+    let body = if not_found.is_empty() {
+        json!({"objects": objects})
+    } else {
+        json!({"objects": objects, "not_found": not_found})
+    };
     Ok(answer::json(StatusCode::OK, &body))
 }

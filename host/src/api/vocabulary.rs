@@ -14,7 +14,11 @@ pub(super) const RESOURCE: &str = "vocab";
 
 /// The categories that clients know; `TLP` is the host's own.
 fn categories() -> Vec<&'static str> {
-    vocabulary::categories().iter().copied().filter(|category| *category != "TLP").collect()
+    vocabulary::categories()
+        .iter()
+        .copied()
+        .filter(|category| *category != "TLP")
+        .collect()
 }
 
 fn entry(call: &Call<'_>, category: &str) -> Json {
@@ -28,15 +32,25 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
     let window = query::window(&call.parameters, list::limits(call).await?)?;
     let all = categories();
     let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
-    let page: Vec<Json> = all.iter().skip(first).take(window.limit as usize).map(|category| entry(call, category)).collect();
+    let page: Vec<Json> = all
+        .iter()
+        .skip(first)
+        .take(window.limit as usize)
+        .map(|category| entry(call, category))
+        .collect();
     let meta = list::meta(call, RESOURCE, window, all.len() as u64, &[]);
-    Ok(answer::json(StatusCode::OK, &json!({"meta": meta, "objects": page})))
+    Ok(answer::json(
+        StatusCode::OK,
+        &json!({"meta": meta, "objects": page}),
+    ))
 }
 
 pub(super) fn detail(call: &Call<'_>, category: &str) -> Result<Response, Failure> {
     reading::refuse_other_formats(&call.parameters)?;
     if !categories().contains(&category) {
-        return Err(Failure::BadRequest(format!("Vocabulary category \"{category}\" does not exist")));
+        return Err(Failure::BadRequest(format!(
+            "Vocabulary category \"{category}\" does not exist"
+        )));
     }
     Ok(answer::json(StatusCode::OK, &entry(call, category)))
 }

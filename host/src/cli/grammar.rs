@@ -13,13 +13,24 @@ use crate::registers::Register;
 
 /// A server for the CRITs authenticated API whose types and actions are WebAssembly plugins.
 #[derive(Debug, Parser)]
-#[command(name = "critd", version, propagate_version = false, after_help = "Exit codes: 0 done, 1 refused or failed, 2 usage.")]
+#[command(
+    name = "critd",
+    version,
+    propagate_version = false,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 usage."
+)]
 pub(crate) struct Arguments {
     /// Folder of the embedded store
     #[arg(long, value_name = "DIR", env = "CRITD_DATA", global = true)]
     pub(crate) data: Option<PathBuf>,
     /// URL of a MongoDB store, instead of --data
-    #[arg(long, value_name = "URL", env = "CRITD_STORE", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CRITD_STORE",
+        global = true,
+        hide_env_values = true
+    )]
     pub(crate) store: Option<String>,
     /// Print data as JSON
     #[arg(long, global = true)]
@@ -278,7 +289,10 @@ pub(crate) enum RegisterCommand {
 
 /// A register that entries are added to by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(clippy::enum_variant_names, reason = "these are the words of the command line")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "these are the words of the command line"
+)]
 pub(crate) enum Extensible {
     RawDataType,
     SignatureType,
@@ -375,8 +389,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn moment(text: &str) -> Result<i64, String> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2027-01-31T00:00:00Z".to_owned())?;
-    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).map_err(|_| "the time is too far away".to_owned())
+    let moment = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "a time is written 2027-01-31T00:00:00Z".to_owned())?;
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
+        .map_err(|_| "the time is too far away".to_owned())
 }
 
 fn register(text: &str) -> Result<Register, String> {

@@ -51,11 +51,17 @@ pub(crate) enum Failure {
 
 impl Failure {
     fn refused(message: impl Into<String>) -> Self {
-        Self::Refused { message: message.into(), hint: None }
+        Self::Refused {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Refused { message: message.into(), hint: Some(hint.into()) }
+        Self::Refused {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -86,11 +92,17 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
     let mut input = std::io::stdin();
-    ExitCode::from(run(std::env::args_os(), &mut Terminal::new(&mut out, &mut err, &mut input)))
+    ExitCode::from(run(
+        std::env::args_os(),
+        &mut Terminal::new(&mut out, &mut err, &mut input),
+    ))
 }
 
 /// Carries a command line out; the first argument is the name of the program.
-pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal<'_>) -> u8 {
+pub(crate) fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    terminal: &mut Terminal<'_>,
+) -> u8 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
@@ -121,16 +133,27 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut 
 
 fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     terminal.json = arguments.json;
-    let place = Place { data: arguments.data, store: arguments.store };
+    let place = Place {
+        data: arguments.data,
+        store: arguments.store,
+    };
     if let Command::Serve(given) = arguments.command {
         let options = options::Options::gather(given, place.data.clone())?;
-        return serve::run(&Place { data: options.data.clone(), ..place }, &options);
+        return serve::run(
+            &Place {
+                data: options.data.clone(),
+                ..place
+            },
+            &options,
+        );
     }
     if let Command::Plugin(command) = arguments.command {
         return plugin::run(&place, command, terminal);
     }
     // One thread is enough for a command; the store has threads of its own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         if let Command::Init = arguments.command {
             return records::init(place.folder()?, terminal).await;
@@ -143,7 +166,11 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
     })
 }
 
-async fn command_on(store: &Arc<dyn Store>, command: Command, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+async fn command_on(
+    store: &Arc<dyn Store>,
+    command: Command,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     match command {
         Command::Source(command) => records::source(store, command, terminal).await,
         Command::User(command) => records::user(store, command, terminal).await,
@@ -167,12 +194,21 @@ impl Place {
     /// The folder of the embedded store.
     fn folder(&self) -> Result<&Path, Failure> {
         match (&self.data, &self.store) {
-            (_, Some(url)) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => {
-                Err(Failure::with_hint("this version of critd has no MongoDB store yet", "use the embedded store: `critd --data DIR …`"))
+            (_, Some(url))
+                if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") =>
+            {
+                Err(Failure::with_hint(
+                    "this version of critd has no MongoDB store yet",
+                    "use the embedded store: `critd --data DIR …`",
+                ))
             }
-            (_, Some(_)) => Err(Failure::Usage("`--store` takes a URL that begins with mongodb://".to_owned())),
+            (_, Some(_)) => Err(Failure::Usage(
+                "`--store` takes a URL that begins with mongodb://".to_owned(),
+            )),
             (Some(folder), None) => Ok(folder),
-            (None, None) => Err(Failure::Usage("which store? Give `--data DIR` or set CRITD_DATA".to_owned())),
+            (None, None) => Err(Failure::Usage(
+                "which store? Give `--data DIR` or set CRITD_DATA".to_owned(),
+            )),
         }
     }
 
@@ -212,13 +248,22 @@ async fn open(folder: &Path) -> Result<Arc<SqliteStore>, Failure> {
 fn read_password(input: &mut dyn Read) -> Result<String, Failure> {
     const MOST: u64 = 4_096;
     let mut text = String::new();
-    input.take(MOST + 1).read_to_string(&mut text).map_err(|error| Failure::refused(format!("the password can't be read: {error}")))?;
-    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    input
+        .take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::refused(format!("the password can't be read: {error}")))?;
+    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| {
+        line.strip_suffix('\r').unwrap_or(line)
+    });
     if password.is_empty() {
-        return Err(Failure::refused("there is no password on standard input; nothing was changed"));
+        return Err(Failure::refused(
+            "there is no password on standard input; nothing was changed",
+        ));
     }
     if text.len() as u64 > MOST {
-        return Err(Failure::refused("the password is longer than 4,096 bytes; nothing was changed"));
+        return Err(Failure::refused(
+            "the password is longer than 4,096 bytes; nothing was changed",
+        ));
     }
     Ok(password.to_owned())
 }

@@ -58,9 +58,18 @@ impl Options {
         };
         Ok(Self {
             data: data.or(file.data),
-            listen: given.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
-            manifest: given.manifest.or(file.manifest).unwrap_or_else(|| "plugin-manifest.toml".into()),
-            plugins: given.plugins.or(file.plugins).unwrap_or_else(|| "plugins".into()),
+            listen: given
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            manifest: given
+                .manifest
+                .or(file.manifest)
+                .unwrap_or_else(|| "plugin-manifest.toml".into()),
+            plugins: given
+                .plugins
+                .or(file.plugins)
+                .unwrap_or_else(|| "plugins".into()),
             compile_cache: given.compile_cache.or(file.compile_cache),
             port_file: given.port_file.or(file.port_file),
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
@@ -70,10 +79,26 @@ impl Options {
 }
 
 fn read(path: &Path) -> Result<File, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| Failure::refused(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    let mut file: File = toml::from_str(&text).map_err(|error| {
+        Failure::refused(format!(
+            "{}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    for place in [&mut file.data, &mut file.manifest, &mut file.plugins, &mut file.compile_cache, &mut file.port_file].into_iter().flatten() {
+    for place in [
+        &mut file.data,
+        &mut file.manifest,
+        &mut file.plugins,
+        &mut file.compile_cache,
+        &mut file.port_file,
+    ]
+    .into_iter()
+    .flatten()
+    {
         *place = folder.join(&*place);
     }
     Ok(file)
@@ -88,7 +113,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let config = folder.path().join("critd.toml");
         std::fs::write(&config, "listen = \"0.0.0.0:80\"\nplugins = \"wasm\"\ndata = \"/var/lib/critd\"\nlog_format = \"json\"\n").expect("written");
-        let given = ServeArguments { listen: Some("127.0.0.1:0".to_owned()), config: Some(config), ..ServeArguments::default() };
+        let given = ServeArguments {
+            listen: Some("127.0.0.1:0".to_owned()),
+            config: Some(config),
+            ..ServeArguments::default()
+        };
         let options = Options::gather(given, None).expect("options");
         assert_eq!(
             options,
@@ -107,7 +136,8 @@ mod tests {
 
     #[test]
     fn op6_the_default_is_loopback() {
-        let options = Options::gather(ServeArguments::default(), Some("d".into())).expect("options");
+        let options =
+            Options::gather(ServeArguments::default(), Some("d".into())).expect("options");
         assert_eq!(options.listen, "127.0.0.1:8080");
     }
 
@@ -116,10 +146,26 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let config = folder.path().join("c.toml");
         std::fs::write(&config, "lisden = \"x\"\n").expect("written");
-        let Err(Failure::Refused { message, .. }) = Options::gather(ServeArguments { config: Some(config.clone()), ..ServeArguments::default() }, None) else {
+        let Err(Failure::Refused { message, .. }) = Options::gather(
+            ServeArguments {
+                config: Some(config.clone()),
+                ..ServeArguments::default()
+            },
+            None,
+        ) else {
             panic!("accepted");
         };
-        assert!(message.starts_with(&format!("{}: TOML parse error at line 1, column 1", config.display())), "{message}");
-        assert!(message.contains("unknown field `lisden`, expected one of `data`, `listen`, `manifest`"), "{message}");
+        assert!(
+            message.starts_with(&format!(
+                "{}: TOML parse error at line 1, column 1",
+                config.display()
+            )),
+            "{message}"
+        );
+        assert!(
+            message
+                .contains("unknown field `lisden`, expected one of `data`, `listen`, `manifest`"),
+            "{message}"
+        );
     }
 }

@@ -21,8 +21,17 @@ pub(crate) struct Terminal<'a> {
 }
 
 impl<'a> Terminal<'a> {
-    pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, input: &'a mut dyn Read) -> Self {
-        Self { out, err, input, json: false }
+    pub(crate) fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        input: &'a mut dyn Read,
+    ) -> Self {
+        Self {
+            out,
+            err,
+            input,
+            json: false,
+        }
     }
 
     /// A message. That it can't be written is nothing that anybody could be told.
@@ -37,12 +46,17 @@ impl<'a> Terminal<'a> {
 
     /// Data as JSON.
     pub(crate) fn json(&mut self, value: &Value) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::refused(error.to_string()))?;
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::refused(error.to_string()))?;
         self.line(&text)
     }
 
     /// Rows below a heading, in columns; the last column is not filled up.
-    pub(crate) fn table<const N: usize>(&mut self, heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        heading: [&str; N],
+        rows: &[[String; N]],
+    ) -> Result<(), Failure> {
         let mut widths = heading.map(|cell| cell.chars().count());
         for row in rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -50,7 +64,11 @@ impl<'a> Terminal<'a> {
             }
         }
         let mut print = |cells: [&str; N]| {
-            let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let padded: Vec<String> = cells
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
             writeln!(self.out, "{}", padded.join("  ").trim_end()).map_err(closed)
         };
         print(heading)?;
@@ -67,7 +85,10 @@ fn closed(error: std::io::Error) -> Failure {
 
 /// A time as `2027-01-31T00:00:00Z`, without fractions of a second.
 pub(crate) fn time_text(milliseconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(milliseconds.div_euclid(1_000)).ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+    OffsetDateTime::from_unix_timestamp(milliseconds.div_euclid(1_000))
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_default()
 }
 
 /// `yes` or `no`.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::grammar::{KeyCommand, RegisterCommand, RoleCommand, SourceCommand, UserCommand, UserProperties};
+use super::grammar::{
+    KeyCommand, RegisterCommand, RoleCommand, SourceCommand, UserCommand, UserProperties,
+};
 use super::output::{Terminal, time_text, yes};
 use super::{Failure, read_password};
 use crate::access::catalogue::UBER_ADMIN;
@@ -22,22 +24,34 @@ type Shared = Arc<dyn Store>;
 /// `init`: idempotent, adds what is missing.
 pub(super) async fn init(folder: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     let fresh = !super::is_present(folder);
-    std::fs::create_dir_all(folder).map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
     let store: Shared = super::open(folder).await?;
     let added = roles::seed(store.as_ref()).await?;
     Registers::new(Arc::clone(&store)).seed().await?;
     store.close().await?;
     if !fresh {
-        terminal.say(&format!("There is a store in {} already; what was missing has been added", folder.display()));
+        terminal.say(&format!(
+            "There is a store in {} already; what was missing has been added",
+            folder.display()
+        ));
         return Ok(());
     }
-    terminal.say(&format!("Made a store in {} with the roles {}", folder.display(), added.join(", ")));
+    terminal.say(&format!(
+        "Made a store in {} with the roles {}",
+        folder.display(),
+        added.join(", ")
+    ));
     terminal.say("hint: next: `critd user add NAME --role UberAdmin`, `critd source add NAME`, `critd key add NAME`, `critd set enable_api=true`");
     Ok(())
 }
 
 /// `source …`
-pub(super) async fn source(store: &Shared, command: SourceCommand, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn source(
+    store: &Shared,
+    command: SourceCommand,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let registers = Registers::new(Arc::clone(store));
     match command {
         SourceCommand::Add { names } => {
@@ -53,10 +67,16 @@ pub(super) async fn source(store: &Shared, command: SourceCommand, terminal: &mu
     }
 }
 
-async fn entries(registers: &Registers, register: Register, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+async fn entries(
+    registers: &Registers,
+    register: Register,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let mut all: Vec<String> = Vec::new();
     loop {
-        let page = registers.entries(register.name(), all.last().map_or("", String::as_str)).await?;
+        let page = registers
+            .entries(register.name(), all.last().map_or("", String::as_str))
+            .await?;
         if page.is_empty() {
             break;
         }
@@ -69,21 +89,37 @@ async fn entries(registers: &Registers, register: Register, terminal: &mut Termi
 }
 
 fn change(properties: UserProperties, terminal: &mut Terminal<'_>) -> Result<UserChange, Failure> {
-    let password = properties.password_stdin.then(|| read_password(terminal.input)).transpose()?;
+    let password = properties
+        .password_stdin
+        .then(|| read_password(terminal.input))
+        .transpose()?;
     let roles = Some(properties.roles).filter(|roles| !roles.is_empty());
-    Ok(UserChange { roles, organization: properties.organization, password })
+    Ok(UserChange {
+        roles,
+        organization: properties.organization,
+        password,
+    })
 }
 
 /// `user …`
-pub(super) async fn user(store: &Shared, command: UserCommand, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn user(
+    store: &Shared,
+    command: UserCommand,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     match command {
         UserCommand::Add { name, properties } => {
             let with = change(properties, terminal)?;
-            let company = Registers::new(Arc::clone(store)).setting("company_name").await?.unwrap_or_default();
+            let company = Registers::new(Arc::clone(store))
+                .setting("company_name")
+                .await?
+                .unwrap_or_default();
             users::add(store.as_ref(), &name, &with, &company).await?;
             terminal.say(&format!("Added the user `{name}`"));
             terminal.say(&match with.roles {
-                None => format!("hint: without a role it may do nothing: `critd user set {name} --role R`"),
+                None => format!(
+                    "hint: without a role it may do nothing: `critd user set {name} --role R`"
+                ),
                 Some(_) => format!("hint: `critd key add {name}` makes an API key"),
             });
             Ok(())
@@ -120,12 +156,27 @@ fn list_users(all: &[UserView], terminal: &mut Terminal<'_>) -> Result<(), Failu
         };
         return terminal.json(&all.iter().map(object).collect());
     }
-    let row = |user: &UserView| [user.name.clone(), yes(user.active), user.keys.len().to_string(), user.organization.clone(), user.roles.join(", ")];
-    terminal.table(["USER", "ACTIVE", "KEYS", "ORGANIZATION", "ROLES"], &all.iter().map(row).collect::<Vec<_>>())
+    let row = |user: &UserView| {
+        [
+            user.name.clone(),
+            yes(user.active),
+            user.keys.len().to_string(),
+            user.organization.clone(),
+            user.roles.join(", "),
+        ]
+    };
+    terminal.table(
+        ["USER", "ACTIVE", "KEYS", "ORGANIZATION", "ROLES"],
+        &all.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// `role …`
-pub(super) async fn role(store: &Shared, command: RoleCommand, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn role(
+    store: &Shared,
+    command: RoleCommand,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let store = store.as_ref();
     match command {
         RoleCommand::List => {
@@ -133,9 +184,26 @@ pub(super) async fn role(store: &Shared, command: RoleCommand, terminal: &mut Te
             if terminal.json {
                 return terminal.json(&all.values().map(role_object).collect());
             }
-            let count = |role: &Role| if role.name == UBER_ADMIN { "all".to_owned() } else { role.sources.len().to_string() };
-            let row = |role: &Role| [role.name.clone(), yes(role.active), role.flags.len().to_string(), count(role), role.description.clone()];
-            terminal.table(["ROLE", "ACTIVE", "FLAGS", "SOURCES", "DESCRIPTION"], &all.values().map(row).collect::<Vec<_>>())
+            let count = |role: &Role| {
+                if role.name == UBER_ADMIN {
+                    "all".to_owned()
+                } else {
+                    role.sources.len().to_string()
+                }
+            };
+            let row = |role: &Role| {
+                [
+                    role.name.clone(),
+                    yes(role.active),
+                    role.flags.len().to_string(),
+                    count(role),
+                    role.description.clone(),
+                ]
+            };
+            terminal.table(
+                ["ROLE", "ACTIVE", "FLAGS", "SOURCES", "DESCRIPTION"],
+                &all.values().map(row).collect::<Vec<_>>(),
+            )
         }
         RoleCommand::Show { name } => show_role(&roles::show(store, &name).await?, terminal),
         RoleCommand::Add { name } => {
@@ -153,14 +221,39 @@ pub(super) async fn role(store: &Shared, command: RoleCommand, terminal: &mut Te
             });
             Ok(())
         }
-        RoleCommand::Grant { name, flags } => report(&name, "allows", &roles::grant(store, &name, &flags).await?, terminal),
-        RoleCommand::Revoke { name, flags } => report(&name, "does not allow", &roles::revoke(store, &name, &flags).await?, terminal),
-        RoleCommand::Source { name, source, read, write, tlp } => {
+        RoleCommand::Grant { name, flags } => report(
+            &name,
+            "allows",
+            &roles::grant(store, &name, &flags).await?,
+            terminal,
+        ),
+        RoleCommand::Revoke { name, flags } => report(
+            &name,
+            "does not allow",
+            &roles::revoke(store, &name, &flags).await?,
+            terminal,
+        ),
+        RoleCommand::Source {
+            name,
+            source,
+            read,
+            write,
+            tlp,
+        } => {
             let tlp: Vec<ReadableTlp> = tlp.into_iter().map(ReadableTlp::from).collect();
             let may = |wanted| tlp.contains(&wanted);
-            let rights = SourceRights { read, write, red: may(ReadableTlp::Red), amber: may(ReadableTlp::Amber), green: may(ReadableTlp::Green) };
+            let rights = SourceRights {
+                read,
+                write,
+                red: may(ReadableTlp::Red),
+                amber: may(ReadableTlp::Amber),
+                green: may(ReadableTlp::Green),
+            };
             roles::set_source(store, &name, &source, rights).await?;
-            terminal.say(&format!("The role `{name}` allows on the source `{source}`: {}", rights_text(rights)));
+            terminal.say(&format!(
+                "The role `{name}` allows on the source `{source}`: {}",
+                rights_text(rights)
+            ));
             if !read && !tlp.is_empty() {
                 terminal.say("hint: TLPs have no effect without `--read`");
             }
@@ -169,7 +262,12 @@ pub(super) async fn role(store: &Shared, command: RoleCommand, terminal: &mut Te
     }
 }
 
-fn report(name: &str, verb: &str, change: &roles::FlagChange, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+fn report(
+    name: &str,
+    verb: &str,
+    change: &roles::FlagChange,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     for flag in &change.changed {
         terminal.say(&format!("The role `{name}` {verb} `{flag}` now"));
     }
@@ -183,16 +281,31 @@ fn report(name: &str, verb: &str, change: &roles::FlagChange, terminal: &mut Ter
 }
 
 fn tlp_words(rights: SourceRights) -> Vec<&'static str> {
-    [("red", rights.red), ("amber", rights.amber), ("green", rights.green)].into_iter().filter_map(|(word, on)| on.then_some(word)).collect()
+    [
+        ("red", rights.red),
+        ("amber", rights.amber),
+        ("green", rights.green),
+    ]
+    .into_iter()
+    .filter_map(|(word, on)| on.then_some(word))
+    .collect()
 }
 
 fn rights_text(rights: SourceRights) -> String {
-    let mut words: Vec<String> = [("read", rights.read), ("write", rights.write)].into_iter().filter(|(_, on)| *on).map(|(word, _)| word.to_owned()).collect();
+    let mut words: Vec<String> = [("read", rights.read), ("write", rights.write)]
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(word, _)| word.to_owned())
+        .collect();
     let tlp = tlp_words(rights);
     if !tlp.is_empty() {
         words.push(format!("tlp {}", tlp.join(",")));
     }
-    if words.is_empty() { "nothing but what is TLP white".to_owned() } else { words.join(", ") }
+    if words.is_empty() {
+        "nothing but what is TLP white".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 fn role_object(role: &Role) -> Value {
@@ -211,7 +324,15 @@ fn show_role(role: &Role, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     if terminal.json {
         return terminal.json(&role_object(role));
     }
-    terminal.line(&format!("{}: {}", role.name, if role.active { "active" } else { "switched off, allows nothing" }))?;
+    terminal.line(&format!(
+        "{}: {}",
+        role.name,
+        if role.active {
+            "active"
+        } else {
+            "switched off, allows nothing"
+        }
+    ))?;
     if !role.description.is_empty() {
         terminal.line(&role.description)?;
     }
@@ -223,18 +344,36 @@ fn show_role(role: &Role, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
         terminal.line(&format!("  {name}: {}", rights_text(*rights)))?;
     }
     terminal.line("flags:")?;
-    role.flags.iter().try_for_each(|flag| terminal.line(&format!("  {flag}")))
+    role.flags
+        .iter()
+        .try_for_each(|flag| terminal.line(&format!("  {flag}")))
 }
 
 /// `key …`
-pub(super) async fn key(store: &Shared, command: KeyCommand, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn key(
+    store: &Shared,
+    command: KeyCommand,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let store = store.as_ref();
     match command {
-        KeyCommand::Add { user, name, value, expires, read_only, from } => {
-            let scope = Scope { expires, read_only, networks: from };
+        KeyCommand::Add {
+            user,
+            name,
+            value,
+            expires,
+            read_only,
+            from,
+        } => {
+            let scope = Scope {
+                expires,
+                read_only,
+                networks: from,
+            };
             let new = users::add_key(store, &user, &name, value.as_deref(), &scope).await?;
             if terminal.json {
-                let networks: Vec<String> = scope.networks.iter().map(ToString::to_string).collect();
+                let networks: Vec<String> =
+                    scope.networks.iter().map(ToString::to_string).collect();
                 terminal.json(&json!({
                     "user": user, "name": new.name, "key": new.value, "date": time_text(new.date), "default": new.default,
                     "expires": expires.map(time_text), "read_only": read_only, "networks": networks,
@@ -242,7 +381,10 @@ pub(super) async fn key(store: &Shared, command: KeyCommand, terminal: &mut Term
             } else {
                 terminal.line(&new.value)?;
             }
-            terminal.say(&format!("Made the key `{}` of `{user}`; it can't be shown again", new.name));
+            terminal.say(&format!(
+                "Made the key `{}` of `{user}`; it can't be shown again",
+                new.name
+            ));
             Ok(())
         }
         KeyCommand::List { user } => list_keys(&users::show(store, &user).await?.keys, terminal),
@@ -266,7 +408,12 @@ pub(super) async fn key(store: &Shared, command: KeyCommand, terminal: &mut Term
 }
 
 fn list_keys(all: &[Key], terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let networks = |key: &Key| key.networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let networks = |key: &Key| {
+        key.networks
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
     if terminal.json {
         let object = |key: &Key| {
             json!({
@@ -276,7 +423,10 @@ fn list_keys(all: &[Key], terminal: &mut Terminal<'_>) -> Result<(), Failure> {
         };
         return terminal.json(&all.iter().map(object).collect());
     }
-    let or_dash = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+    let or_dash = |text: Option<String>| {
+        text.filter(|text| !text.is_empty())
+            .unwrap_or_else(|| "-".to_owned())
+    };
     let row = |key: &Key| {
         [
             key.name.clone(),
@@ -287,11 +437,18 @@ fn list_keys(all: &[Key], terminal: &mut Terminal<'_>) -> Result<(), Failure> {
             or_dash(Some(networks(key).join(", "))),
         ]
     };
-    terminal.table(["KEY", "MADE", "DEFAULT", "EXPIRES", "MAY", "FROM"], &all.iter().map(row).collect::<Vec<_>>())
+    terminal.table(
+        ["KEY", "MADE", "DEFAULT", "EXPIRES", "MAY", "FROM"],
+        &all.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// `register …`
-pub(super) async fn register(store: &Shared, command: RegisterCommand, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn register(
+    store: &Shared,
+    command: RegisterCommand,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let registers = Registers::new(Arc::clone(store));
     match command {
         RegisterCommand::Add { kind, name } => {
@@ -304,7 +461,8 @@ pub(super) async fn register(store: &Shared, command: RegisterCommand, terminal:
         }
         RegisterCommand::List { kind } => entries(&registers, kind, terminal).await,
         RegisterCommand::LoadSuffixes { file } => {
-            let text = std::fs::read_to_string(&file).map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
             let count = registers.load_suffix_file(&text).await?;
             terminal.say(&format!("Loaded {count} public suffixes from {}; a running server uses them from the next request on", file.display()));
             Ok(())
@@ -313,11 +471,24 @@ pub(super) async fn register(store: &Shared, command: RegisterCommand, terminal:
 }
 
 /// `set KEY=VALUE…`
-pub(super) async fn set(store: &Shared, values: &[(String, String)], terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn set(
+    store: &Shared,
+    values: &[(String, String)],
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let registers = Registers::new(Arc::clone(store));
     registers.set(values).await?;
-    for known in registers.settings().await?.iter().filter(|known| values.iter().any(|(name, _)| name == known.setting.name)) {
-        terminal.say(&format!("{} = {}", known.setting.name, shown(known).unwrap_or(HIDDEN)));
+    for known in registers
+        .settings()
+        .await?
+        .iter()
+        .filter(|known| values.iter().any(|(name, _)| name == known.setting.name))
+    {
+        terminal.say(&format!(
+            "{} = {}",
+            known.setting.name,
+            shown(known).unwrap_or(HIDDEN)
+        ));
     }
     Ok(())
 }
@@ -338,22 +509,39 @@ fn origin_text(origin: Origin) -> &'static str {
 }
 
 /// `get [KEY]`
-pub(super) async fn get(store: &Shared, name: Option<&str>, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+pub(super) async fn get(
+    store: &Shared,
+    name: Option<&str>,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let all = Registers::new(Arc::clone(store)).settings().await?;
-    let object = |value: &SettingValue| {
-        json!({"name": value.setting.name, "value": shown(value), "origin": origin_text(value.origin), "description": value.setting.description})
-    };
+    let object = |value: &SettingValue| json!({"name": value.setting.name, "value": shown(value), "origin": origin_text(value.origin), "description": value.setting.description});
     let Some(name) = name else {
         if terminal.json {
             return terminal.json(&all.iter().map(object).collect());
         }
         let row = |value: &SettingValue| {
-            [value.setting.name.to_owned(), shown(value).unwrap_or(HIDDEN).to_owned(), origin_text(value.origin).to_owned(), value.setting.description.to_owned()]
+            [
+                value.setting.name.to_owned(),
+                shown(value).unwrap_or(HIDDEN).to_owned(),
+                origin_text(value.origin).to_owned(),
+                value.setting.description.to_owned(),
+            ]
         };
-        return terminal.table(["SETTING", "VALUE", "FROM", "WHAT IT DOES"], &all.iter().map(row).collect::<Vec<_>>());
+        return terminal.table(
+            ["SETTING", "VALUE", "FROM", "WHAT IT DOES"],
+            &all.iter().map(row).collect::<Vec<_>>(),
+        );
     };
     let Some(value) = all.iter().find(|value| value.setting.name == name) else {
-        return Err(Failure::with_hint(format!("there is no setting `{name}`"), "`critd get` lists the settings"));
+        return Err(Failure::with_hint(
+            format!("there is no setting `{name}`"),
+            "`critd get` lists the settings",
+        ));
     };
-    if terminal.json { terminal.json(&object(value)) } else { terminal.line(shown(value).unwrap_or(HIDDEN)) }
+    if terminal.json {
+        terminal.json(&object(value))
+    } else {
+        terminal.line(shown(value).unwrap_or(HIDDEN))
+    }
 }

@@ -28,7 +28,9 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Opens the store, starts the plugins and serves until the process is told to stop.
 pub(super) fn run(place: &Place, options: &Options) -> Result<(), Failure> {
     start_log(options.log_format, &options.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let store = place.open().await?;
         store.lock_exclusively()?;
@@ -41,9 +43,15 @@ pub(super) fn run(place: &Place, options: &Options) -> Result<(), Failure> {
 }
 
 async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Result<(), Failure> {
-    let services = Services { access: Arc::new(Access::new(Arc::clone(&store))), registers: Arc::new(Registers::new(Arc::clone(&store))), store };
+    let services = Services {
+        access: Arc::new(Access::new(Arc::clone(&store))),
+        registers: Arc::new(Registers::new(Arc::clone(&store))),
+        store,
+    };
     if !services.registers.current().await?.is_on("enable_api") {
-        tracing::warn!("the API is off: every path below /api/ answers 404; `critd set enable_api=true` switches it on at once");
+        tracing::warn!(
+            "the API is off: every path below /api/ answers 404; `critd set enable_api=true` switches it on at once"
+        );
     }
     // Heard from here on, so that a stop during the start is not lost.
     let stop = told_to_stop()?;
@@ -56,7 +64,9 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
         compile_cache: options.compile_cache.clone(),
         permits: None,
     };
-    let plugins = Plugins::start(services.clone(), setup).await.map_err(|error| Failure::refused(error.to_string()))?;
+    let plugins = Plugins::start(services.clone(), setup)
+        .await
+        .map_err(|error| Failure::refused(error.to_string()))?;
     let router = api::router(api::State::new(Arc::new(plugins), &services));
     answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
@@ -67,8 +77,13 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
 
 /// Sends the log to standard error. In one process only the first call has an effect.
 fn start_log(format: LogFormat, filter: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| Failure::refused(format!("`{filter}` is no log filter: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| Failure::refused(format!("`{filter}` is no log filter: {error}")))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // An error here says that there is a log already.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
@@ -79,15 +94,23 @@ fn start_log(format: LogFormat, filter: &str) -> Result<(), Failure> {
 
 /// Opens the socket. Port 0: a free one.
 async fn bind(listen: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen)
-        .await
-        .map_err(|error| Failure::with_hint(format!("can't listen on {listen}: {error}"), "`--listen 127.0.0.1:0` picks a free port"))
+    TcpListener::bind(listen).await.map_err(|error| {
+        Failure::with_hint(
+            format!("can't listen on {listen}: {error}"),
+            "`--listen 127.0.0.1:0` picks a free port",
+        )
+    })
 }
 
 /// Writes `host:port` so that nobody ever reads half of it.
 fn write_port_file(file: &Path, address: SocketAddr) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::refused(format!("the port file {}: {error}", file.display()));
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: std::io::Error| {
+        Failure::refused(format!("the port file {}: {error}", file.display()))
+    };
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut fresh = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut fresh, format!("{address}\n").as_bytes()).map_err(failed)?;
     fresh.persist(file).map_err(|error| failed(error.error))?;
@@ -107,7 +130,12 @@ fn told_to_stop() -> Result<impl Future<Output = &'static str>, Failure> {
 }
 
 /// Answers requests until `stop` resolves and those under way are done, or the grace period is over.
-async fn answer(listener: TcpListener, router: Router, port_file: Option<&Path>, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    port_file: Option<&Path>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let (close, closing) = tokio::sync::oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -130,7 +158,10 @@ async fn answer(listener: TcpListener, router: Router, port_file: Option<&Path>,
         Ok(Ok(result)) => result.map_err(Failure::from),
         Ok(Err(error)) => Err(Failure::refused(format!("the server broke: {error}"))),
         Err(_) => {
-            tracing::warn!(seconds = GRACE.as_secs(), "some requests did not end in time; they are given up");
+            tracing::warn!(
+                seconds = GRACE.as_secs(),
+                "some requests did not end in time; they are given up"
+            );
             serving.abort();
             Ok(())
         }
@@ -148,7 +179,12 @@ mod tests {
 
     async fn ask(address: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.expect("connected");
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.expect("sent");
+        stream
+            .write_all(
+                format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+            )
+            .await
+            .expect("sent");
         let mut text = String::new();
         stream.read_to_string(&mut text).await.expect("received");
         text
@@ -167,7 +203,11 @@ mod tests {
     async fn the_port_file_has_an_address_that_answers_and_a_stop_lets_requests_finish() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("port");
-        let (begun, go_on, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begun, go_on, stop) = (
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+        );
         let (in_handler, awaited) = (Arc::clone(&begun), Arc::clone(&go_on));
         let slow = move || {
             let (begun, go_on) = (Arc::clone(&in_handler), Arc::clone(&awaited));
@@ -177,12 +217,20 @@ mod tests {
                 "late"
             }
         };
-        let router = Router::new().route("/", get(async || "here")).route("/slow", get(slow));
+        let router = Router::new()
+            .route("/", get(async || "here"))
+            .route("/slow", get(slow));
         let listener = bind("127.0.0.1:0").await.expect("bound");
         let (path, told) = (file.clone(), Arc::clone(&stop));
-        let server = tokio::spawn(async move { answer(listener, router, Some(&path), told.notified()).await });
+        let server =
+            tokio::spawn(
+                async move { answer(listener, router, Some(&path), told.notified()).await },
+            );
         let address = port(&file).await;
-        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+        assert!(
+            address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
+            "{address}"
+        );
         assert!(ask(&address, "/").await.ends_with("here"));
         let at = address.clone();
         let late = tokio::spawn(async move { ask(&at, "/slow").await });
@@ -200,22 +248,41 @@ mod tests {
     async fn an_address_in_use_is_said() {
         let first = bind("127.0.0.1:0").await.expect("bound");
         let address = first.local_addr().expect("address").to_string();
-        let Err(Failure::Refused { message, hint }) = bind(&address).await else { panic!("bound twice") };
-        assert_eq!(message, format!("can't listen on {address}: Address already in use (os error 98)"));
-        assert_eq!(hint.as_deref(), Some("`--listen 127.0.0.1:0` picks a free port"));
+        let Err(Failure::Refused { message, hint }) = bind(&address).await else {
+            panic!("bound twice")
+        };
+        assert_eq!(
+            message,
+            format!("can't listen on {address}: Address already in use (os error 98)")
+        );
+        assert_eq!(
+            hint.as_deref(),
+            Some("`--listen 127.0.0.1:0` picks a free port")
+        );
     }
 
     #[test]
     fn a_bad_log_filter_is_said() {
-        let Err(Failure::Refused { message, .. }) = start_log(LogFormat::Text, "critd=loud") else { panic!("accepted") };
-        assert_eq!(message, "`critd=loud` is no log filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5");
+        let Err(Failure::Refused { message, .. }) = start_log(LogFormat::Text, "critd=loud") else {
+            panic!("accepted")
+        };
+        assert_eq!(
+            message,
+            "`critd=loud` is no log filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5"
+        );
     }
 
     #[test]
     fn a_port_file_that_cannot_be_written_is_said() {
-        let Err(Failure::Refused { message, .. }) = write_port_file(Path::new("/no/such/folder/port"), "127.0.0.1:1".parse().expect("address")) else {
+        let Err(Failure::Refused { message, .. }) = write_port_file(
+            Path::new("/no/such/folder/port"),
+            "127.0.0.1:1".parse().expect("address"),
+        ) else {
             panic!("written");
         };
-        assert!(message.starts_with("the port file /no/such/folder/port: No such file or directory"), "{message}");
+        assert!(
+            message.starts_with("the port file /no/such/folder/port: No such file or directory"),
+            "{message}"
+        );
     }
 }

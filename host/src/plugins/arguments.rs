@@ -18,7 +18,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use self::convert::{Converter, Pending};
-use super::declaration::{ActionPermission, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration};
+use super::declaration::{
+    ActionPermission, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration,
+};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::{Arg, NotDone, Param, Params, Refusal, Services, Value};
 use crate::access::Caller;
@@ -30,6 +32,9 @@ pub use self::shared::shared_arguments;
 const INJECTED: [&str; 3] = ["id_", "type_", "user"];
 /// Names that steer the request and are never arguments.
 const RESERVED: [&str; 4] = ["action", "username", "api_key", "format"];
+
+/// So many unknown parameters of a POST are told.
+const MOST_TOLD: usize = 20;
 
 /// Who asks, when, and what is known.
 #[derive(Clone, Copy)]
@@ -80,17 +85,32 @@ pub(crate) enum Purpose<'a> {
 /// # Errors
 ///
 /// `Refused` for whatever the client did wrong, `Internal` if the store failed.
-pub async fn for_create(context: Context<'_>, of: &TypeEntry, params: &Params) -> Result<Checked, NotDone> {
+pub async fn for_create(
+    context: Context<'_>,
+    of: &TypeEntry,
+    params: &Params,
+) -> Result<Checked, NotDone> {
     let declarations = create_arguments(&of.declaration);
     let mut files = Vec::new();
     let sent = read(context, &declarations, params, &mut files).await?;
     let mut checked = checked_create(context, &of.declaration, &sent).await?;
     checked.files = files;
+    // Policy P3: what is silently dropped is at least said.
+    let ignored = checked
+        .ignored
+        .iter()
+        .take(MOST_TOLD)
+        .map(|name| format!("Unknown parameter '{name}' was ignored."));
+    checked.warnings.extend(ignored);
     Ok(checked)
 }
 
 /// The same for a create within a request: values come from a plugin, files are numbers of its own.
-pub(crate) async fn for_nested_create(context: Context<'_>, of: &TypeEntry, args: Vec<Arg>) -> Result<Checked, NotDone> {
+pub(crate) async fn for_nested_create(
+    context: Context<'_>,
+    of: &TypeEntry,
+    args: Vec<Arg>,
+) -> Result<Checked, NotDone> {
     let mut sent = Vec::with_capacity(args.len());
     for arg in args {
         let value = match arg.value {
@@ -98,7 +118,11 @@ pub(crate) async fn for_nested_create(context: Context<'_>, of: &TypeEntry, args
             Value::File(number) => Sent::File(number),
             Value::Id(id) => Sent::Json(Json::from(id)),
             other => Sent::Json(other.to_json().map_err(|problem| {
-                NotDone::Refused(refusal(format!("Argument '{}': {problem}.", arg.name), "invalid_type", &[("argument", &arg.name)]))
+                NotDone::Refused(refusal(
+                    format!("Argument '{}': {problem}.", arg.name),
+                    "invalid_type",
+                    &[("argument", &arg.name)],
+                ))
             })?),
         };
         sent.push((arg.name, value));
@@ -106,7 +130,11 @@ pub(crate) async fn for_nested_create(context: Context<'_>, of: &TypeEntry, args
     checked_create(context, &of.declaration, &sent).await
 }
 
-async fn checked_create(context: Context<'_>, of: &TypeDeclaration, sent: &[(String, Sent)]) -> Result<Checked, NotDone> {
+async fn checked_create(
+    context: Context<'_>,
+    of: &TypeDeclaration,
+    sent: &[(String, Sent)],
+) -> Result<Checked, NotDone> {
     let declarations = create_arguments(of);
     let flag = qualified(&of.permission, &of.name);
     let permission = || {
@@ -114,14 +142,21 @@ async fn checked_create(context: Context<'_>, of: &TypeDeclaration, sent: &[(Str
             return Ok(());
         }
         let message = "User does not have permission to create Object.";
-        Err(NotDone::Refused(refusal(message, "forbidden", &[("permission", &flag)])))
+        Err(NotDone::Refused(refusal(
+            message,
+            "forbidden",
+            &[("permission", &flag)],
+        )))
     };
     if of.permission_check == PermissionCheck::First {
         permission()?;
     }
     let mut check = Check::new(context, Purpose::Create, sent);
     for declaration in &declarations {
-        if declaration.required && declaration.default.is_none() && check.sent_for(declaration).is_none() {
+        if declaration.required
+            && declaration.default.is_none()
+            && check.sent_for(declaration).is_none()
+        {
             return Err(missing(Purpose::Create, declaration).into());
         }
     }
@@ -140,7 +175,12 @@ async fn checked_create(context: Context<'_>, of: &TypeDeclaration, sent: &[(Str
 /// # Errors
 ///
 /// `Refused` for whatever the client did wrong, `Internal` if the store failed.
-pub async fn for_action(context: Context<'_>, on: &TypeEntry, action: &ActionEntry, params: &Params) -> Result<Checked, NotDone> {
+pub async fn for_action(
+    context: Context<'_>,
+    on: &TypeEntry,
+    action: &ActionEntry,
+    params: &Params,
+) -> Result<Checked, NotDone> {
     let declared = &action.declaration;
     let declarations: Vec<&ArgDeclaration> = declared.args.iter().collect();
     let mut files = Vec::new();
@@ -151,24 +191,44 @@ pub async fn for_action(context: Context<'_>, on: &TypeEntry, action: &ActionEnt
     let (flag, text, value) = match &declared.permission {
         ActionPermission::Flag(flag) => (Some(flag), declared.refusal.as_ref(), String::new()),
         ActionPermission::By { by, map, refusals } => {
-            if let Some(declaration) = declarations.iter().find(|declaration| declaration.name == *by) {
+            if let Some(declaration) = declarations
+                .iter()
+                .find(|declaration| declaration.name == *by)
+            {
                 check.argument(declaration).await?;
             }
             let value = match check.args.iter().find(|arg| arg.name == *by) {
-                Some(Arg { value: Value::Text(text), .. }) => text.clone(),
+                Some(Arg {
+                    value: Value::Text(text),
+                    ..
+                }) => text.clone(),
                 _ => String::new(),
             };
-            (map.get(&value), refusals.get(&value).or(declared.refusal.as_ref()), value)
+            (
+                map.get(&value),
+                refusals.get(&value).or(declared.refusal.as_ref()),
+                value,
+            )
         }
     };
     let flag = flag.map(|flag| qualified(flag, &on.declaration.name));
-    if !flag.as_deref().is_some_and(|flag| context.caller.rights.may(flag)) {
+    if !flag
+        .as_deref()
+        .is_some_and(|flag| context.caller.rights.may(flag))
+    {
         let message = match text {
             Some(text) => text.replace("{value}", &value),
-            None => format!("User does not have permission to use action '{}'.", declared.name),
+            None => format!(
+                "User does not have permission to use action '{}'.",
+                declared.name
+            ),
         };
         let flag = flag.unwrap_or_default();
-        return Err(NotDone::Refused(refusal(message, "forbidden", &[("permission", &flag)])));
+        return Err(NotDone::Refused(refusal(
+            message,
+            "forbidden",
+            &[("permission", &flag)],
+        )));
     }
     check.args.clear();
     check.deferred.clear();
@@ -202,11 +262,20 @@ async fn read(
 ) -> Result<Vec<(String, Sent)>, NotDone> {
     let mut sent = Vec::with_capacity(params.len());
     for (name, param) in params {
-        let declaration = declarations.iter().find(|declaration| goes_by(declaration, name));
+        let declaration = declarations
+            .iter()
+            .find(|declaration| goes_by(declaration, name));
         let wants_file = declaration.is_some_and(|declaration| declaration.kind == ArgKind::File);
         let file = match param {
-            Param::Text(text) | Param::Json(Json::String(text)) if wants_file && !text.is_empty() => {
-                let staged = super::work::stage(context.services.store.as_ref(), "unknown", text.clone().into_bytes()).await;
+            Param::Text(text) | Param::Json(Json::String(text))
+                if wants_file && !text.is_empty() =>
+            {
+                let staged = super::work::stage(
+                    context.services.store.as_ref(),
+                    "unknown",
+                    text.clone().into_bytes(),
+                )
+                .await;
                 Arc::new(staged.map_err(NotDone::Internal)?)
             }
             Param::Text(text) => {
@@ -243,22 +312,41 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(context: Context<'a>, purpose: Purpose<'a>, sent: &'a [(String, Sent)]) -> Self {
         let converter = Converter::new(purpose, context.registry, context.now);
-        Self { context, purpose, sent, converter, args: Vec::new(), deferred: Vec::new() }
+        Self {
+            context,
+            purpose,
+            sent,
+            converter,
+            args: Vec::new(),
+            deferred: Vec::new(),
+        }
     }
 
     /// What was sent under the argument's own name, else under a synonym. Absent values don't count.
     fn sent_for(&self, declaration: &ArgDeclaration) -> Option<Sent> {
-        std::iter::once(&declaration.name).chain(&declaration.synonyms).find_map(|name| {
-            let values: Vec<&Sent> = self.sent.iter().filter(|(sent, _)| sent == name).map(|(_, value)| value).collect();
-            let value = match values.as_slice() {
-                [] => return None,
-                [.., last] if declaration.kind != ArgKind::List => (*last).clone(),
-                [one] => (*one).clone(),
-                // Repeated keys of a form are one list (create.md 1.1, 4-G5).
-                several => Sent::Json(several.iter().flat_map(|value| convert::elements(value)).collect()),
-            };
-            (!convert::is_absent(self.purpose, declaration, &value)).then_some(value)
-        })
+        std::iter::once(&declaration.name)
+            .chain(&declaration.synonyms)
+            .find_map(|name| {
+                let values: Vec<&Sent> = self
+                    .sent
+                    .iter()
+                    .filter(|(sent, _)| sent == name)
+                    .map(|(_, value)| value)
+                    .collect();
+                let value = match values.as_slice() {
+                    [] => return None,
+                    [.., last] if declaration.kind != ArgKind::List => (*last).clone(),
+                    [one] => (*one).clone(),
+                    // Repeated keys of a form are one list (create.md 1.1, 4-G5).
+                    several => Sent::Json(
+                        several
+                            .iter()
+                            .flat_map(|value| convert::elements(value))
+                            .collect(),
+                    ),
+                };
+                (!convert::is_absent(self.purpose, declaration, &value)).then_some(value)
+            })
     }
 
     async fn argument(&mut self, declaration: &ArgDeclaration) -> Result<(), NotDone> {
@@ -266,7 +354,9 @@ impl<'a> Check<'a> {
             Some(sent) => self.converter.argument(declaration, &sent)?,
             None => match &declaration.default {
                 Some(default) => self.converter.default(declaration, default)?,
-                None if declaration.required => return Err(missing(self.purpose, declaration).into()),
+                None if declaration.required => {
+                    return Err(missing(self.purpose, declaration).into());
+                }
                 None => return Ok(()),
             },
         };
@@ -280,17 +370,27 @@ impl<'a> Check<'a> {
             }
             match self.look_up(&pending).await? {
                 None => return Err(pending.refusal.into()),
-                Some(current) if current != pending.text => replace(&mut value, &pending.text, &current),
+                Some(current) if current != pending.text => {
+                    replace(&mut value, &pending.text, &current)
+                }
                 Some(_) => {}
             }
         }
-        self.args.push(Arg { name: declaration.name.clone(), value });
+        self.args.push(Arg {
+            name: declaration.name.clone(),
+            value,
+        });
         Ok(())
     }
 
     /// The spelling under which a database-managed set knows a value.
     async fn look_up(&self, pending: &Pending) -> Result<Option<String>, NotDone> {
-        let Context { caller, services, registry, .. } = self.context;
+        let Context {
+            caller,
+            services,
+            registry,
+            ..
+        } = self.context;
         let known = |known: bool| known.then(|| pending.text.clone());
         let register = match pending.vocabulary.as_str() {
             "sources" => return Ok(known(caller.rights.sources.contains_key(&pending.text))),
@@ -300,9 +400,17 @@ impl<'a> Check<'a> {
             "signature-types" => "signature-type",
             "action-types" => "action-type",
             "active-campaigns" => return active_campaign(services, registry, &pending.text).await,
-            other => return Err(NotDone::Internal(format!("a declaration names the unknown vocabulary `{other}`"))),
+            other => {
+                return Err(NotDone::Internal(format!(
+                    "a declaration names the unknown vocabulary `{other}`"
+                )));
+            }
         };
-        let has = services.registers.has(register, &pending.text).await.map_err(store_failed)?;
+        let has = services
+            .registers
+            .has(register, &pending.text)
+            .await
+            .map_err(store_failed)?;
         Ok(known(has))
     }
 
@@ -311,20 +419,34 @@ impl<'a> Check<'a> {
             if !self.context.caller.rights.may_write(&pending.text) {
                 let message = match pending.has_template {
                     true => pending.refusal.message,
-                    false => format!("User does not have permission to add object using source {}.", pending.text),
+                    false => format!(
+                        "User does not have permission to add object using source {}.",
+                        pending.text
+                    ),
                 };
-                return Err(NotDone::Refused(refusal(message, "forbidden", &[("argument", &pending.argument)])));
+                return Err(NotDone::Refused(refusal(
+                    message,
+                    "forbidden",
+                    &[("argument", &pending.argument)],
+                )));
             }
         }
         let mut ignored: Vec<String> = Vec::new();
         for (name, _) in self.sent {
-            let known = declarations.iter().any(|declaration| goes_by(declaration, name));
+            let known = declarations
+                .iter()
+                .any(|declaration| goes_by(declaration, name));
             let ours = INJECTED.contains(&name.as_str()) || RESERVED.contains(&name.as_str());
             if !known && !ours && !ignored.contains(name) {
                 ignored.push(name.clone());
             }
         }
-        Ok(Checked { args: self.args, files: Vec::new(), ignored, warnings: self.converter.warnings })
+        Ok(Checked {
+            args: self.args,
+            files: Vec::new(),
+            ignored,
+            warnings: self.converter.warnings,
+        })
     }
 }
 
@@ -333,11 +455,17 @@ fn goes_by(declaration: &ArgDeclaration, name: &str) -> bool {
 }
 
 /// The name of an active campaign as it is stored, found in any case (create.md 5.9).
-async fn active_campaign(services: &Services, registry: &Registry, name: &str) -> Result<Option<String>, NotDone> {
+async fn active_campaign(
+    services: &Services,
+    registry: &Registry,
+    name: &str,
+) -> Result<Option<String>, NotDone> {
     let Some(campaigns) = registry.type_named("Campaign") else {
         return Ok(None);
     };
-    let expression = regex::RegexBuilder::new(&format!("^{}$", regex::escape(name))).case_insensitive(true).build();
+    let expression = regex::RegexBuilder::new(&format!("^{}$", regex::escape(name)))
+        .case_insensitive(true)
+        .build();
     let expression = expression.map_err(|error| NotDone::Internal(error.to_string()))?;
     let path = crate::store::FieldPath::literal;
     let filter = Filter::And(vec![
@@ -348,13 +476,24 @@ async fn active_campaign(services: &Services, registry: &Registry, name: &str) -
         collection: campaigns.declaration.collection.clone(),
         visible: Visible::All,
         filter,
-        sort: vec![SortKey { path: path("name"), direction: Direction::Ascending }],
+        sort: vec![SortKey {
+            path: path("name"),
+            direction: Direction::Ascending,
+        }],
         offset: 0,
         limit: 20,
     };
     let page = services.store.list(&query).await.map_err(store_failed)?;
-    let names: Vec<&str> = page.documents.iter().filter_map(|document| document.body.get_str("name").ok()).collect();
-    Ok(names.iter().find(|found| **found == name).or(names.first()).map(|found| (*found).to_owned()))
+    let names: Vec<&str> = page
+        .documents
+        .iter()
+        .filter_map(|document| document.body.get_str("name").ok())
+        .collect();
+    Ok(names
+        .iter()
+        .find(|found| **found == name)
+        .or(names.first())
+        .map(|found| (*found).to_owned()))
 }
 
 /// Puts the current spelling in place of the one sent, in a text or in a list of texts.
@@ -363,7 +502,10 @@ fn replace(value: &mut Value, old: &str, current: &str) {
         Value::Text(text) if text == old => current.clone_into(text),
         Value::Json(text) => {
             if let Ok(Json::Array(mut elements)) = serde_json::from_str(text) {
-                elements.iter_mut().filter(|element| element.as_str() == Some(old)).for_each(|element| *element = current.into());
+                elements
+                    .iter_mut()
+                    .filter(|element| element.as_str() == Some(old))
+                    .for_each(|element| *element = current.into());
                 *text = Json::Array(elements).to_string();
             }
         }
@@ -374,7 +516,11 @@ fn replace(value: &mut Value, old: &str, current: &str) {
 /// A flag with the type it is for: `tickets_add` of a Domain is `Domain.tickets_add`.
 #[must_use]
 pub fn qualified(flag: &str, type_name: &str) -> String {
-    if flag.contains('.') { flag.to_owned() } else { format!("{type_name}.{flag}") }
+    if flag.contains('.') {
+        flag.to_owned()
+    } else {
+        format!("{type_name}.{flag}")
+    }
 }
 
 fn missing(purpose: Purpose<'_>, declaration: &ArgDeclaration) -> Refusal {
@@ -382,7 +528,9 @@ fn missing(purpose: Purpose<'_>, declaration: &ArgDeclaration) -> Refusal {
     let message = match (&declaration.missing, purpose) {
         (Some(text), _) => text.clone(),
         (None, Purpose::Create) => format!("Missing required argument '{name}'."),
-        (None, Purpose::Action(action)) => format!("Missing required argument '{name}' for action '{action}'."),
+        (None, Purpose::Action(action)) => {
+            format!("Missing required argument '{name}' for action '{action}'.")
+        }
     };
     refusal(message, "missing_argument", &[("argument", name)])
 }
@@ -391,8 +539,15 @@ fn missing(purpose: Purpose<'_>, declaration: &ArgDeclaration) -> Refusal {
 pub(crate) fn refusal(message: impl Into<String>, code: &str, members: &[(&str, &str)]) -> Refusal {
     let mut error = Map::new();
     error.insert("code".into(), code.into());
-    error.extend(members.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))));
-    Refusal { message: message.into(), error }
+    error.extend(
+        members
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Json::from(*value))),
+    );
+    Refusal {
+        message: message.into(),
+        error,
+    }
 }
 
 fn store_failed(error: StoreError) -> NotDone {

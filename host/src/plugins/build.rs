@@ -51,7 +51,10 @@ async fn freeze_async(input: &[u8]) -> Result<Vec<u8>, String> {
     check_imports(&component, Wasi::Allowed)?;
     let runtime = Runtime::on_demand()?;
     let code = runtime.prepare(&component, &Sha256::digest(&component).into())?;
-    let text = runtime.describe("plugin", &code).await.map_err(|abort| format!("`describe` failed: {abort}"))?;
+    let text = runtime
+        .describe("plugin", &code)
+        .await
+        .map_err(|abort| format!("`describe` failed: {abort}"))?;
     let declaration = Declaration::read(&text)?;
     super::loader::check_exports(&declaration, &code)?;
     append(component, &text)
@@ -72,14 +75,18 @@ pub fn build_file(input: &Path, out: &Path) -> Result<Declaration, String> {
 
 fn component_of(input: &[u8]) -> Result<Vec<u8>, String> {
     match encoding(input)? {
-        Encoding::Component => Ok(thaw(input).map_or(input, |frozen| frozen.component).to_vec()),
+        Encoding::Component => Ok(thaw(input)
+            .map_or(input, |frozen| frozen.component)
+            .to_vec()),
         Encoding::Module => {
             check_imports(input, Wasi::Refused)?;
             wit_component::ComponentEncoder::default()
                 .validate(true)
                 .module(input)
                 .and_then(|mut encoder| encoder.encode())
-                .map_err(|error| format!("it can't be made a component (was it built with the SDK?): {error:#}"))
+                .map_err(|error| {
+                    format!("it can't be made a component (was it built with the SDK?): {error:#}")
+                })
         }
     }
 }
@@ -121,12 +128,21 @@ fn check_imports(bytes: &[u8], wasi: Wasi) -> Result<(), String> {
             Payload::End(_) => level -= 1,
             Payload::ImportSection(imports) if level == 0 => {
                 for import in imports.into_imports() {
-                    note(import.map_err(|error| format!("its imports are damaged: {error}"))?.module);
+                    note(
+                        import
+                            .map_err(|error| format!("its imports are damaged: {error}"))?
+                            .module,
+                    );
                 }
             }
             Payload::ComponentImportSection(imports) if level == 0 => {
                 for import in imports {
-                    note(import.map_err(|error| format!("its imports are damaged: {error}"))?.name.name);
+                    note(
+                        import
+                            .map_err(|error| format!("its imports are damaged: {error}"))?
+                            .name
+                            .name,
+                    );
                 }
             }
             _ => {}
@@ -135,12 +151,18 @@ fn check_imports(bytes: &[u8], wasi: Wasi) -> Result<(), String> {
     if strange.is_empty() {
         return Ok(());
     }
-    let names = strange.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let names = strange
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let allowed = match wasi {
         Wasi::Allowed => "`critd:plugin/…` and `wasi:…`",
         Wasi::Refused => "`critd:plugin/…`",
     };
-    Err(format!("it imports {names}, but a plugin can import nothing but {allowed}"))
+    Err(format!(
+        "it imports {names}, but a plugin can import nothing but {allowed}"
+    ))
 }
 
 fn append(mut component: Vec<u8>, text: &str) -> Result<Vec<u8>, String> {
@@ -187,8 +209,11 @@ pub(super) fn thaw(file: &[u8]) -> Result<Frozen<'_>, String> {
             file.len()
         ));
     }
-    let damaged = || "the file is damaged: its declaration does not fit what is before it".to_owned();
-    let (before, length) = file[..file.len() - END.len()].split_last_chunk::<4>().ok_or_else(damaged)?;
+    let damaged =
+        || "the file is damaged: its declaration does not fit what is before it".to_owned();
+    let (before, length) = file[..file.len() - END.len()]
+        .split_last_chunk::<4>()
+        .ok_or_else(damaged)?;
     let (before, digest) = before.split_last_chunk::<32>().ok_or_else(damaged)?;
     let length = u32::from_le_bytes(*length) as usize;
     if length > LONGEST {
@@ -216,9 +241,21 @@ mod tests {
         for length in [0, 1, 60, 61, 62, 100, 127, 128, 16_300, 16_384, 70_000] {
             let text = "x".repeat(length);
             let file = append(EMPTY.to_vec(), &text).unwrap();
-            assert_eq!(thaw(&file), Ok(Frozen { component: EMPTY, text: &text }), "{length}");
+            assert_eq!(
+                thaw(&file),
+                Ok(Frozen {
+                    component: EMPTY,
+                    text: &text
+                }),
+                "{length}"
+            );
             // The whole is still a component.
-            assert!(Parser::new(0).parse_all(&file).all(|payload| payload.is_ok()), "{length}");
+            assert!(
+                Parser::new(0)
+                    .parse_all(&file)
+                    .all(|payload| payload.is_ok()),
+                "{length}"
+            );
         }
     }
 
@@ -228,7 +265,10 @@ mod tests {
         assert_eq!(thaw(b""), Err("the file is empty".into()));
         for length in 1..file.len() {
             let reason = thaw(&file[..length]).unwrap_err();
-            assert!(reason.starts_with(&format!("the file is incomplete ({length} bytes)")), "{length}: {reason}");
+            assert!(
+                reason.starts_with(&format!("the file is incomplete ({length} bytes)")),
+                "{length}: {reason}"
+            );
         }
     }
 
@@ -247,8 +287,14 @@ mod tests {
 
     #[test]
     fn garbage_is_no_webassembly() {
-        assert_eq!(thaw(b"this is no plugin"), Err("it is no WebAssembly file".into()));
-        assert_eq!(freeze(b"this is no plugin"), Err("it is no WebAssembly file".into()));
+        assert_eq!(
+            thaw(b"this is no plugin"),
+            Err("it is no WebAssembly file".into())
+        );
+        assert_eq!(
+            freeze(b"this is no plugin"),
+            Err("it is no WebAssembly file".into())
+        );
         assert!(thaw(&[b"garbage", &END[..]].concat()).is_err());
         assert_eq!(
             thaw(&[&b"\0asm"[..], END].concat()),
@@ -266,19 +312,30 @@ mod tests {
                 content.extend(module.as_bytes());
                 content.extend([1, b'a', 0, 0]);
             }
-            [&b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02"[..], &[content.len() as u8], &content].concat()
+            [
+                &b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02"[..],
+                &[content.len() as u8],
+                &content,
+            ]
+            .concat()
         };
         assert_eq!(
             freeze(&imports(&["env", "wasi_snapshot_preview1", "env"])),
             Err("it imports `env`, `wasi_snapshot_preview1`, but a plugin can import nothing but `critd:plugin/…`".into())
         );
         let reason = freeze(&imports(&["critd:plugin/log@1.0.0"])).unwrap_err();
-        assert!(reason.starts_with("it can't be made a component (was it built with the SDK?): "), "{reason}");
+        assert!(
+            reason.starts_with("it can't be made a component (was it built with the SDK?): "),
+            "{reason}"
+        );
     }
 
     #[test]
     fn an_empty_component_describes_nothing() {
         let reason = freeze(EMPTY).unwrap_err();
-        assert!(reason.starts_with("it does not export `critd:plugin/plugin@1.0.0`"), "{reason}");
+        assert!(
+            reason.starts_with("it does not export `critd:plugin/plugin@1.0.0`"),
+            "{reason}"
+        );
     }
 }

@@ -51,9 +51,13 @@ impl Declaration {
     /// A sentence that names everything that is wrong.
     pub fn read(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
-            return Err(format!("the declaration is {} bytes long; at most {LONGEST} are read", text.len()));
+            return Err(format!(
+                "the declaration is {} bytes long; at most {LONGEST} are read",
+                text.len()
+            ));
         }
-        let declaration: Self = serde_json::from_str(text).map_err(|error| format!("the declaration can't be read: {error}"))?;
+        let declaration: Self = serde_json::from_str(text)
+            .map_err(|error| format!("the declaration can't be read: {error}"))?;
         let problems = check::problems(&declaration);
         if problems.is_empty() {
             return Ok(declaration);
@@ -65,12 +69,23 @@ impl Declaration {
     /// to grant.
     #[must_use]
     pub fn capabilities(&self) -> BTreeSet<&str> {
-        let touched = self.types.iter().flat_map(|of| &of.touches).chain(self.actions.iter().flat_map(|action| &action.touches));
+        let touched = self
+            .types
+            .iter()
+            .flat_map(|of| &of.touches)
+            .chain(self.actions.iter().flat_map(|action| &action.touches));
         let own = |capability: &str| {
-            let of = capability.strip_prefix("create:").or_else(|| capability.strip_prefix("other:"));
-            capability.starts_with("self.") || of.is_some_and(|of| self.types.iter().any(|own| own.name == of))
+            let of = capability
+                .strip_prefix("create:")
+                .or_else(|| capability.strip_prefix("other:"));
+            capability.starts_with("self.")
+                || of.is_some_and(|of| self.types.iter().any(|own| own.name == of))
         };
-        touched.chain(self.needs.keys()).map(String::as_str).filter(|capability| !own(capability)).collect()
+        touched
+            .chain(self.needs.keys())
+            .map(String::as_str)
+            .filter(|capability| !own(capability))
+            .collect()
     }
 }
 
@@ -382,8 +397,12 @@ impl ActionDeclaration {
     /// May the action be used on this type?
     #[must_use]
     pub fn applies_to(&self, type_name: &str) -> bool {
-        let excluded = self.on.iter().any(|pattern| pattern.strip_prefix('-') == Some(type_name));
-        !excluded && (self.is_specific_to(type_name) || self.on.iter().any(|pattern| pattern == "*"))
+        let excluded = self
+            .on
+            .iter()
+            .any(|pattern| pattern.strip_prefix('-') == Some(type_name));
+        !excluded
+            && (self.is_specific_to(type_name) || self.on.iter().any(|pattern| pattern == "*"))
     }
 }
 

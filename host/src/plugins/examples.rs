@@ -34,7 +34,13 @@ const REGISTERS: [(&str, &[&str]); 4] = [
     ("actor_threat_identifiers", &["Email Address"]),
     ("raw_data_types", &["Text", "JSON"]),
     ("signature_types", &["Bro", "Snort", "Yara"]),
-    ("idb_actions", &["Blocked Outbound At Firewall", "Blocked Outbound At Desktop Firewall"]),
+    (
+        "idb_actions",
+        &[
+            "Blocked Outbound At Firewall",
+            "Blocked Outbound At Desktop Firewall",
+        ],
+    ),
 ];
 
 /// Runs all examples of a plugin that is part of the registry; answers how many there were.
@@ -47,29 +53,56 @@ pub(super) async fn run(registry: &Arc<Registry>, loaded: &Arc<Loaded>) -> Resul
         let mut count = 0;
         for of in &loaded.declaration.types {
             for example in &of.examples {
-                let entry = registry.type_named(&of.name).ok_or("its types are not in the registry")?;
+                let entry = registry
+                    .type_named(&of.name)
+                    .ok_or("its types are not in the registry")?;
                 let subject = Subject::Create(entry.clone());
                 one(registry, loaded, &subject, example)
                     .await
-                    .map_err(|reason| format!("the example `{}` of type `{}` failed: {reason}", example.name, of.name))?;
+                    .map_err(|reason| {
+                        format!(
+                            "the example `{}` of type `{}` failed: {reason}",
+                            example.name, of.name
+                        )
+                    })?;
                 count += 1;
             }
         }
         for action in &loaded.declaration.actions {
             for example in &action.examples {
-                let said = |reason: String| format!("the example `{}` of action `{}` failed: {reason}", example.name, action.name);
+                let said = |reason: String| {
+                    format!(
+                        "the example `{}` of action `{}` failed: {reason}",
+                        example.name, action.name
+                    )
+                };
                 let name = subject_of(registry, &action.on);
                 let registry = with_type(registry, &name, example).map_err(said)?;
-                let entry = Arc::new(ActionEntry { declaration: Arc::new(action.clone()), plugin: loaded.declaration.name.clone() });
-                let on = registry.type_named(&name).ok_or("its type is not in the registry")?.clone();
-                one(&registry, loaded, &Subject::Action(entry, on), example).await.map_err(said)?;
+                let entry = Arc::new(ActionEntry {
+                    declaration: Arc::new(action.clone()),
+                    plugin: loaded.declaration.name.clone(),
+                });
+                let on = registry
+                    .type_named(&name)
+                    .ok_or("its type is not in the registry")?
+                    .clone();
+                one(&registry, loaded, &Subject::Action(entry, on), example)
+                    .await
+                    .map_err(said)?;
                 count += 1;
             }
         }
         Ok(count)
     };
-    let late = || format!("its examples took longer than {} seconds", PATIENCE.as_secs());
-    tokio::time::timeout(PATIENCE, examples).await.unwrap_or_else(|_| Err(late()))
+    let late = || {
+        format!(
+            "its examples took longer than {} seconds",
+            PATIENCE.as_secs()
+        )
+    };
+    tokio::time::timeout(PATIENCE, examples)
+        .await
+        .unwrap_or_else(|_| Err(late()))
 }
 
 enum Subject {
@@ -79,22 +112,55 @@ enum Subject {
 
 /// The type of the document an action's examples are about: the first it names, else an event.
 fn subject_of(registry: &Registry, on: &[String]) -> String {
-    let named = on.iter().find(|pattern| *pattern != "*" && !pattern.starts_with('-'));
-    let excluded = |name: &str| on.iter().any(|pattern| pattern.strip_prefix('-') == Some(name));
+    let named = on
+        .iter()
+        .find(|pattern| *pattern != "*" && !pattern.starts_with('-'));
+    let excluded = |name: &str| {
+        on.iter()
+            .any(|pattern| pattern.strip_prefix('-') == Some(name))
+    };
     named.cloned().unwrap_or_else(|| {
-        let known = registry.types().map(|entry| &entry.declaration.name).find(|name| !excluded(name));
-        if excluded("Event") { known.cloned().unwrap_or_else(|| "Example".into()) } else { "Event".into() }
+        let known = registry
+            .types()
+            .map(|entry| &entry.declaration.name)
+            .find(|name| !excluded(name));
+        if excluded("Event") {
+            known.cloned().unwrap_or_else(|| "Example".into())
+        } else {
+            "Event".into()
+        }
     })
 }
 
 /// The registry, with a stand-in for a type that no plugin of it provides.
-fn with_type(registry: &Arc<Registry>, name: &str, example: &ExampleDeclaration) -> Result<Arc<Registry>, String> {
+fn with_type(
+    registry: &Arc<Registry>,
+    name: &str,
+    example: &ExampleDeclaration,
+) -> Result<Arc<Registry>, String> {
     if registry.type_named(name).is_some() {
         return Ok(registry.clone());
     }
     let mut fields = vec![json!({"name": "description", "kind": "text"})];
-    for field in example.before.iter().filter_map(Json::as_object).flatten().map(|(field, _)| field) {
-        let shared = ["description", "_id", "source", "status", "tickets", "actions", "campaign", "bucket_list", "relationships", "objects"];
+    for field in example
+        .before
+        .iter()
+        .filter_map(Json::as_object)
+        .flatten()
+        .map(|(field, _)| field)
+    {
+        let shared = [
+            "description",
+            "_id",
+            "source",
+            "status",
+            "tickets",
+            "actions",
+            "campaign",
+            "bucket_list",
+            "relationships",
+            "objects",
+        ];
         if !shared.contains(&field.as_str()) {
             fields.push(json!({"name": field, "kind": "any"}));
         }
@@ -122,10 +188,17 @@ fn with_type(registry: &Arc<Registry>, name: &str, example: &ExampleDeclaration)
         code: None,
     };
     let all = registry.plugins().cloned().chain([Arc::new(stand_in)]);
-    Registry::of(all, 0).map(Arc::new).map_err(|conflict| conflict.to_string())
+    Registry::of(all, 0)
+        .map(Arc::new)
+        .map_err(|conflict| conflict.to_string())
 }
 
-async fn one(registry: &Arc<Registry>, loaded: &Arc<Loaded>, subject: &Subject, example: &ExampleDeclaration) -> Result<(), String> {
+async fn one(
+    registry: &Arc<Registry>,
+    loaded: &Arc<Loaded>,
+    subject: &Subject,
+    example: &ExampleDeclaration,
+) -> Result<(), String> {
     let (store, before) = filled(registry, subject, example)?;
     let store: Arc<dyn crate::store::Store> = Arc::new(store);
     let services = Services {
@@ -135,7 +208,12 @@ async fn one(registry: &Arc<Registry>, loaded: &Arc<Loaded>, subject: &Subject, 
     };
     let caller = Arc::new(caller(example));
     let params = params(example, &services).await?;
-    let context = arguments::Context { caller: &caller, registry, services: &services, now: NOW };
+    let context = arguments::Context {
+        caller: &caller,
+        registry,
+        services: &services,
+        now: NOW,
+    };
     let checked = match subject {
         Subject::Create(of) => arguments::for_create(context, of, &params).await,
         Subject::Action(action, on) => arguments::for_action(context, on, action, &params).await,
@@ -163,40 +241,61 @@ async fn one(registry: &Arc<Registry>, loaded: &Arc<Loaded>, subject: &Subject, 
         }
         Subject::Action(action, on) => {
             let id = before.ok_or("no document")?;
-            if !work.begin_action(action, on, id).await.map_err(|failure| failure.to_string())? {
+            if !work
+                .begin_action(action, on, id)
+                .await
+                .map_err(|failure| failure.to_string())?
+            {
                 return Err("the user of the example may not see its document".into());
             }
             Entry::Run(action.declaration.name.clone())
         }
     };
-    let (work, answer) = runtime::call(work, loaded, entry, args).await.map_err(|abort| abort.to_string())?;
+    let (work, answer) = runtime::call(work, loaded, entry, args)
+        .await
+        .map_err(|abort| abort.to_string())?;
     let outcome = match answer {
         Ok(outcome) => outcome,
         Err(fault) => return compare_fault(&example.expect, &fault),
     };
     compare(&example.expect, &outcome)?;
-    if let (Subject::Action(..), Some(wanted)) = (subject, example.expect["operations"].as_array()) {
+    if let (Subject::Action(..), Some(wanted)) = (subject, example.expect["operations"].as_array())
+    {
         let made = work.operations();
         if *wanted != made {
-            return Err(format!("expected the operations {}, got {}", Json::from(wanted.clone()), Json::from(made)));
+            return Err(format!(
+                "expected the operations {}, got {}",
+                Json::from(wanted.clone()),
+                Json::from(made)
+            ));
         }
     }
-    work.into_write_set().await.map_err(|failure| format!("what it wrote can't be stored: {failure}"))?;
+    work.into_write_set()
+        .await
+        .map_err(|failure| format!("what it wrote can't be stored: {failure}"))?;
     Ok(())
 }
 
 fn compare(expect: &Json, outcome: &Outcome) -> Result<(), String> {
     if let Some(fault) = expect.get("fault") {
-        return Err(format!("expected the fault {fault}, got the answer {:?}", outcome.message));
+        return Err(format!(
+            "expected the fault {fault}, got the answer {:?}",
+            outcome.message
+        ));
     }
     if let Some(wanted) = expect["message"].as_str()
         && wanted != outcome.message
     {
-        return Err(format!("expected the message {wanted:?}, got {:?}", outcome.message));
+        return Err(format!(
+            "expected the message {wanted:?}, got {:?}",
+            outcome.message
+        ));
     }
     let extra: Json = match outcome.extra.as_str() {
         "" => Json::Null,
-        text => serde_json::from_str(text).map_err(|error| format!("`extra` is no JSON: {error}"))?,
+        text => {
+            serde_json::from_str(text).map_err(|error| format!("`extra` is no JSON: {error}"))?
+        }
     };
     for (key, wanted) in expect["extra"].as_object().into_iter().flatten() {
         if extra[key] != *wanted {
@@ -214,13 +313,19 @@ fn compare_fault(expect: &Json, fault: &Fault) -> Result<(), String> {
         Fault::Internal(message) => ("internal", message, message),
     };
     let Some(wanted) = expect.get("fault") else {
-        return Err(format!("it ended with the fault {kind} {subject:?}: {message:?}"));
+        return Err(format!(
+            "it ended with the fault {kind} {subject:?}: {message:?}"
+        ));
     };
-    let same_message = wanted["message"].as_str().is_none_or(|wanted| wanted == message);
+    let same_message = wanted["message"]
+        .as_str()
+        .is_none_or(|wanted| wanted == message);
     if wanted[kind] == subject.as_str() && same_message {
         return Ok(());
     }
-    Err(format!("expected the fault {wanted}, got {kind} {subject:?}: {message:?}"))
+    Err(format!(
+        "expected the fault {wanted}, got {kind} {subject:?}: {message:?}"
+    ))
 }
 
 fn caller(example: &ExampleDeclaration) -> Caller {
@@ -228,14 +333,32 @@ fn caller(example: &ExampleDeclaration) -> Caller {
         Some(flags) => flags.iter().cloned().collect(),
         None => BTreeSet::from(["*".into()]),
     };
-    let all = SourceRights { read: true, write: true, red: true, amber: true, green: true };
-    let named = example.sources.clone().unwrap_or_else(|| vec!["Example".into()]);
+    let all = SourceRights {
+        read: true,
+        write: true,
+        red: true,
+        amber: true,
+        green: true,
+    };
+    let named = example
+        .sources
+        .clone()
+        .unwrap_or_else(|| vec!["Example".into()]);
     let sources = named.into_iter().map(|name| (name, all)).collect();
-    Caller { user: "example".into(), organization: "Example".into(), rights: Arc::new(Rights { flags, sources }), read_only: false }
+    Caller {
+        user: "example".into(),
+        organization: "Example".into(),
+        rights: Arc::new(Rights { flags, sources }),
+        read_only: false,
+    }
 }
 
 /// The store of an example, and the id of the document before.
-fn filled(registry: &Registry, subject: &Subject, example: &ExampleDeclaration) -> Result<(Memory, Option<ObjectId>), String> {
+fn filled(
+    registry: &Registry,
+    subject: &Subject,
+    example: &ExampleDeclaration,
+) -> Result<(Memory, Option<ObjectId>), String> {
     let mut store = Memory::new().map_err(|error| format!("no temporary folder: {error}"))?;
     let mut ids = 0u32;
     let mut next = || {
@@ -248,61 +371,121 @@ fn filled(registry: &Registry, subject: &Subject, example: &ExampleDeclaration) 
         Subject::Create(of) | Subject::Action(_, of) => &of.declaration,
     };
     let nothing = json!({});
-    let before = example.before.as_ref().or(matches!(subject, Subject::Action(..)).then_some(&nothing));
-    let before = before.map(|fields| add(&mut store, of, fields, true, &mut next)).transpose()?;
+    let before = example
+        .before
+        .as_ref()
+        .or(matches!(subject, Subject::Action(..)).then_some(&nothing));
+    let before = before
+        .map(|fields| add(&mut store, of, fields, true, &mut next))
+        .transpose()?;
     for other in &example.others {
         let name = other["type"].as_str().unwrap_or_default();
-        let entry = registry.type_named(name).ok_or_else(|| format!("`others` names the type `{name}`, which no plugin provides"))?;
-        add(&mut store, &entry.declaration, &other["document"], other["visible"] != false, &mut next)?;
+        let entry = registry
+            .type_named(name)
+            .ok_or_else(|| format!("`others` names the type `{name}`, which no plugin provides"))?;
+        add(
+            &mut store,
+            &entry.declaration,
+            &other["document"],
+            other["visible"] != false,
+            &mut next,
+        )?;
     }
-    let sources = example.sources.clone().unwrap_or_else(|| vec!["Example".into()]);
-    let registers = REGISTERS.into_iter().map(|(collection, names)| (collection, names.iter().map(|name| (*name).to_owned()).collect()));
+    let sources = example
+        .sources
+        .clone()
+        .unwrap_or_else(|| vec!["Example".into()]);
+    let registers = REGISTERS.into_iter().map(|(collection, names)| {
+        (
+            collection,
+            names.iter().map(|name| (*name).to_owned()).collect(),
+        )
+    });
     for (collection, names) in registers.chain([("source_access", sources)]) {
         for name in names {
-            store.add(collection, false, &doc! { "_id": next(), "name": name, "active": "on" })?;
+            store.add(
+                collection,
+                false,
+                &doc! { "_id": next(), "name": name, "active": "on" },
+            )?;
         }
     }
     Ok((store, before))
 }
 
 /// A document with the fields that every one of its type has, over them those of the example.
-fn add(store: &mut Memory, of: &TypeDeclaration, fields: &Json, visible: bool, next: &mut dyn FnMut() -> ObjectId) -> Result<ObjectId, String> {
+fn add(
+    store: &mut Memory,
+    of: &TypeDeclaration,
+    fields: &Json,
+    visible: bool,
+    next: &mut dyn FnMut() -> ObjectId,
+) -> Result<ObjectId, String> {
     let mut document = doc! { "_id": next(), "schema_version": of.schema_version };
     let date = Bson::DateTime(DateTime::from_millis(NOW));
     if of.top_level {
         document.extend(doc! { "created": date.clone(), "modified": date.clone(), "status": "New", "tlp": "white" });
-        for list in ["actions", "bucket_list", "campaign", "locations", "objects", "relationships", "releasability", "screenshots", "sectors", "tickets"] {
+        for list in [
+            "actions",
+            "bucket_list",
+            "campaign",
+            "locations",
+            "objects",
+            "relationships",
+            "releasability",
+            "screenshots",
+            "sectors",
+            "tickets",
+        ] {
             document.insert(list, Bson::Array(Vec::new()));
         }
     }
     if of.sources {
         let name = if visible { "Example" } else { "Hidden" };
         let instance = doc! { "analyst": "example", "date": date, "method": "", "reference": "", "tlp": "white" };
-        document.insert("source", vec![doc! { "name": name, "instances": [instance] }]);
+        document.insert(
+            "source",
+            vec![doc! { "name": name, "instances": [instance] }],
+        );
     }
     for field in &of.fields {
         if let Some(default) = &field.default {
             document.insert(field.stored_name(), json_to_bson(default)?);
         }
     }
-    let fields = fields.as_object().ok_or("the document before is no object")?;
+    let fields = fields
+        .as_object()
+        .ok_or("the document before is no object")?;
     for (name, value) in fields {
         document.insert(name, json_to_bson(value)?);
     }
     store.add(&of.collection, of.sources, &document)?;
-    document.get_object_id("_id").map_err(|error| error.to_string())
+    document
+        .get_object_id("_id")
+        .map_err(|error| error.to_string())
 }
 
 /// Arguments as a client sends them; `files`: text of each file by argument.
-async fn params(example: &ExampleDeclaration, services: &Services) -> Result<super::Params, String> {
+async fn params(
+    example: &ExampleDeclaration,
+    services: &Services,
+) -> Result<super::Params, String> {
     let args = example.args.as_object().ok_or("`args` is no object")?;
-    let mut params: super::Params = args.iter().map(|(name, value)| (name.clone(), Param::Json(value.clone()))).collect();
+    let mut params: super::Params = args
+        .iter()
+        .map(|(name, value)| (name.clone(), Param::Json(value.clone())))
+        .collect();
     for (name, file) in example.files.iter().filter_map(Json::as_object).flatten() {
         let (file_name, text) = match file {
             Json::String(text) => ("example.txt", text.as_str()),
-            other => (other["name"].as_str().unwrap_or_default(), other["text"].as_str().unwrap_or_default()),
+            other => (
+                other["name"].as_str().unwrap_or_default(),
+                other["text"].as_str().unwrap_or_default(),
+            ),
         };
-        let staged = super::work::stage(services.store.as_ref(), file_name, text.as_bytes().to_vec()).await?;
+        let staged =
+            super::work::stage(services.store.as_ref(), file_name, text.as_bytes().to_vec())
+                .await?;
         params.push((name.clone(), Param::File(Arc::new(staged))));
     }
     Ok(params)

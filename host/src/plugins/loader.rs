@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use super::build::{check_component_imports, encoding, thaw};
 use super::declaration::Declaration;
 use super::declaration::compatibility::{broken_promises, may_break, next_breaking};
+use super::examples;
 use super::manifest::{Entry, Manifest};
 use super::registry::{Loaded, Registry};
 use super::runtime::{Code, Runtime};
-use super::examples;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,11 @@ pub struct Rejected {
 
 impl Rejected {
     fn plain(reason: String) -> Self {
-        Self { reason, perhaps_unfinished: false, version: None }
+        Self {
+            reason,
+            perhaps_unfinished: false,
+            version: None,
+        }
     }
 }
 
@@ -55,7 +59,10 @@ pub(super) struct Examined {
 /// The first thing that is wrong.
 pub(super) async fn examine(runtime: &Runtime, file: &[u8]) -> Result<Examined, Rejected> {
     if file.len() > LARGEST {
-        return Err(Rejected::plain(format!("the file has {} bytes; at most {LARGEST} are read", file.len())));
+        return Err(Rejected::plain(format!(
+            "the file has {} bytes; at most {LARGEST} are read",
+            file.len()
+        )));
     }
     let frozen = thaw(file).map_err(|reason| Rejected {
         perhaps_unfinished: file.is_empty() || reason.contains("incomplete"),
@@ -63,20 +70,29 @@ pub(super) async fn examine(runtime: &Runtime, file: &[u8]) -> Result<Examined, 
     })?;
     let declaration = Declaration::read(frozen.text).map_err(Rejected::plain)?;
     let version = declaration.version.to_string();
-    let rejected = |reason: String| Rejected { version: Some(version.clone()), ..Rejected::plain(reason) };
+    let rejected = |reason: String| Rejected {
+        version: Some(version.clone()),
+        ..Rejected::plain(reason)
+    };
     if encoding(frozen.component).map_err(rejected)? == wasmparser::Encoding::Module {
-        return Err(rejected("it is a core module; `critd plugin build` makes a plugin of it".into()));
+        return Err(rejected(
+            "it is a core module; `critd plugin build` makes a plugin of it".into(),
+        ));
     }
     check_component_imports(frozen.component).map_err(rejected)?;
     let digest = Sha256::digest(frozen.component).into();
-    let code = runtime.prepare(frozen.component, &digest).map_err(rejected)?;
+    let code = runtime
+        .prepare(frozen.component, &digest)
+        .map_err(rejected)?;
     check_exports(&declaration, &code).map_err(rejected)?;
     let described = runtime
         .describe(&declaration.name, &code)
         .await
         .map_err(|abort| rejected(format!("`describe` failed: {abort}")))?;
     if described != frozen.text {
-        return Err(rejected("`describe` does not answer what was frozen into the file when it was built".into()));
+        return Err(rejected(
+            "`describe` does not answer what was frozen into the file when it was built".into(),
+        ));
     }
     Ok(Examined {
         declaration: Arc::new(declaration),
@@ -94,7 +110,9 @@ pub(super) async fn examine(runtime: &Runtime, file: &[u8]) -> Result<Examined, 
 pub(super) fn check_exports(declaration: &Declaration, code: &Code) -> Result<(), String> {
     let handlers = !declaration.types.is_empty() || !declaration.actions.is_empty();
     if handlers && !code.handles() {
-        return Err("it declares types or actions, but does not export `critd:plugin/handler@1.0.0`".into());
+        return Err(
+            "it declares types or actions, but does not export `critd:plugin/handler@1.0.0`".into(),
+        );
     }
     if !handlers && !code.serves {
         return Err("it declares no type and no action, and exports no service".into());
@@ -107,17 +125,30 @@ pub(super) fn check_exports(declaration: &Declaration, code: &Code) -> Result<()
 /// # Errors
 ///
 /// A sentence.
-pub(super) fn admit(examined: &Examined, name: &str, entry: &Entry, manifest: &Manifest) -> Result<Loaded, Rejected> {
+pub(super) fn admit(
+    examined: &Examined,
+    name: &str,
+    entry: &Entry,
+    manifest: &Manifest,
+) -> Result<Loaded, Rejected> {
     let declaration = &examined.declaration;
     let version = &declaration.version;
-    let rejected = |reason: String| Rejected { version: Some(version.to_string()), ..Rejected::plain(reason) };
+    let rejected = |reason: String| Rejected {
+        version: Some(version.to_string()),
+        ..Rejected::plain(reason)
+    };
     if declaration.name != name {
-        return Err(rejected(format!("the file holds the plugin `{}`, not `{name}`", declaration.name)));
+        return Err(rejected(format!(
+            "the file holds the plugin `{}`, not `{name}`",
+            declaration.name
+        )));
     }
     if let Some(wanted) = &entry.version
         && !wanted.matches(version)
     {
-        return Err(rejected(format!("it is version {version}, but the manifest wants {wanted}")));
+        return Err(rejected(format!(
+            "it is version {version}, but the manifest wants {wanted}"
+        )));
     }
     check_grants(declaration, entry)?;
     Ok(Loaded {
@@ -148,8 +179,14 @@ pub(super) fn check_grants(declaration: &Declaration, entry: &Entry) -> Result<(
         return Ok(());
     }
     let name = &declaration.name;
-    let reason = format!("it needs {}, which `grants` of [plugins.{name}] in the manifest does not give", refused.join(", "));
-    Err(Rejected { version: Some(declaration.version.to_string()), ..Rejected::plain(reason) })
+    let reason = format!(
+        "it needs {}, which `grants` of [plugins.{name}] in the manifest does not give",
+        refused.join(", ")
+    );
+    Err(Rejected {
+        version: Some(declaration.version.to_string()),
+        ..Rejected::plain(reason)
+    })
 }
 
 /// May this version take the place of the one that serves? A lower version is a return to what was there before and may.
@@ -215,16 +252,32 @@ pub fn check(path: &Path) -> Result<Report, String> {
 
 async fn check_file(path: &Path, file: &[u8]) -> Result<Report, String> {
     let runtime = Runtime::on_demand()?;
-    let examined = examine(&runtime, file).await.map_err(|rejected| rejected.reason)?;
-    let (manifest, entry) = (Manifest::default(), Entry { grants: vec!["*".into()], ..Entry::default() });
+    let examined = examine(&runtime, file)
+        .await
+        .map_err(|rejected| rejected.reason)?;
+    let (manifest, entry) = (
+        Manifest::default(),
+        Entry {
+            grants: vec!["*".into()],
+            ..Entry::default()
+        },
+    );
     let name = &examined.declaration.name;
-    let loaded = Arc::new(admit(&examined, name, &entry, &manifest).map_err(|rejected| rejected.reason)?);
+    let loaded =
+        Arc::new(admit(&examined, name, &entry, &manifest).map_err(|rejected| rejected.reason)?);
     let mut set = vec![loaded.clone()];
-    if loaded.declaration.capabilities().iter().any(|capability| capability.starts_with("create:")) {
+    if loaded
+        .declaration
+        .capabilities()
+        .iter()
+        .any(|capability| capability.starts_with("create:"))
+    {
         set.extend(neighbours(&runtime, path, name).await);
     }
     // A neighbour that does not fit is no fault of this file.
-    let registry = (1..=set.len()).rev().find_map(|length| Registry::of(set[..length].iter().cloned(), 0).ok());
+    let registry = (1..=set.len())
+        .rev()
+        .find_map(|length| Registry::of(set[..length].iter().cloned(), 0).ok());
     let registry = Arc::new(registry.ok_or("it conflicts with itself")?);
     let examples = examples::run(&registry, &loaded).await?;
     let declaration = examined.declaration;
@@ -235,8 +288,16 @@ async fn check_file(path: &Path, file: &[u8]) -> Result<Report, String> {
         sha256: examined.sha256,
         bytes: file.len(),
         types: declaration.types.iter().map(|of| of.name.clone()).collect(),
-        actions: declaration.actions.iter().map(|action| action.name.clone()).collect(),
-        needs: declaration.capabilities().into_iter().map(str::to_owned).collect(),
+        actions: declaration
+            .actions
+            .iter()
+            .map(|action| action.name.clone())
+            .collect(),
+        needs: declaration
+            .capabilities()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         examples,
         declaration,
     })
@@ -244,17 +305,36 @@ async fn check_file(path: &Path, file: &[u8]) -> Result<Report, String> {
 
 async fn neighbours(runtime: &Runtime, path: &Path, name: &str) -> Vec<Arc<Loaded>> {
     let mut found = Vec::new();
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let other = entry.path();
-        if other.extension().is_none_or(|extension| extension != "wasm") || other.file_name() == path.file_name() {
+        if other
+            .extension()
+            .is_none_or(|extension| extension != "wasm")
+            || other.file_name() == path.file_name()
+        {
             continue;
         }
-        let Ok(file) = std::fs::read(&other) else { continue };
-        let Ok(examined) = examine(runtime, &file).await else { continue };
-        let all = Entry { grants: vec!["*".into()], ..Entry::default() };
+        let Ok(file) = std::fs::read(&other) else {
+            continue;
+        };
+        let Ok(examined) = examine(runtime, &file).await else {
+            continue;
+        };
+        let all = Entry {
+            grants: vec!["*".into()],
+            ..Entry::default()
+        };
         if examined.declaration.name != name
-            && let Ok(loaded) = admit(&examined, &examined.declaration.name, &all, &Manifest::default())
+            && let Ok(loaded) = admit(
+                &examined,
+                &examined.declaration.name,
+                &all,
+                &Manifest::default(),
+            )
         {
             found.push(Arc::new(loaded));
         }

@@ -80,7 +80,13 @@ pub struct Entry {
 
 impl Default for Entry {
     fn default() -> Self {
-        Self { path: None, version: None, enabled: true, grants: Vec::new(), limits: BTreeMap::new() }
+        Self {
+            path: None,
+            version: None,
+            enabled: true,
+            grants: Vec::new(),
+            limits: BTreeMap::new(),
+        }
     }
 }
 
@@ -138,8 +144,10 @@ impl Manifest {
     ///
     /// See [`ManifestError`].
     pub fn read(file: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| ManifestError::Unreadable { file: file.into(), reason: error.to_string() })?;
+        let text = std::fs::read_to_string(file).map_err(|error| ManifestError::Unreadable {
+            file: file.into(),
+            reason: error.to_string(),
+        })?;
         Self::parse(&text, file)
     }
 
@@ -151,8 +159,16 @@ impl Manifest {
     pub fn parse(text: &str, file: &Path) -> Result<Self, ManifestError> {
         toml::from_str(text).map_err(|error| {
             let place = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text.as_bytes()[..place].iter().filter(|byte| **byte == b'\n').count();
-            ManifestError::Wrong { file: file.into(), line: line + 1, key: key_at(text, line), reason: first_line(error.message()) }
+            let line = text.as_bytes()[..place]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            ManifestError::Wrong {
+                file: file.into(),
+                line: line + 1,
+                key: key_at(text, line),
+                reason: first_line(error.message()),
+            }
         })
     }
 
@@ -166,7 +182,9 @@ impl Manifest {
     /// What the operator lets a plugin use.
     #[must_use]
     pub fn limits_of(&self, entry: &Entry) -> Limits {
-        Limits::default().overridden(&self.defaults.limits).overridden(&entry.limits)
+        Limits::default()
+            .overridden(&self.defaults.limits)
+            .overridden(&entry.limits)
     }
 }
 
@@ -175,7 +193,11 @@ impl Entry {
     #[must_use]
     pub fn grants(&self, capability: &str) -> bool {
         self.grants.iter().any(|grant| {
-            grant == "*" || grant == capability || grant.strip_suffix('*').is_some_and(|start| capability.starts_with(start))
+            grant == "*"
+                || grant == capability
+                || grant
+                    .strip_suffix('*')
+                    .is_some_and(|start| capability.starts_with(start))
         })
     }
 }
@@ -188,7 +210,11 @@ fn first_line(text: &str) -> String {
 fn key_at(text: &str, line: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let shown = lines.get(line)?.trim();
-    let table = lines[..=line].iter().rev().map(|line| line.trim()).find(|line| line.starts_with('['));
+    let table = lines[..=line]
+        .iter()
+        .rev()
+        .map(|line| line.trim())
+        .find(|line| line.starts_with('['));
     let table = table.map(|table| table.trim_matches(|bracket| matches!(bracket, '[' | ']')));
     if shown.starts_with('[') {
         return table.map(str::to_owned);
@@ -213,42 +239,86 @@ mod tests {
         let manifest = parse("[plugins.domain]\n").unwrap();
         assert_eq!(manifest.unlisted, Unlisted::Deny);
         assert_eq!(manifest.plugins["domain"], Entry::default());
-        assert_eq!(manifest.file_of("domain", Path::new("/p")), Path::new("/p/domain.wasm"));
+        assert_eq!(
+            manifest.file_of("domain", Path::new("/p")),
+            Path::new("/p/domain.wasm")
+        );
     }
 
     #[test]
     fn the_plugins_entry_wins_over_the_defaults() {
         let manifest = parse("[defaults.limits]\ntime_ms = 100\nlog_lines = 5\n[plugins.a]\npath = \"x/a.wasm\"\nlimits = { time_ms = 3000 }\n").unwrap();
         let limits = manifest.limits_of(&manifest.plugins["a"]);
-        assert_eq!((limits.time_ms, limits.log_lines, limits.memory_mib), (3_000, 5, 64));
-        assert_eq!(manifest.file_of("a", Path::new("/p")), Path::new("/p/x/a.wasm"));
+        assert_eq!(
+            (limits.time_ms, limits.log_lines, limits.memory_mib),
+            (3_000, 5, 64)
+        );
+        assert_eq!(
+            manifest.file_of("a", Path::new("/p")),
+            Path::new("/p/x/a.wasm")
+        );
     }
 
     #[test]
     fn grants_are_exact_or_end_in_a_star() {
-        let entry = Entry { grants: vec!["create:IP".into(), "other:*".into()], ..Entry::default() };
+        let entry = Entry {
+            grants: vec!["create:IP".into(), "other:*".into()],
+            ..Entry::default()
+        };
         assert!(entry.grants("create:IP") && entry.grants("other:Domain"));
         assert!(!entry.grants("create:IPv6") && !entry.grants("registry:source"));
-        assert!(Entry { grants: vec!["*".into()], ..Entry::default() }.grants("registry:source"));
+        assert!(
+            Entry {
+                grants: vec!["*".into()],
+                ..Entry::default()
+            }
+            .grants("registry:source")
+        );
     }
 
     #[test]
     fn mistakes_are_named_with_file_line_and_key() {
         for (text, sentence) in [
-            ("[plugins.a]\nversion = \"one\"\n", "plugin-manifest.toml, line 2: `plugins.a.version`: unexpected character 'o' while parsing major version number"),
-            ("[plugins.a]\n\nenabld = true\n", "plugin-manifest.toml, line 3: `plugins.a.enabld`: unknown field `enabld`, expected one of `path`, `version`, `enabled`, `grants`, `limits`"),
-            ("[plugins.a]\nenabled = 1\n", "plugin-manifest.toml, line 2: `plugins.a.enabled`: invalid type: integer `1`, expected a boolean"),
-            ("[plugins.a]\nlimits = { time = 1 }\n", "plugin-manifest.toml, line 2: `plugins.a.limits`: there is no limit `time`; known are time_ms, memory_mib, host_calls, documents, uploads, bytes, log_lines"),
-            ("unlisted = \"maybe\"\n", "plugin-manifest.toml, line 1: `unlisted`: unknown variant `maybe`, expected `deny` or `allow`"),
-            ("[defaults]\nlimits.memory_mib = 1000\n", "plugin-manifest.toml, line 2: `defaults.limits.memory_mib`: the limit `memory_mib` must be between 1 and 256, not 1000"),
+            (
+                "[plugins.a]\nversion = \"one\"\n",
+                "plugin-manifest.toml, line 2: `plugins.a.version`: unexpected character 'o' while parsing major version number",
+            ),
+            (
+                "[plugins.a]\n\nenabld = true\n",
+                "plugin-manifest.toml, line 3: `plugins.a.enabld`: unknown field `enabld`, expected one of `path`, `version`, `enabled`, `grants`, `limits`",
+            ),
+            (
+                "[plugins.a]\nenabled = 1\n",
+                "plugin-manifest.toml, line 2: `plugins.a.enabled`: invalid type: integer `1`, expected a boolean",
+            ),
+            (
+                "[plugins.a]\nlimits = { time = 1 }\n",
+                "plugin-manifest.toml, line 2: `plugins.a.limits`: there is no limit `time`; known are time_ms, memory_mib, host_calls, documents, uploads, bytes, log_lines",
+            ),
+            (
+                "unlisted = \"maybe\"\n",
+                "plugin-manifest.toml, line 1: `unlisted`: unknown variant `maybe`, expected `deny` or `allow`",
+            ),
+            (
+                "[defaults]\nlimits.memory_mib = 1000\n",
+                "plugin-manifest.toml, line 2: `defaults.limits.memory_mib`: the limit `memory_mib` must be between 1 and 256, not 1000",
+            ),
         ] {
             assert_eq!(parse(text), Err(sentence.into()));
         }
         let error = parse("[plugins.a\n").unwrap_err();
-        assert!(error.starts_with("plugin-manifest.toml, line 1: "), "{error}");
+        assert!(
+            error.starts_with("plugin-manifest.toml, line 1: "),
+            "{error}"
+        );
         let error = parse("[plugins.A]\n").unwrap_err();
         assert!(error.contains("`A` is no plugin name: lower-case letters, digits, `_` and `-`, at most 64, a letter first"), "{error}");
-        let missing = Manifest::read(Path::new("/nowhere/plugin-manifest.toml")).unwrap_err().to_string();
-        assert_eq!(missing, "/nowhere/plugin-manifest.toml: No such file or directory (os error 2)");
+        let missing = Manifest::read(Path::new("/nowhere/plugin-manifest.toml"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            missing,
+            "/nowhere/plugin-manifest.toml: No such file or directory (os error 2)"
+        );
     }
 }

@@ -182,12 +182,16 @@ impl Plugins {
     pub async fn start(services: Services, options: Options) -> Result<Self, StartError> {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let permits = options.permits.unwrap_or(processors * 8).clamp(1, 256);
-        let lanes = Lanes::new(permits, permits * 16).map_err(|error| StartError::Unusable(format!("threads for plugins: {error}")))?;
+        let lanes = Lanes::new(permits, permits * 16)
+            .map_err(|error| StartError::Unusable(format!("threads for plugins: {error}")))?;
         let current = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let watch = {
             let (services, current) = (services.clone(), current.clone());
             let start = move || -> Result<reload::Watch, StartError> {
-                let cache = options.compile_cache.clone().unwrap_or_else(|| options.state.join("compiled"));
+                let cache = options
+                    .compile_cache
+                    .clone()
+                    .unwrap_or_else(|| options.state.join("compiled"));
                 // A few more for the examples of plugins that are being loaded.
                 let instances = u32::try_from(permits * DEPTH + 16).unwrap_or(u32::MAX);
                 let runtime = Runtime::pooling(instances, &cache).map_err(StartError::Unusable)?;
@@ -195,11 +199,16 @@ impl Plugins {
                 let runtime: SharedRuntime = Arc::new(runtime);
                 reload::Watch::begin(runtime, services.store.clone(), current, options)
             };
-            tokio::task::spawn_blocking(start)
-                .await
-                .map_err(|error| StartError::Unusable(format!("loading the plugins broke: {error}")))??
+            tokio::task::spawn_blocking(start).await.map_err(|error| {
+                StartError::Unusable(format!("loading the plugins broke: {error}"))
+            })??
         };
-        Ok(Self { services, lanes, current, watch })
+        Ok(Self {
+            services,
+            lanes,
+            current,
+            watch,
+        })
     }
 
     /// The set of plugins that serves now. Keep it for the whole request.
@@ -222,21 +231,33 @@ impl Plugins {
 /// No thread to be had, or it panicked.
 fn blocking<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, String> {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
         Ok(runtime.block_on(future))
     };
-    std::thread::scope(|scope| scope.spawn(run).join().map_err(|_| "a plugin broke the host: it panicked".to_owned())?)
+    std::thread::scope(|scope| {
+        scope
+            .spawn(run)
+            .join()
+            .map_err(|_| "a plugin broke the host: it panicked".to_owned())?
+    })
 }
 
 /// Writes a file so that whoever reads it finds all of the old or all of the new content.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -37,8 +37,14 @@ const OWN_KEYS: [&str; 13] = [
 /// What one handler call is.
 #[derive(Clone)]
 enum Job {
-    Action { action: Arc<ActionEntry>, on: Arc<TypeEntry>, id: ObjectId },
-    Create { of: Arc<TypeEntry> },
+    Action {
+        action: Arc<ActionEntry>,
+        on: Arc<TypeEntry>,
+        id: ObjectId,
+    },
+    Create {
+        of: Arc<TypeEntry>,
+    },
 }
 
 impl Job {
@@ -53,7 +59,11 @@ impl Job {
 impl std::fmt::Display for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Action { action, on, id } => write!(f, "`{}` on {} {id}", action.declaration.name, on.declaration.name),
+            Self::Action { action, on, id } => write!(
+                f,
+                "`{}` on {} {id}",
+                action.declaration.name, on.declaration.name
+            ),
             Self::Create { of } => write!(f, "the POST of {}", of.declaration.name),
         }
     }
@@ -101,19 +111,42 @@ impl Plugins {
         mode: Mode,
     ) -> Result<Created, NotDone> {
         let name = &of.declaration.name;
-        let entry = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
+        let entry = registry
+            .type_named(name)
+            .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        let context = arguments::Context { caller, registry, services: &self.services, now };
-        let Checked { args, files, warnings, .. } = arguments::for_create(context, entry, &params).await?;
+        let context = arguments::Context {
+            caller,
+            registry,
+            services: &self.services,
+            now,
+        };
+        let Checked {
+            args,
+            files,
+            warnings,
+            ..
+        } = arguments::for_create(context, entry, &params).await?;
         let request = self.request(registry, caller, now, files)?;
-        let settled = self.settle(request, Job::Create { of: entry.clone() }, args, mode).await?;
+        let settled = self
+            .settle(request, Job::Create { of: entry.clone() }, args, mode)
+            .await?;
         let (extra, said) = extra_of(&settled, &entry.plugin)?;
         Ok(Created {
-            fresh: settled.concerned.as_ref().is_some_and(|concerned| concerned.fresh),
-            document: settled.concerned.map(|concerned| (concerned.type_name, concerned.id)),
+            fresh: settled
+                .concerned
+                .as_ref()
+                .is_some_and(|concerned| concerned.fresh),
+            document: settled
+                .concerned
+                .map(|concerned| (concerned.type_name, concerned.id)),
             message: settled.outcome.message,
             extra,
-            warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
+            warnings: warnings
+                .into_iter()
+                .chain(settled.warnings)
+                .chain(said)
+                .collect(),
         })
     }
 
@@ -135,35 +168,75 @@ impl Plugins {
         mode: Mode,
     ) -> Result<Performed, NotDone> {
         let name = &on.declaration.name;
-        let on = registry.type_named(name).ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
+        let on = registry
+            .type_named(name)
+            .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = now();
-        let context = arguments::Context { caller, registry, services: &self.services, now };
+        let context = arguments::Context {
+            caller,
+            registry,
+            services: &self.services,
+            now,
+        };
         let checked = match find_action(registry, name, action) {
-            Ok(action) => arguments::for_action(context, on, action, &params).await.map(|checked| (action.clone(), checked)),
+            Ok(action) => arguments::for_action(context, on, action, &params)
+                .await
+                .map(|checked| (action.clone(), checked)),
             Err(refusal) => Err(NotDone::Refused(refusal)),
         };
         let (action, checked) = match checked {
             Ok(checked) => checked,
             // ACT-1 comes before all that: whoever may not see the document learns nothing else. When all is well,
             // the transaction itself finds out.
-            Err(NotDone::Refused(_)) if !self.visible(caller, on, id).await? => return Err(NotDone::NoDocument),
+            Err(NotDone::Refused(_)) if !self.visible(caller, on, id).await? => {
+                return Err(NotDone::NoDocument);
+            }
             Err(not_done) => return Err(not_done),
         };
-        let Checked { args, files, ignored, warnings } = checked;
+        let Checked {
+            args,
+            files,
+            ignored,
+            warnings,
+        } = checked;
         let request = self.request(registry, caller, now, files)?;
         let plugin = action.plugin.clone();
-        let settled = self.settle(request, Job::Action { action, on: on.clone(), id }, args, mode).await?;
+        let settled = self
+            .settle(
+                request,
+                Job::Action {
+                    action,
+                    on: on.clone(),
+                    id,
+                },
+                args,
+                mode,
+            )
+            .await?;
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
             extra,
             ignored_arguments: ignored,
-            warnings: warnings.into_iter().chain(settled.warnings).chain(said).collect(),
+            warnings: warnings
+                .into_iter()
+                .chain(settled.warnings)
+                .chain(said)
+                .collect(),
         })
     }
 
-    async fn visible(&self, caller: &Caller, on: &TypeEntry, id: ObjectId) -> Result<bool, NotDone> {
-        let stored = self.services.store.get(&on.declaration.collection, id).await;
+    async fn visible(
+        &self,
+        caller: &Caller,
+        on: &TypeEntry,
+        id: ObjectId,
+    ) -> Result<bool, NotDone> {
+        let stored = self
+            .services
+            .store
+            .get(&on.declaration.collection, id)
+            .await;
         let stored = stored.map_err(|error| NotDone::Internal(error.to_string()))?;
         let visible = self.services.access.visible(caller, on.declaration.sources);
         Ok(stored.is_some_and(|stored| visible.allows(stored.class)))
@@ -192,21 +265,34 @@ impl Plugins {
     }
 
     /// Runs the handler until its writes are stored or its refusal is certain.
-    async fn settle(&self, request: Arc<Request>, job: Job, args: Vec<Arg>, mode: Mode) -> Result<Settled, NotDone> {
+    async fn settle(
+        &self,
+        request: Arc<Request>,
+        job: Job,
+        args: Vec<Arg>,
+        mode: Mode,
+    ) -> Result<Settled, NotDone> {
         let plugin = request.registry.plugin(job.plugin()).cloned();
-        let plugin = plugin.ok_or_else(|| NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin())))?;
+        let plugin = plugin.ok_or_else(|| {
+            NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
+        })?;
         let mut obstacle = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt, request.seed[attempt as usize])).await;
             }
-            match self.attempt(&request, &plugin, &job, args.clone(), mode, attempt).await {
+            match self
+                .attempt(&request, &plugin, &job, args.clone(), mode, attempt)
+                .await
+            {
                 Ok(settled) => return Ok(settled),
                 Err(Again::Final(not_done)) => return Err(not_done),
                 Err(Again::Conflict(what)) => obstacle = what,
             }
         }
-        Err(NotDone::Busy(format!("{job} met other changes {ATTEMPTS} times, at last: {obstacle}")))
+        Err(NotDone::Busy(format!(
+            "{job} met other changes {ATTEMPTS} times, at last: {obstacle}"
+        )))
     }
 
     async fn attempt(
@@ -220,7 +306,10 @@ impl Plugins {
     ) -> Result<Settled, Again> {
         let run = {
             let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
-            self.lanes.run(run(request.clone(), plugin.clone(), job.clone(), args)).await.map_err(NotDone::Internal)?
+            self.lanes
+                .run(run(request.clone(), plugin.clone(), job.clone(), args))
+                .await
+                .map_err(NotDone::Internal)?
         };
         let (work, answer) = match run {
             Ok(Run::Answered(work, answer)) => (work, answer),
@@ -231,9 +320,14 @@ impl Plugins {
             Ok(outcome) => outcome,
             Err(fault) => {
                 // What a handler read may have changed before it said no; then it might not say so now.
-                let about = work.about().map(|(type_name, id)| (type_name.to_owned(), id));
+                let about = work
+                    .about()
+                    .map(|(type_name, id)| (type_name.to_owned(), id));
                 let reads = work.into_read_set();
-                if !(reads.documents.is_empty() && reads.keys.is_empty() && reads.selections.is_empty()) {
+                if !(reads.documents.is_empty()
+                    && reads.keys.is_empty()
+                    && reads.selections.is_empty())
+                {
                     self.commit(reads, job, attempt).await?;
                 }
                 let mut not_done = refused(fault, plugin, job);
@@ -244,33 +338,61 @@ impl Plugins {
                 return Err(not_done.into());
             }
         };
-        let concerned = work.concerned(&outcome).map_err(|failure| failed(failure, plugin, job))?;
+        let concerned = work
+            .concerned(&outcome)
+            .map_err(|failure| failed(failure, plugin, job))?;
         let warnings = work.warnings().to_vec();
         let operations = mode.dry_run.then(|| work.operations());
-        let changes = work.into_write_set().await.map_err(|failure| failed(failure, plugin, job))?;
+        let changes = work
+            .into_write_set()
+            .await
+            .map_err(|failure| failed(failure, plugin, job))?;
         if !mode.dry_run {
             self.commit(changes, job, attempt).await?;
         }
-        Ok(Settled { outcome, concerned, warnings, operations })
+        Ok(Settled {
+            outcome,
+            concerned,
+            warnings,
+            operations,
+        })
     }
 
-    async fn commit(&self, changes: crate::store::WriteSet, job: &Job, attempt: u32) -> Result<(), Again> {
+    async fn commit(
+        &self,
+        changes: crate::store::WriteSet,
+        job: &Job,
+        attempt: u32,
+    ) -> Result<(), Again> {
         match self.services.store.commit(changes).await {
             Ok(()) => Ok(()),
             Err(CommitError::Conflict(what)) => Err(Again::Conflict(what)),
             // At first perhaps a race with another request; a handler that never looks the key up meets it again.
-            Err(error @ CommitError::Duplicate { .. }) if attempt == 0 => Err(Again::Conflict(error.to_string())),
-            Err(CommitError::Duplicate { .. }) => {
-                Err(NotDone::Refused(refusal("already_exists", "An object with this key exists already.".into())).into())
+            Err(error @ CommitError::Duplicate { .. }) if attempt == 0 => {
+                Err(Again::Conflict(error.to_string()))
             }
-            Err(CommitError::Impossible(reason)) => Err(NotDone::Refused(refusal("limit", sentence(&reason))).into()),
-            Err(CommitError::Store(error)) => Err(NotDone::Internal(format!("{job}: {error}")).into()),
+            Err(CommitError::Duplicate { .. }) => Err(NotDone::Refused(refusal(
+                "already_exists",
+                "An object with this key exists already.".into(),
+            ))
+            .into()),
+            Err(CommitError::Impossible(reason)) => {
+                Err(NotDone::Refused(refusal("limit", sentence(&reason))).into())
+            }
+            Err(CommitError::Store(error)) => {
+                Err(NotDone::Internal(format!("{job}: {error}")).into())
+            }
         }
     }
 }
 
 /// One run of a handler on a transaction of its own.
-async fn run(request: Arc<Request>, plugin: Arc<Loaded>, job: Job, args: Vec<Arg>) -> Result<Run, Failure> {
+async fn run(
+    request: Arc<Request>,
+    plugin: Arc<Loaded>,
+    job: Job,
+    args: Vec<Arg>,
+) -> Result<Run, Failure> {
     let limits = plugin.limits;
     let budgets = Budgets {
         documents: u32::try_from(limits.documents).unwrap_or(u32::MAX),
@@ -295,18 +417,29 @@ async fn run(request: Arc<Request>, plugin: Arc<Loaded>, job: Job, args: Vec<Arg
 }
 
 /// Rules ACT-2, ACT-3, P9a.
-fn find_action<'a>(registry: &'a Registry, type_name: &str, action: Option<&str>) -> Result<&'a Arc<ActionEntry>, Refusal> {
+fn find_action<'a>(
+    registry: &'a Registry,
+    type_name: &str,
+    action: Option<&str>,
+) -> Result<&'a Arc<ActionEntry>, Refusal> {
     let name = action.unwrap_or("None");
     if let Some(entry) = action.and_then(|name| registry.action(type_name, name)) {
         return Ok(entry);
     }
     let elsewhere = action.is_some_and(|name| !registry.actions_named(name).is_empty());
-    let code = if elsewhere { "unsupported_for_type" } else { "unknown_action" };
+    let code = if elsewhere {
+        "unsupported_for_type"
+    } else {
+        "unknown_action"
+    };
     Err(refusal(code, format!("'{name}' is not a valid action.")))
 }
 
 fn refusal(code: &str, message: String) -> Refusal {
-    Refusal { message, error: Map::from_iter([("code".to_owned(), Json::from(code))]) }
+    Refusal {
+        message,
+        error: Map::from_iter([("code".to_owned(), Json::from(code))]),
+    }
 }
 
 /// A transaction that did not come to an answer.
@@ -322,9 +455,15 @@ fn failed(failure: Failure, plugin: &Loaded, job: &Job) -> Again {
 fn refused(fault: Fault, plugin: &Loaded, job: &Job) -> NotDone {
     let name = &plugin.declaration.name;
     if let Fault::Refused(code, _) = &fault {
-        let word = !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let word = !code.is_empty()
+            && code.len() <= 64
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         if !word {
-            return NotDone::Internal(format!("the plugin `{name}` refused with the code {code:?}, which is no word of a-z and _, in {job}"));
+            return NotDone::Internal(format!(
+                "the plugin `{name}` refused with the code {code:?}, which is no word of a-z and _, in {job}"
+            ));
         }
     }
     match fault.refusal() {
@@ -335,7 +474,9 @@ fn refused(fault: Fault, plugin: &Loaded, job: &Job) -> NotDone {
             NotDone::Refused(refusal)
         }
         None => {
-            let Fault::Internal(reason) = fault else { return NotDone::Internal(format!("the plugin `{name}` failed, in {job}")) };
+            let Fault::Internal(reason) = fault else {
+                return NotDone::Internal(format!("the plugin `{name}` failed, in {job}"));
+            };
             NotDone::Internal(format!("the plugin `{name}` failed: {reason}, in {job}"))
         }
     }
@@ -343,7 +484,9 @@ fn refused(fault: Fault, plugin: &Loaded, job: &Job) -> NotDone {
 
 /// Further keys of the answer, and warnings among them. A plugin can't write what the host says.
 fn extra_of(settled: &Settled, plugin: &str) -> Result<(Map<String, Json>, Vec<String>), NotDone> {
-    let wrong = |what: String| NotDone::Internal(format!("the plugin `{plugin}` gave a wrong answer: {what}"));
+    let wrong = |what: String| {
+        NotDone::Internal(format!("the plugin `{plugin}` gave a wrong answer: {what}"))
+    };
     let mut extra = match settled.outcome.extra.trim() {
         "" => Map::new(),
         text => match serde_json::from_str(text) {
@@ -353,11 +496,14 @@ fn extra_of(settled: &Settled, plugin: &str) -> Result<(Map<String, Json>, Vec<S
         },
     };
     if let Some(own) = extra.keys().find(|key| OWN_KEYS.contains(&key.as_str())) {
-        return Err(wrong(format!("`extra` has the key `{own}`, which is the host's")));
+        return Err(wrong(format!(
+            "`extra` has the key `{own}`, which is the host's"
+        )));
     }
     let said = match extra.remove("warnings") {
         None => Vec::new(),
-        Some(warnings) => serde_json::from_value(warnings).map_err(|_| wrong("`warnings` is no list of texts".into()))?,
+        Some(warnings) => serde_json::from_value(warnings)
+            .map_err(|_| wrong("`warnings` is no list of texts".into()))?,
     };
     if let Some(operations) = &settled.operations {
         extra.insert("operations".into(), operations.clone().into());
@@ -367,7 +513,10 @@ fn extra_of(settled: &Settled, plugin: &str) -> Result<(Map<String, Json>, Vec<S
 
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    let first = characters
+        .next()
+        .map(|first| first.to_uppercase().collect::<String>())
+        .unwrap_or_default();
     format!("{first}{}.", characters.as_str().trim_end_matches('.'))
 }
 
@@ -378,7 +527,11 @@ fn pause(attempt: u32, chance: u8) -> Duration {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 #[cfg(test)]

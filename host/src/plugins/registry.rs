@@ -68,8 +68,14 @@ impl Registry {
     /// # Errors
     ///
     /// The first conflict, in the order given.
-    pub fn of(plugins: impl IntoIterator<Item = Arc<Loaded>>, generation: u64) -> Result<Self, Conflict> {
-        let mut registry = Self { generation, ..Self::default() };
+    pub fn of(
+        plugins: impl IntoIterator<Item = Arc<Loaded>>,
+        generation: u64,
+    ) -> Result<Self, Conflict> {
+        let mut registry = Self {
+            generation,
+            ..Self::default()
+        };
         for loaded in plugins {
             registry.add(loaded)?;
         }
@@ -82,7 +88,9 @@ impl Registry {
     /// # Errors
     ///
     /// The first conflict, in the order given.
-    pub fn of_declarations(declarations: impl IntoIterator<Item = Declaration>) -> Result<Self, Conflict> {
+    pub fn of_declarations(
+        declarations: impl IntoIterator<Item = Declaration>,
+    ) -> Result<Self, Conflict> {
         let loaded = |declaration| {
             Arc::new(Loaded {
                 declaration: Arc::new(declaration),
@@ -97,7 +105,11 @@ impl Registry {
 
     fn add(&mut self, loaded: Arc<Loaded>) -> Result<(), Conflict> {
         let plugin = loaded.declaration.name.clone();
-        let conflict = |holder: &str, what: String| Conflict { plugin: plugin.clone(), holder: holder.into(), what };
+        let conflict = |holder: &str, what: String| Conflict {
+            plugin: plugin.clone(),
+            holder: holder.into(),
+            what,
+        };
         if self.plugins.contains_key(&plugin) {
             return Err(conflict(&plugin, format!("the name `{plugin}`")));
         }
@@ -106,18 +118,37 @@ impl Registry {
                 return Err(conflict(&holder.plugin, format!("the type `{}`", of.name)));
             }
             if let Some(holder) = self.resources.get(&of.resource) {
-                return Err(conflict(&holder.plugin, format!("the resource `{}`", of.resource)));
+                return Err(conflict(
+                    &holder.plugin,
+                    format!("the resource `{}`", of.resource),
+                ));
             }
-            if let Some(holder) = self.types.values().find(|entry| entry.declaration.collection == of.collection) {
-                return Err(conflict(&holder.plugin, format!("the collection `{}`", of.collection)));
+            if let Some(holder) = self
+                .types
+                .values()
+                .find(|entry| entry.declaration.collection == of.collection)
+            {
+                return Err(conflict(
+                    &holder.plugin,
+                    format!("the collection `{}`", of.collection),
+                ));
             }
-            let entry = Arc::new(TypeEntry { declaration: Arc::new(of.clone()), plugin: plugin.clone() });
+            let entry = Arc::new(TypeEntry {
+                declaration: Arc::new(of.clone()),
+                plugin: plugin.clone(),
+            });
             self.types.insert(of.name.clone(), entry.clone());
             self.resources.insert(of.resource.clone(), entry);
         }
         for action in &loaded.declaration.actions {
-            let entry = ActionEntry { declaration: Arc::new(action.clone()), plugin: plugin.clone() };
-            self.actions.entry(action.name.clone()).or_default().push(Arc::new(entry));
+            let entry = ActionEntry {
+                declaration: Arc::new(action.clone()),
+                plugin: plugin.clone(),
+            };
+            self.actions
+                .entry(action.name.clone())
+                .or_default()
+                .push(Arc::new(entry));
         }
         self.plugins.insert(plugin, loaded);
         Ok(())
@@ -128,9 +159,15 @@ impl Registry {
         for (name, entries) in &self.actions {
             for (place, later) in entries.iter().enumerate() {
                 for earlier in &entries[..place] {
-                    if let Some(type_name) = self.contested(&earlier.declaration, &later.declaration) {
+                    if let Some(type_name) =
+                        self.contested(&earlier.declaration, &later.declaration)
+                    {
                         let what = format!("the action `{name}` on `{type_name}`");
-                        return Err(Conflict { plugin: later.plugin.clone(), holder: earlier.plugin.clone(), what });
+                        return Err(Conflict {
+                            plugin: later.plugin.clone(),
+                            holder: earlier.plugin.clone(),
+                            what,
+                        });
                     }
                 }
             }
@@ -139,8 +176,14 @@ impl Registry {
     }
 
     fn contested(&self, one: &ActionDeclaration, other: &ActionDeclaration) -> Option<String> {
-        let named = one.on.iter().filter(|pattern| *pattern != "*" && !pattern.starts_with('-'));
-        if let Some(both) = named.into_iter().find(|pattern| other.is_specific_to(pattern)) {
+        let named = one
+            .on
+            .iter()
+            .filter(|pattern| *pattern != "*" && !pattern.starts_with('-'));
+        if let Some(both) = named
+            .into_iter()
+            .find(|pattern| other.is_specific_to(pattern))
+        {
             return Some(both.clone());
         }
         let all = |action: &ActionDeclaration| action.on.iter().any(|pattern| pattern == "*");
@@ -150,7 +193,10 @@ impl Registry {
         if self.types.is_empty() {
             return Some("*".into());
         }
-        self.types.keys().find(|name| one.applies_to(name) && other.applies_to(name)).cloned()
+        self.types
+            .keys()
+            .find(|name| one.applies_to(name) && other.applies_to(name))
+            .cloned()
     }
 
     /// All types by name.
@@ -190,9 +236,10 @@ impl Registry {
     #[must_use]
     pub fn type_as_written(&self, name: &str) -> Option<&Arc<TypeEntry>> {
         self.types.get(name).or_else(|| {
-            self.types
-                .values()
-                .find(|entry| entry.declaration.name.eq_ignore_ascii_case(name) || entry.declaration.resource.eq_ignore_ascii_case(name))
+            self.types.values().find(|entry| {
+                entry.declaration.name.eq_ignore_ascii_case(name)
+                    || entry.declaration.resource.eq_ignore_ascii_case(name)
+            })
         })
     }
 
@@ -215,7 +262,11 @@ impl Registry {
         candidates
             .iter()
             .find(|entry| entry.declaration.is_specific_to(type_name))
-            .or_else(|| candidates.iter().find(|entry| entry.declaration.applies_to(type_name)))
+            .or_else(|| {
+                candidates
+                    .iter()
+                    .find(|entry| entry.declaration.applies_to(type_name))
+            })
     }
 
     /// What the store must know before this set may serve: the types' collections with their keys and indexes
@@ -223,36 +274,72 @@ impl Registry {
     #[must_use]
     pub fn collection_specs(&self) -> Vec<CollectionSpec> {
         let own = super::work::collections();
-        own.into_iter().chain(self.types.values().map(|entry| collection_of(&entry.declaration))).collect()
+        own.into_iter()
+            .chain(
+                self.types
+                    .values()
+                    .map(|entry| collection_of(&entry.declaration)),
+            )
+            .collect()
     }
 }
 
 fn plain(path: FieldPath) -> IndexSpec {
-    IndexSpec { path, sortable: false, searchable: false }
+    IndexSpec {
+        path,
+        sortable: false,
+        searchable: false,
+    }
 }
 
 fn collection_of(of: &TypeDeclaration) -> CollectionSpec {
     let keys = of.keys.iter().filter_map(|key| {
-        let fields = key.iter().map(|field| FieldPath::parse(field).ok()).collect::<Option<Vec<_>>>()?;
+        let fields = key
+            .iter()
+            .map(|field| FieldPath::parse(field).ok())
+            .collect::<Option<Vec<_>>>()?;
         Some(KeySpec { fields })
     });
     let mut indexes = Vec::new();
     add_declared(&mut indexes, "", &of.fields);
     if of.top_level {
         for path in ["created", "modified", "status"] {
-            add(&mut indexes, IndexSpec { path: FieldPath::literal(path), sortable: true, searchable: false });
+            add(
+                &mut indexes,
+                IndexSpec {
+                    path: FieldPath::literal(path),
+                    sortable: true,
+                    searchable: false,
+                },
+            );
         }
-        for path in ["campaign.name", "bucket_list", "relationships.value", "objects.value", "tickets.ticket_number"] {
+        for path in [
+            "campaign.name",
+            "bucket_list",
+            "relationships.value",
+            "objects.value",
+            "tickets.ticket_number",
+        ] {
             add(&mut indexes, plain(FieldPath::literal(path)));
         }
     }
     if of.sources {
         add(&mut indexes, plain(FieldPath::literal("source.name")));
     }
-    if let Some(path) = of.lookup.as_ref().and_then(|lookup| FieldPath::parse(lookup).ok()) {
+    if let Some(path) = of
+        .lookup
+        .as_ref()
+        .and_then(|lookup| FieldPath::parse(lookup).ok())
+    {
         add(&mut indexes, plain(path));
     }
-    CollectionSpec { name: of.collection.clone(), classed: of.sources, administrative: false, keys: keys.collect(), indexes }
+    CollectionSpec {
+        name: of.collection.clone(),
+        classed: of.sources,
+        administrative: false,
+        keys: keys.collect(),
+        indexes,
+    }
 }
 
 fn add_declared(indexes: &mut Vec<IndexSpec>, prefix: &str, fields: &[FieldDeclaration]) {
@@ -261,7 +348,14 @@ fn add_declared(indexes: &mut Vec<IndexSpec>, prefix: &str, fields: &[FieldDecla
         if (field.indexed || field.sortable || field.searchable)
             && let Ok(path) = FieldPath::parse(&path)
         {
-            add(indexes, IndexSpec { path, sortable: field.sortable, searchable: field.searchable });
+            add(
+                indexes,
+                IndexSpec {
+                    path,
+                    sortable: field.sortable,
+                    searchable: field.searchable,
+                },
+            );
         }
         add_declared(indexes, &format!("{path}."), &field.fields);
     }
@@ -305,10 +399,22 @@ mod tests {
         let none = json!([]);
         let ours = plugin("ours", &of("Event", "events", "events"), &none);
         for (theirs, sentence) in [
-            (plugin("theirs", &of("Event", "happenings", "happenings"), &none), "the type `Event` is provided by the plugin `ours` already"),
-            (plugin("theirs", &of("Party", "events", "happenings"), &none), "the resource `events` is provided by the plugin `ours` already"),
-            (plugin("theirs", &of("Party", "parties", "events"), &none), "the collection `events` is provided by the plugin `ours` already"),
-            (plugin("ours", &none, &none), "the name `ours` is provided by the plugin `ours` already"),
+            (
+                plugin("theirs", &of("Event", "happenings", "happenings"), &none),
+                "the type `Event` is provided by the plugin `ours` already",
+            ),
+            (
+                plugin("theirs", &of("Party", "events", "happenings"), &none),
+                "the resource `events` is provided by the plugin `ours` already",
+            ),
+            (
+                plugin("theirs", &of("Party", "parties", "events"), &none),
+                "the collection `events` is provided by the plugin `ours` already",
+            ),
+            (
+                plugin("ours", &none, &none),
+                "the name `ours` is provided by the plugin `ours` already",
+            ),
         ] {
             let conflict = Registry::of_declarations([ours.clone(), theirs]).unwrap_err();
             assert_eq!(conflict.to_string(), sentence);
@@ -317,28 +423,58 @@ mod tests {
 
     #[test]
     fn p7a_a_specific_action_stands_beside_a_common_one() {
-        let ours = |on: &[&str]| plugin("ours", &of("Event", "events", "events"), &action("mark", on));
+        let ours = |on: &[&str]| {
+            plugin(
+                "ours",
+                &of("Event", "events", "events"),
+                &action("mark", on),
+            )
+        };
         let theirs = |on: &[&str]| plugin("theirs", &json!([]), &action("mark", on));
         let registry = Registry::of_declarations([ours(&["Event"]), theirs(&["*"])]).unwrap();
         assert_eq!(registry.action("Event", "mark").unwrap().plugin, "ours");
         assert_eq!(registry.action("Domain", "mark").unwrap().plugin, "theirs");
         assert!(Registry::of_declarations([ours(&["*", "-Event"]), theirs(&["*"])]).is_ok());
         let conflict = Registry::of_declarations([ours(&["*"]), theirs(&["*"])]).unwrap_err();
-        assert_eq!(conflict.to_string(), "the action `mark` on `Event` is provided by the plugin `ours` already");
-        let conflict = Registry::of_declarations([ours(&["Party"]), theirs(&["Party"])]).unwrap_err();
-        assert_eq!(conflict.to_string(), "the action `mark` on `Party` is provided by the plugin `ours` already");
+        assert_eq!(
+            conflict.to_string(),
+            "the action `mark` on `Event` is provided by the plugin `ours` already"
+        );
+        let conflict =
+            Registry::of_declarations([ours(&["Party"]), theirs(&["Party"])]).unwrap_err();
+        assert_eq!(
+            conflict.to_string(),
+            "the action `mark` on `Party` is provided by the plugin `ours` already"
+        );
     }
 
     #[test]
     fn the_store_learns_keys_and_indexes() {
-        let registry = Registry::of_declarations([plugin("ours", &of("Event", "events", "events"), &json!([]))]).unwrap();
+        let registry = Registry::of_declarations([plugin(
+            "ours",
+            &of("Event", "events", "events"),
+            &json!([]),
+        )])
+        .unwrap();
         let specs = registry.collection_specs();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        assert_eq!(names, ["bucket_lists", "sector_lists", "audit_log", "events"]);
+        assert_eq!(
+            names,
+            ["bucket_lists", "sector_lists", "audit_log", "events"]
+        );
         let events = &specs[3];
         assert!(events.classed && !events.administrative);
-        assert_eq!(events.keys, [KeySpec { fields: vec![FieldPath::literal("name")] }]);
-        let shown: Vec<_> = events.indexes.iter().map(|index| (index.path.as_str(), index.sortable, index.searchable)).collect();
+        assert_eq!(
+            events.keys,
+            [KeySpec {
+                fields: vec![FieldPath::literal("name")]
+            }]
+        );
+        let shown: Vec<_> = events
+            .indexes
+            .iter()
+            .map(|index| (index.path.as_str(), index.sortable, index.searchable))
+            .collect();
         assert_eq!(
             shown,
             [

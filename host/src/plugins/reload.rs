@@ -62,13 +62,27 @@ impl Watch {
         let (signals, received) = channel();
         let watcher = watch(&options, signals.clone());
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
-        let mut keeper = Keeper::new(runtime, store, current, options, watcher.is_some(), status.clone())?;
+        let mut keeper = Keeper::new(
+            runtime,
+            store,
+            current,
+            options,
+            watcher.is_some(),
+            status.clone(),
+        )?;
         keeper.first_look()?;
         let thread = std::thread::Builder::new()
             .name("critd-plugins".into())
             .spawn(move || keep_looking(&mut keeper, &received))
-            .map_err(|error| StartError::Unusable(format!("a thread to watch the plugins: {error}")))?;
-        Ok(Self { signals, thread: Some(thread), status, _watcher: watcher })
+            .map_err(|error| {
+                StartError::Unusable(format!("a thread to watch the plugins: {error}"))
+            })?;
+        Ok(Self {
+            signals,
+            thread: Some(thread),
+            status,
+            _watcher: watcher,
+        })
     }
 
     /// The plugins as they were last seen.
@@ -90,9 +104,12 @@ fn watch(options: &Options, signals: Sender<Signal>) -> Option<notify::Recommend
     let manifest = options.manifest.file_name().map(ToOwned::to_owned);
     let concerns = move |event: &notify::Event| {
         let told = |path: &std::path::PathBuf| {
-            path.extension().is_some_and(|extension| extension == "wasm") || path.file_name() == manifest.as_deref()
+            path.extension()
+                .is_some_and(|extension| extension == "wasm")
+                || path.file_name() == manifest.as_deref()
         };
-        !matches!(event.kind, EventKind::Access(_)) && (event.paths.is_empty() || event.paths.iter().any(told))
+        !matches!(event.kind, EventKind::Access(_))
+            && (event.paths.is_empty() || event.paths.iter().any(told))
     };
     let handler = move |event: notify::Result<notify::Event>| {
         if event.map_or(true, |event| concerns(&event)) {
@@ -103,14 +120,23 @@ fn watch(options: &Options, signals: Sender<Signal>) -> Option<notify::Recommend
     let mut watcher = match notify::recommended_watcher(handler) {
         Ok(watcher) => watcher,
         Err(error) => {
-            tracing::warn!("the plugin directory can't be watched and is looked at every second: {error}");
+            tracing::warn!(
+                "the plugin directory can't be watched and is looked at every second: {error}"
+            );
             return None;
         }
     };
-    let parent = options.manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = options
+        .manifest
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     for folder in [options.directory.as_path(), parent] {
         if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            tracing::warn!("{} can't be watched and is looked at every second: {error}", folder.display());
+            tracing::warn!(
+                "{} can't be watched and is looked at every second: {error}",
+                folder.display()
+            );
             return None;
         }
     }

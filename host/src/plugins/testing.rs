@@ -83,12 +83,18 @@ pub(super) const DONE: &str = "
 
 impl Guest {
     pub(super) fn of(declaration: Json) -> Self {
-        Self { declaration, ..Self::default() }
+        Self {
+            declaration,
+            ..Self::default()
+        }
     }
 
     /// The core module as a compiler would leave it.
     pub(super) fn module(&self) -> Vec<u8> {
-        let text = self.describes.clone().unwrap_or_else(|| self.declaration.to_string());
+        let text = self
+            .describes
+            .clone()
+            .unwrap_or_else(|| self.declaration.to_string());
         let or_done = |body: &'static str| if body.is_empty() { DONE } else { body };
         let source = format!(
             r#"(module
@@ -116,9 +122,19 @@ impl Guest {
         );
         let mut module = wat::parse_str(&source).unwrap();
         let mut resolve = wit_parser::Resolve::default();
-        let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/wit/1.0")).unwrap();
-        let world = resolve.select_world(&[package], Some("object-plugin")).unwrap();
-        wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8).unwrap();
+        let (package, _) = resolve
+            .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/wit/1.0"))
+            .unwrap();
+        let world = resolve
+            .select_world(&[package], Some("object-plugin"))
+            .unwrap();
+        wit_component::embed_component_metadata(
+            &mut module,
+            &resolve,
+            world,
+            wit_component::StringEncoding::UTF8,
+        )
+        .unwrap();
         module
     }
 
@@ -146,10 +162,17 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("data"), Default::default()).unwrap());
-        store.declare(&crate::access::specifications()).await.unwrap();
-        let services =
-            Services { access: Arc::new(Access::new(store.clone())), registers: Arc::new(Registers::new(store.clone())), store };
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&folder.path().join("data"), Default::default()).unwrap());
+        store
+            .declare(&crate::access::specifications())
+            .await
+            .unwrap();
+        let services = Services {
+            access: Arc::new(Access::new(store.clone())),
+            registers: Arc::new(Registers::new(store.clone())),
+            store,
+        };
         let site = Self { folder, services };
         site.manifest(manifest);
         site
@@ -167,7 +190,9 @@ impl Site {
     }
 
     pub(super) async fn start(&self) -> Plugins {
-        Plugins::start(self.services.clone(), self.options()).await.unwrap()
+        Plugins::start(self.services.clone(), self.options())
+            .await
+            .unwrap()
     }
 
     pub(super) fn manifest(&self, text: &str) {
@@ -175,7 +200,10 @@ impl Site {
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join("plugins").join(format!("{name}.wasm"))
+        self.folder
+            .path()
+            .join("plugins")
+            .join(format!("{name}.wasm"))
     }
 
     pub(super) fn put(&self, name: &str, bytes: &[u8]) {
@@ -185,7 +213,21 @@ impl Site {
 
 /// Somebody who may do everything under the source `Example`.
 pub(super) fn anybody() -> Arc<Caller> {
-    let all = SourceRights { read: true, write: true, red: true, amber: true, green: true };
-    let rights = Rights { flags: BTreeSet::from(["*".into()]), sources: BTreeMap::from([("Example".into(), all)]) };
-    Arc::new(Caller { user: "tester".into(), organization: "Example".into(), rights: Arc::new(rights), read_only: false })
+    let all = SourceRights {
+        read: true,
+        write: true,
+        red: true,
+        amber: true,
+        green: true,
+    };
+    let rights = Rights {
+        flags: BTreeSet::from(["*".into()]),
+        sources: BTreeMap::from([("Example".into(), all)]),
+    };
+    Arc::new(Caller {
+        user: "tester".into(),
+        organization: "Example".into(),
+        rights: Arc::new(rights),
+        read_only: false,
+    })
 }

@@ -131,12 +131,18 @@ pub struct Outcome {
 impl From<Refusal> for Fault {
     /// The refusal of a nested create, for the plugin that asked for it.
     fn from(refusal: Refusal) -> Self {
-        let member = |name: &str| refusal.error.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let member = |name: &str| {
+            refusal
+                .error
+                .get(name)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         match member("code").as_str() {
             "not_found" => Self::Missing(refusal.message),
-            "missing_argument" | "missing_key" | "invalid_type" | "invalid_date" | "invalid_value" => {
-                Self::Invalid(member("argument"), refusal.message)
-            }
+            "missing_argument" | "missing_key" | "invalid_type" | "invalid_date"
+            | "invalid_value" => Self::Invalid(member("argument"), refusal.message),
             code => Self::Refused(code.to_owned(), refusal.message),
         }
     }
@@ -147,13 +153,22 @@ impl Fault {
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let (message, members) = match self {
-            Self::Invalid(argument, message) => (message, vec![("code", "invalid_value"), ("argument", argument)]),
+            Self::Invalid(argument, message) => (
+                message,
+                vec![("code", "invalid_value"), ("argument", argument)],
+            ),
             Self::Refused(code, message) => (message, vec![("code", code.as_str())]),
             Self::Missing(message) => (message, vec![("code", "not_found")]),
             Self::Internal(_) => return None,
         };
-        let error = members.into_iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect();
-        Some(Refusal { message: message.clone(), error })
+        let error = members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Json::from(value)))
+            .collect();
+        Some(Refusal {
+            message: message.clone(),
+            error,
+        })
     }
 }
 
@@ -168,12 +183,16 @@ impl Value {
             Self::Null => Json::Null,
             Self::Flag(flag) => Json::from(*flag),
             Self::Int(number) => Json::from(*number),
-            Self::Num(number) => serde_json::Number::from_f64(*number).map(Json::Number).ok_or("not a finite number")?,
+            Self::Num(number) => serde_json::Number::from_f64(*number)
+                .map(Json::Number)
+                .ok_or("not a finite number")?,
             Self::Text(text) => Json::from(text.as_str()),
             Self::Bytes(bytes) => json!({ "$binary": BASE64.encode(bytes) }),
             Self::Date(milliseconds) => json!({ "$date": milliseconds }),
             Self::Id(id) => json!({ "$oid": id }),
-            Self::Json(text) => serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))?,
+            Self::Json(text) => {
+                serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))?
+            }
             Self::File(_) => return Err("a file can't be part of a value".into()),
         })
     }
@@ -205,7 +224,9 @@ fn uuid_text(binary: &Binary) -> Option<String> {
     if !matches!(binary.subtype, BinarySubtype::Uuid | BinarySubtype::UuidOld) {
         return None;
     }
-    uuid::Uuid::from_slice(&binary.bytes).ok().map(|uuid| uuid.to_string())
+    uuid::Uuid::from_slice(&binary.bytes)
+        .ok()
+        .map(|uuid| uuid.to_string())
 }
 
 /// A stored value as JSON of the contract.
@@ -213,9 +234,12 @@ fn uuid_text(binary: &Binary) -> Option<String> {
 pub fn bson_to_json(value: &Bson) -> Json {
     match value {
         Bson::Array(elements) => elements.iter().map(bson_to_json).collect(),
-        Bson::Document(members) => {
-            Json::Object(members.iter().map(|(name, value)| (name.clone(), bson_to_json(value))).collect())
-        }
+        Bson::Document(members) => Json::Object(
+            members
+                .iter()
+                .map(|(name, value)| (name.clone(), bson_to_json(value)))
+                .collect(),
+        ),
         Bson::Double(number) if !number.is_finite() => Json::Null,
         other => match Value::from_bson(other).map(|value| value.to_json()) {
             Some(Ok(json)) => json,
@@ -238,7 +262,12 @@ pub fn json_to_bson(json: &Json) -> Result<Bson, String> {
             None => Bson::Double(number.as_f64().ok_or("a number out of range")?),
         },
         Json::String(text) => Bson::String(text.clone()),
-        Json::Array(elements) => Bson::Array(elements.iter().map(json_to_bson).collect::<Result<_, _>>()?),
+        Json::Array(elements) => Bson::Array(
+            elements
+                .iter()
+                .map(json_to_bson)
+                .collect::<Result<_, _>>()?,
+        ),
         Json::Object(members) => match special(members)? {
             Some(value) => value,
             None => {
@@ -263,16 +292,26 @@ fn special(members: &serde_json::Map<String, Json>) -> Result<Option<Bson>, Stri
     };
     Ok(Some(match name.as_str() {
         "$date" => {
-            let milliseconds = value.as_i64().ok_or("`$date` wants milliseconds since 1970")?;
+            let milliseconds = value
+                .as_i64()
+                .ok_or("`$date` wants milliseconds since 1970")?;
             Bson::DateTime(bson::DateTime::from_millis(milliseconds))
         }
         "$oid" => {
-            let id = value.as_str().and_then(|text| ObjectId::parse_str(text).ok());
+            let id = value
+                .as_str()
+                .and_then(|text| ObjectId::parse_str(text).ok());
             Bson::ObjectId(id.ok_or("`$oid` wants 24 hex digits")?)
         }
         "$binary" => {
-            let bytes = value.as_str().and_then(|text| BASE64.decode(text).ok()).ok_or("`$binary` wants base64")?;
-            Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
+            let bytes = value
+                .as_str()
+                .and_then(|text| BASE64.decode(text).ok())
+                .ok_or("`$binary` wants base64")?;
+            Bson::Binary(Binary {
+                subtype: BinarySubtype::Generic,
+                bytes,
+            })
         }
         _ => return Ok(None),
     }))
@@ -294,18 +333,30 @@ mod tests {
         let stored = json_to_bson(&json).unwrap();
         assert_eq!(bson_to_json(&stored), json);
         let document = stored.as_document().unwrap();
-        assert_eq!(document.get("d"), Some(&Bson::DateTime(bson::DateTime::from_millis(5))));
+        assert_eq!(
+            document.get("d"),
+            Some(&Bson::DateTime(bson::DateTime::from_millis(5)))
+        );
         assert_eq!(document.get_array("n").unwrap()[0], Bson::Int32(1));
-        assert_eq!(document.get_array("n").unwrap()[1], Bson::Int64(5_000_000_000));
+        assert_eq!(
+            document.get_array("n").unwrap()[1],
+            Bson::Int64(5_000_000_000)
+        );
     }
 
     #[test]
     fn malformed_special_values_are_told() {
         for (json, message) in [
-            (json!({"$date": "x"}), "`$date` wants milliseconds since 1970"),
+            (
+                json!({"$date": "x"}),
+                "`$date` wants milliseconds since 1970",
+            ),
             (json!({"$oid": "x"}), "`$oid` wants 24 hex digits"),
             (json!({"$binary": "~"}), "`$binary` wants base64"),
-            (json!({"$where": 1, "x": 2}), "`$where` can't be stored as a name"),
+            (
+                json!({"$where": 1, "x": 2}),
+                "`$where` can't be stored as a name",
+            ),
         ] {
             assert_eq!(json_to_bson(&json), Err(message.into()));
         }
@@ -315,7 +366,10 @@ mod tests {
     fn faults_and_refusals_translate_into_one_another() {
         let invalid = Fault::Invalid("ticket.date".into(), "No.".into());
         let refusal = invalid.refusal().unwrap();
-        assert_eq!(Json::Object(refusal.error.clone()), json!({"code": "invalid_value", "argument": "ticket.date"}));
+        assert_eq!(
+            Json::Object(refusal.error.clone()),
+            json!({"code": "invalid_value", "argument": "ticket.date"})
+        );
         assert_eq!(Fault::from(refusal), invalid);
         assert_eq!(Fault::Internal("x".into()).refusal(), None);
         let refused = Fault::Refused("already_exists".into(), "There.".into());

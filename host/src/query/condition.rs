@@ -59,14 +59,28 @@ struct Condition<'a> {
 }
 
 /// All conditions of a request, combined (rules G27, G39 to G41).
-pub(super) fn read(model: &Model, parameters: &Parameters, warnings: &mut Vec<String>) -> Result<Filter, Unreadable> {
-    let plain = if is_on(parameters.last("regex")) { Plain::Search } else { Plain::Equal };
+pub(super) fn read(
+    model: &Model,
+    parameters: &Parameters,
+    warnings: &mut Vec<String>,
+) -> Result<Filter, Unreadable> {
+    let plain = if is_on(parameters.last("regex")) {
+        Plain::Search
+    } else {
+        Plain::Equal
+    };
     let mut filters = Vec::new();
     for condition in conditions(parameters) {
         filters.extend(condition.filter(model, plain, warnings)?);
     }
-    let any = parameters.last("or").is_some_and(|value| !spells_off(value));
-    Ok(if any { any_of(filters) } else { all_of(filters) })
+    let any = parameters
+        .last("or")
+        .is_some_and(|value| !spells_off(value));
+    Ok(if any {
+        any_of(filters)
+    } else {
+        all_of(filters)
+    })
 }
 
 fn conditions(parameters: &Parameters) -> Vec<Condition<'_>> {
@@ -75,9 +89,15 @@ fn conditions(parameters: &Parameters) -> Vec<Condition<'_>> {
         if !name.starts_with("c-") {
             continue;
         }
-        match conditions.iter_mut().find(|condition| condition.key == name) {
+        match conditions
+            .iter_mut()
+            .find(|condition| condition.key == name)
+        {
             Some(condition) => condition.values.push(value.trim()),
-            None => conditions.push(Condition { key: name, values: vec![value.trim()] }),
+            None => conditions.push(Condition {
+                key: name,
+                values: vec![value.trim()],
+            }),
         }
     }
     conditions
@@ -103,25 +123,48 @@ fn any_of(mut filters: Vec<Filter>) -> Filter {
 
 /// The same test on every path at which the values may be; one is enough.
 fn somewhere(paths: &[FieldPath], test: &Test) -> Filter {
-    any_of(paths.iter().map(|path| Filter::Field(path.clone(), test.clone())).collect())
+    any_of(
+        paths
+            .iter()
+            .map(|path| Filter::Field(path.clone(), test.clone()))
+            .collect(),
+    )
 }
 
 /// The same test on every path at which the values may be; it must hold on all.
 fn everywhere(paths: &[FieldPath], test: &Test) -> Filter {
-    all_of(paths.iter().map(|path| Filter::Field(path.clone(), test.clone())).collect())
+    all_of(
+        paths
+            .iter()
+            .map(|path| Filter::Field(path.clone(), test.clone()))
+            .collect(),
+    )
 }
 
 fn equals(mut values: Vec<Bson>) -> Test {
-    if values.len() == 1 { Test::Eq(values.remove(0)) } else { Test::In(values) }
+    if values.len() == 1 {
+        Test::Eq(values.remove(0))
+    } else {
+        Test::In(values)
+    }
 }
 
 fn differs(mut values: Vec<Bson>) -> Test {
-    if values.len() == 1 { Test::Ne(values.remove(0)) } else { Test::Nin(values) }
+    if values.len() == 1 {
+        Test::Ne(values.remove(0))
+    } else {
+        Test::Nin(values)
+    }
 }
 
 impl Condition<'_> {
     /// None: dropped, with a warning.
-    fn filter(&self, model: &Model, plain: Plain, warnings: &mut Vec<String>) -> Result<Option<Filter>, Unreadable> {
+    fn filter(
+        &self,
+        model: &Model,
+        plain: Plain,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Filter>, Unreadable> {
         let key = self.key;
         let (field, operator) = match key["c-".len()..].split_once("__") {
             Some((field, operator)) => (field, Some(operator)),
@@ -133,7 +176,12 @@ impl Condition<'_> {
         }
         let resolved = match model.resolve(field) {
             Ok(resolved) => resolved,
-            Err(error) => return Err(Unreadable::new(format!("Invalid field name in '{}': {error}.", shortened(key)))),
+            Err(error) => {
+                return Err(Unreadable::new(format!(
+                    "Invalid field name in '{}': {error}.",
+                    shortened(key)
+                )));
+            }
         };
         let operator = match operator {
             None => None,
@@ -147,7 +195,9 @@ impl Condition<'_> {
         };
         let is_list = matches!(operator, Some(Operator::In | Operator::Nin));
         if self.values.len() > 1 && !is_list {
-            warnings.push(format!("{key}: given more than once, the last value counts"));
+            warnings.push(format!(
+                "{key}: given more than once, the last value counts"
+            ));
         }
         let value = self.values.last().copied().unwrap_or_default();
         if value.is_empty() && operator.is_some() && !is_list {
@@ -155,9 +205,15 @@ impl Condition<'_> {
             return Ok(None);
         }
         // Quotes mean nothing in numbers and dates (decision of the specification on rule G22).
-        let typed = if resolved.kind.is_scalar() && resolved.kind != Kind::Text { unquoted(value) } else { value };
+        let typed = if resolved.kind.is_scalar() && resolved.kind != Kind::Text {
+            unquoted(value)
+        } else {
+            value
+        };
         Ok(match operator {
-            None if plain == Plain::Search && is_searchable(&resolved) => Some(self.search(unquoted(value), &resolved, warnings)),
+            None if plain == Plain::Search && is_searchable(&resolved) => {
+                Some(self.search(unquoted(value), &resolved, warnings))
+            }
             None => Some(self.equality(unquoted(value), &resolved, warnings)),
             Some(Operator::Eq) => Some(self.equality(typed, &resolved, warnings)),
             Some(Operator::Ne) => self.inequality(typed, &resolved, warnings),
@@ -195,7 +251,12 @@ impl Condition<'_> {
     }
 
     /// Rule G25: what can't be equal to anything differs from everything.
-    fn inequality(&self, value: &str, resolved: &Resolved, warnings: &mut Vec<String>) -> Option<Filter> {
+    fn inequality(
+        &self,
+        value: &str,
+        resolved: &Resolved,
+        warnings: &mut Vec<String>,
+    ) -> Option<Filter> {
         match equal_to(value, resolved.kind) {
             Ok(values) => Some(everywhere(&resolved.paths, &differs(values))),
             Err(reason) => {
@@ -206,9 +267,20 @@ impl Condition<'_> {
     }
 
     /// Rules G33, G34. An unreadable number drops the condition, an unreadable date or id matches nothing (core-api 10.6).
-    fn comparison(&self, value: &str, resolved: &Resolved, test: fn(Bson) -> Test, warnings: &mut Vec<String>) -> Option<Filter> {
+    fn comparison(
+        &self,
+        value: &str,
+        resolved: &Resolved,
+        test: fn(Bson) -> Test,
+        warnings: &mut Vec<String>,
+    ) -> Option<Filter> {
         match bounds(value, resolved.kind) {
-            Ok(bounds) => Some(any_of(bounds.into_iter().map(|bound| somewhere(&resolved.paths, &test(bound))).collect())),
+            Ok(bounds) => Some(any_of(
+                bounds
+                    .into_iter()
+                    .map(|bound| somewhere(&resolved.paths, &test(bound)))
+                    .collect(),
+            )),
             Err(reason) if matches!(resolved.kind, Kind::Int | Kind::Num | Kind::Bool) => {
                 warnings.push(format!("{}: {reason}, condition ignored", self.key));
                 None
@@ -221,15 +293,30 @@ impl Condition<'_> {
     }
 
     /// Rule G23: the values of `in` and `nin` that can be used.
-    fn elements(&self, resolved: &Resolved, warnings: &mut Vec<String>) -> Result<Vec<Bson>, Unreadable> {
+    fn elements(
+        &self,
+        resolved: &Resolved,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Bson>, Unreadable> {
         let mut values = Vec::new();
-        for (number, element) in self.values.iter().flat_map(|value| value.split(',')).enumerate() {
+        for (number, element) in self
+            .values
+            .iter()
+            .flat_map(|value| value.split(','))
+            .enumerate()
+        {
             if number == MOST_ELEMENTS {
-                return Err(Unreadable::new(format!("Too many values in '{}': at most {MOST_ELEMENTS} are read.", shortened(self.key))));
+                return Err(Unreadable::new(format!(
+                    "Too many values in '{}': at most {MOST_ELEMENTS} are read.",
+                    shortened(self.key)
+                )));
             }
             match equal_to(unquoted(element), resolved.kind) {
                 Ok(alternatives) => values.extend(alternatives),
-                Err(reason) => warnings.push(format!("{}: '{element}' is {reason}, value ignored", self.key)),
+                Err(reason) => warnings.push(format!(
+                    "{}: '{element}' is {reason}, value ignored",
+                    self.key
+                )),
             }
         }
         Ok(values)
@@ -241,22 +328,34 @@ impl Condition<'_> {
             "true" | "True" | "1" => true,
             "false" | "False" | "0" => false,
             _ => {
-                warnings.push(format!("{}: neither true nor false, read as true", self.key));
+                warnings.push(format!(
+                    "{}: neither true nor false, read as true",
+                    self.key
+                ));
                 true
             }
         };
-        if wanted { somewhere(&resolved.paths, &Test::Exists(true)) } else { everywhere(&resolved.paths, &Test::Exists(false)) }
+        if wanted {
+            somewhere(&resolved.paths, &Test::Exists(true))
+        } else {
+            everywhere(&resolved.paths, &Test::Exists(false))
+        }
     }
 
     /// Rules G35, G38.
     fn search(&self, expression: &str, resolved: &Resolved, warnings: &mut Vec<String>) -> Filter {
-        let built = regex::RegexBuilder::new(expression).case_insensitive(true).size_limit(EXPRESSION_BYTES).build();
+        let built = regex::RegexBuilder::new(expression)
+            .case_insensitive(true)
+            .size_limit(EXPRESSION_BYTES)
+            .build();
         match built {
             Ok(expression) => somewhere(&resolved.paths, &Test::Matches(expression)),
             Err(error) => {
                 let reason = match error {
                     regex::Error::CompiledTooBig(_) => "the regular expression is too large",
-                    regex::Error::Syntax(text) if text.contains("look-around") || text.contains("backreferences") => {
+                    regex::Error::Syntax(text)
+                        if text.contains("look-around") || text.contains("backreferences") =>
+                    {
                         "look-around and back-references are not supported"
                     }
                     _ => "invalid regular expression",
@@ -270,11 +369,18 @@ impl Condition<'_> {
 
 /// Rule G36: ids, numbers, dates and names of sources are compared, not searched.
 fn is_searchable(resolved: &Resolved) -> bool {
-    let is_source = resolved.paths.iter().any(|path| path.as_str() == "source.name");
+    let is_source = resolved
+        .paths
+        .iter()
+        .any(|path| path.as_str() == "source.name");
     matches!(resolved.kind, Kind::Text | Kind::Any) && !is_source
 }
 
 /// A name for a message that must not grow with the request.
 fn shortened(key: &str) -> String {
-    if key.chars().count() <= 60 { key.to_owned() } else { format!("{}…", key.chars().take(60).collect::<String>()) }
+    if key.chars().count() <= 60 {
+        key.to_owned()
+    } else {
+        format!("{}…", key.chars().take(60).collect::<String>())
+    }
 }

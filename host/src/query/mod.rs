@@ -66,7 +66,10 @@ pub struct Unreadable {
 
 impl Unreadable {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), warnings: Vec::new() }
+        Self {
+            message: message.into(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -82,8 +85,21 @@ pub enum Strictness {
 
 /// Parameters that mean something, whatever the type (core-api 10.1).
 const KNOWN: &[&str] = &[
-    "username", "api_key", "format", "file", "file_format", "limit", "offset", "order_by", "sort_by", "sort", "or", "regex", "only",
-    "exclude", "strict",
+    "username",
+    "api_key",
+    "format",
+    "file",
+    "file_format",
+    "limit",
+    "offset",
+    "order_by",
+    "sort_by",
+    "sort",
+    "or",
+    "regex",
+    "only",
+    "exclude",
+    "strict",
 ];
 
 /// Is this a parameter of reading (core-api 10.1), not an argument of an action?
@@ -99,7 +115,9 @@ pub fn is_on(value: Option<&str>) -> bool {
 }
 
 fn spells_off(text: &str) -> bool {
-    ["0", "false", "no", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    ["0", "false", "no", "off"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Reads the query of a list.
@@ -107,12 +125,19 @@ fn spells_off(text: &str) -> bool {
 /// # Errors
 ///
 /// See the rules of core-api 10 that say 400.
-pub fn list(model: &Model, parameters: &Parameters, limits: Limits, strictness: Strictness) -> Result<ListRequest, Unreadable> {
+pub fn list(
+    model: &Model,
+    parameters: &Parameters,
+    limits: Limits,
+    strictness: Strictness,
+) -> Result<ListRequest, Unreadable> {
     let mut warnings = Vec::new();
     for (name, _) in parameters.pairs() {
         let field = name.split("__").next().unwrap_or_default();
         if !is_reading_parameter(name) && model.has_model_name(field) {
-            return Err(Unreadable::new(format!("The '{field}' field does not allow filtering. Use 'c-{field}'.")));
+            return Err(Unreadable::new(format!(
+                "The '{field}' field does not allow filtering. Use 'c-{field}'."
+            )));
         }
     }
     let window = page::read(parameters, limits)?;
@@ -121,7 +146,13 @@ pub fn list(model: &Model, parameters: &Parameters, limits: Limits, strictness: 
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;
-    Ok(ListRequest { filter, sort, window, projection, warnings })
+    Ok(ListRequest {
+        filter,
+        sort,
+        window,
+        projection,
+        warnings,
+    })
 }
 
 /// Reads only which page is wanted, of something that is no collection of the store.
@@ -138,13 +169,21 @@ pub fn window(parameters: &Parameters, limits: Limits) -> Result<Window, Unreada
 /// # Errors
 ///
 /// See the rules of core-api 10 that say 400.
-pub fn detail(model: &Model, parameters: &Parameters, strictness: Strictness) -> Result<DetailRequest, Unreadable> {
+pub fn detail(
+    model: &Model,
+    parameters: &Parameters,
+    strictness: Strictness,
+) -> Result<DetailRequest, Unreadable> {
     let mut warnings = Vec::new();
     let filter = condition::read(model, parameters, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;
-    Ok(DetailRequest { filter, projection, warnings })
+    Ok(DetailRequest {
+        filter,
+        projection,
+        warnings,
+    })
 }
 
 /// Rule G43 for parameters that mean nothing here (rules P3, Q8, Q10).
@@ -158,10 +197,17 @@ fn warn_of_unknown(parameters: &Parameters, warnings: &mut Vec<String>) {
 }
 
 /// Rule G44.
-fn refuse_if_strict(parameters: &Parameters, strictness: Strictness, warnings: &[String]) -> Result<(), Unreadable> {
+fn refuse_if_strict(
+    parameters: &Parameters,
+    strictness: Strictness,
+    warnings: &[String],
+) -> Result<(), Unreadable> {
     let strict = strictness == Strictness::Strict || is_on(parameters.last("strict"));
     match warnings.first() {
-        Some(first) if strict => Err(Unreadable { message: first.clone(), warnings: warnings.to_vec() }),
+        Some(first) if strict => Err(Unreadable {
+            message: first.clone(),
+            warnings: warnings.to_vec(),
+        }),
         _ => Ok(()),
     }
 }

@@ -61,38 +61,61 @@ impl Field {
     /// A field called the same in model and store.
     #[must_use]
     pub fn new(name: &str, kind: Kind) -> Self {
-        Self { name: name.into(), stored: name.into(), kind, element: Kind::Any, fields: Vec::new(), required: false }
+        Self {
+            name: name.into(),
+            stored: name.into(),
+            kind,
+            element: Kind::Any,
+            fields: Vec::new(),
+            required: false,
+        }
     }
 
     /// A list of plain values.
     #[must_use]
     pub fn list_of(name: &str, element: Kind) -> Self {
-        Self { element, ..Self::new(name, Kind::List) }
+        Self {
+            element,
+            ..Self::new(name, Kind::List)
+        }
     }
 
     /// A list of documents.
     #[must_use]
     pub fn list_with(name: &str, fields: Vec<Field>) -> Self {
-        Self { element: Kind::Map, fields, ..Self::new(name, Kind::List) }
+        Self {
+            element: Kind::Map,
+            fields,
+            ..Self::new(name, Kind::List)
+        }
     }
 
     /// Under another name in the store.
     #[must_use]
     pub fn stored_as(self, stored: &str) -> Self {
-        Self { stored: stored.into(), ..self }
+        Self {
+            stored: stored.into(),
+            ..self
+        }
     }
 
     /// Always part of a projection.
     #[must_use]
     pub fn required(self) -> Self {
-        Self { required: true, ..self }
+        Self {
+            required: true,
+            ..self
+        }
     }
 }
 
 /// The field of this name among others: by its stored name, else by its model name (core-api 10.5).
 #[must_use]
 pub(super) fn field_named<'a>(fields: &'a [Field], name: &str) -> Option<&'a Field> {
-    fields.iter().find(|field| field.stored == name).or_else(|| fields.iter().find(|field| field.name == name))
+    fields
+        .iter()
+        .find(|field| field.stored == name)
+        .or_else(|| fields.iter().find(|field| field.name == name))
 }
 
 /// All fields of a type.
@@ -176,7 +199,9 @@ impl Model {
             return Err(NoField::TooLong);
         }
         FieldPath::parse(name)?;
-        let (root, rest) = name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
+        let (root, rest) = name
+            .split_once('.')
+            .map_or((name, None), |(root, rest)| (root, Some(rest)));
         if root == UNSUPPORTED
             && let Some(below) = rest
         {
@@ -185,14 +210,20 @@ impl Model {
             if self.stored_field(first).is_none() {
                 paths.insert(0, FieldPath::parse(below)?);
             }
-            return Ok(Resolved { paths, kind: Kind::Any });
+            return Ok(Resolved {
+                paths,
+                kind: Kind::Any,
+            });
         }
         let Some(field) = self.field(root) else {
             let mut paths = vec![FieldPath::parse(name)?];
             if !root.starts_with('_') {
                 paths.push(FieldPath::parse(&format!("{UNSUPPORTED}.{name}"))?);
             }
-            return Ok(Resolved { paths, kind: Kind::Any });
+            return Ok(Resolved {
+                paths,
+                kind: Kind::Any,
+            });
         };
         let mut stored = field.stored.clone();
         let mut current = Some(field);
@@ -213,6 +244,9 @@ impl Model {
             Some(field) => field.kind,
             None => Kind::Any,
         };
-        Ok(Resolved { paths: vec![FieldPath::parse(&stored)?], kind: if kind.is_scalar() { kind } else { Kind::Any } })
+        Ok(Resolved {
+            paths: vec![FieldPath::parse(&stored)?],
+            kind: if kind.is_scalar() { kind } else { Kind::Any },
+        })
     }
 }

@@ -8,9 +8,22 @@ use crate::store::{Direction, FieldPath, SortKey};
 const MOST: usize = 32;
 
 /// Rules G10 to G15. `_id` as the last tie-breaker is the store's business.
-pub(super) fn read(model: &Model, parameters: &Parameters, warnings: &mut Vec<String>) -> Result<Vec<SortKey>, Unreadable> {
-    let name = if parameters.last("order_by").is_some() { "order_by" } else { "sort_by" };
-    let declared: Vec<&str> = parameters.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|part| !part.is_empty()).collect();
+pub(super) fn read(
+    model: &Model,
+    parameters: &Parameters,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<SortKey>, Unreadable> {
+    let name = if parameters.last("order_by").is_some() {
+        "order_by"
+    } else {
+        "sort_by"
+    };
+    let declared: Vec<&str> = parameters
+        .all(name)
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
     if !declared.is_empty() {
         refuse_too_many(declared.len())?;
         let mut keys = Vec::new();
@@ -22,14 +35,25 @@ pub(super) fn read(model: &Model, parameters: &Parameters, warnings: &mut Vec<St
         }
         return Ok(keys);
     }
-    let free: Vec<&str> =
-        parameters.last("sort").into_iter().flat_map(|value| value.split(',')).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let free: Vec<&str> = parameters
+        .last("sort")
+        .into_iter()
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
     refuse_too_many(free.len())?;
     free.into_iter()
         .map(|part| {
             let (direction, field) = direction(part);
-            let resolved = model.resolve(&field.replace("__", ".")).map_err(|error| Unreadable::new(format!("Invalid sort field '{field}': {error}.")))?;
-            let path = resolved.paths.into_iter().next().unwrap_or_else(FieldPath::itself);
+            let resolved = model.resolve(&field.replace("__", ".")).map_err(|error| {
+                Unreadable::new(format!("Invalid sort field '{field}': {error}."))
+            })?;
+            let path = resolved
+                .paths
+                .into_iter()
+                .next()
+                .unwrap_or_else(FieldPath::itself);
             Ok(SortKey { path, direction })
         })
         .collect()
@@ -37,7 +61,9 @@ pub(super) fn read(model: &Model, parameters: &Parameters, warnings: &mut Vec<St
 
 fn refuse_too_many(fields: usize) -> Result<(), Unreadable> {
     if fields > MOST {
-        return Err(Unreadable::new(format!("Too many fields to order by: at most {MOST} are used.")));
+        return Err(Unreadable::new(format!(
+            "Too many fields to order by: at most {MOST} are used."
+        )));
     }
     Ok(())
 }
@@ -46,12 +72,19 @@ fn refuse_too_many(fields: usize) -> Result<(), Unreadable> {
 fn direction(part: &str) -> (Direction, &str) {
     match part.strip_prefix('-') {
         Some(field) => (Direction::Descending, field.trim()),
-        None => (Direction::Ascending, part.strip_prefix('+').unwrap_or(part).trim()),
+        None => (
+            Direction::Ascending,
+            part.strip_prefix('+').unwrap_or(part).trim(),
+        ),
     }
 }
 
 /// Rule G12: the stored path of a field that `order_by` accepts; none if it is ignored with a warning.
-fn orderable(model: &Model, name: &str, warnings: &mut Vec<String>) -> Result<Option<FieldPath>, Unreadable> {
+fn orderable(
+    model: &Model,
+    name: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Option<FieldPath>, Unreadable> {
     let unknown = || Unreadable::new(format!("No matching '{name}' field for ordering on."));
     let mut segments = name.split('.').flat_map(|part| part.split("__"));
     let root = segments.next().unwrap_or_default();
@@ -72,7 +105,9 @@ fn orderable(model: &Model, name: &str, warnings: &mut Vec<String>) -> Result<Op
         path.push_str(&field.stored);
     }
     if !field.kind.is_scalar() || path == UNSUPPORTED {
-        return Err(Unreadable::new(format!("The '{name}' field does not allow ordering.")));
+        return Err(Unreadable::new(format!(
+            "The '{name}' field does not allow ordering."
+        )));
     }
     FieldPath::parse(&path).map(Some).map_err(|_| unknown())
 }
@@ -80,5 +115,8 @@ fn orderable(model: &Model, name: &str, warnings: &mut Vec<String>) -> Result<Op
 /// The counter that an old name for it means: `actors` is `actor_count` ([better] line below the table of core-api 10.3).
 fn counter<'a>(model: &'a Model, name: &str) -> Option<&'a Field> {
     let singular = name.strip_suffix('s')?;
-    model.fields.iter().find(|field| field.stored.strip_suffix("_count") == Some(singular))
+    model
+        .fields
+        .iter()
+        .find(|field| field.stored.strip_suffix("_count") == Some(singular))
 }

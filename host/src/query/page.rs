@@ -14,7 +14,10 @@ pub struct Limits {
 impl Default for Limits {
     /// Rule G1.
     fn default() -> Self {
-        Self { default: 20, most: 1_000 }
+        Self {
+            default: 20,
+            most: 1_000,
+        }
     }
 }
 
@@ -34,7 +37,11 @@ fn number(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
+    Some(text.parse().unwrap_or(if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    }))
 }
 
 /// Rules G1 to G4.
@@ -43,13 +50,19 @@ pub(super) fn read(parameters: &Parameters, limits: Limits) -> Result<Window, Un
         None => limits.default.min(limits.most),
         Some(text) => {
             let Some(number) = number(text) else {
-                return Err(Unreadable::new(format!("Invalid limit '{text}' provided. Please provide a positive integer.")));
+                return Err(Unreadable::new(format!(
+                    "Invalid limit '{text}' provided. Please provide a positive integer."
+                )));
             };
             match u32::try_from(number) {
                 Ok(0) => limits.most,
                 Ok(limit) => limit.min(limits.most),
                 Err(_) if number > 0 => limits.most,
-                Err(_) => return Err(Unreadable::new(format!("Invalid limit '{text}' provided. Please provide a positive integer >= 0."))),
+                Err(_) => {
+                    return Err(Unreadable::new(format!(
+                        "Invalid limit '{text}' provided. Please provide a positive integer >= 0."
+                    )));
+                }
             }
         }
     };
@@ -57,10 +70,14 @@ pub(super) fn read(parameters: &Parameters, limits: Limits) -> Result<Window, Un
         None => 0,
         Some(text) => {
             let Some(number) = number(text) else {
-                return Err(Unreadable::new(format!("Invalid offset '{text}' provided. Please provide an integer.")));
+                return Err(Unreadable::new(format!(
+                    "Invalid offset '{text}' provided. Please provide an integer."
+                )));
             };
             let Ok(offset) = u64::try_from(number) else {
-                return Err(Unreadable::new(format!("Invalid offset '{text}' provided. Please provide a positive integer >= 0.")));
+                return Err(Unreadable::new(format!(
+                    "Invalid offset '{text}' provided. Please provide a positive integer >= 0."
+                )));
             };
             offset
         }
@@ -84,7 +101,10 @@ impl Window {
     }
 
     fn at(self, offset: u64, parameters: &Parameters) -> String {
-        let others = parameters.pairs().iter().filter(|(name, _)| name != "limit" && name != "offset");
+        let others = parameters
+            .pairs()
+            .iter()
+            .filter(|(name, _)| name != "limit" && name != "offset");
         form_urlencoded::Serializer::new(String::new())
             .extend_pairs(others)
             .append_pair("limit", &self.limit.to_string())

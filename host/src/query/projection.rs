@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bson::{Bson, Document};
 
-use super::model::Model;
 use super::Parameters;
+use super::model::Model;
 
 /// Which fields of a document are shown, by stored paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,14 +23,28 @@ impl Projection {
     pub(super) fn read(model: &Model, parameters: &Parameters, warnings: &mut Vec<String>) -> Self {
         let only = names(model, parameters, "only", warnings);
         let exclude = names(model, parameters, "exclude", warnings);
-        let mut required: BTreeSet<String> = model.fields.iter().filter(|field| field.required).map(|field| field.stored.clone()).collect();
+        let mut required: BTreeSet<String> = model
+            .fields
+            .iter()
+            .filter(|field| field.required)
+            .map(|field| field.stored.clone())
+            .collect();
         required.extend(["_id".into(), "schema_version".into()]);
-        let hides_id = exclude.as_ref().is_some_and(|names| names.iter().any(|(sent, _)| sent == "id"));
+        let hides_id = exclude
+            .as_ref()
+            .is_some_and(|names| names.iter().any(|(sent, _)| sent == "id"));
         if hides_id {
             required.remove("_id");
         }
-        let paths = |names: Option<Vec<(String, String)>>| names.into_iter().flatten().map(|(_, path)| path).collect();
-        Self { limited: only.is_some(), only: paths(only), exclude: paths(exclude), required }
+        let paths = |names: Option<Vec<(String, String)>>| {
+            names.into_iter().flatten().map(|(_, path)| path).collect()
+        };
+        Self {
+            limited: only.is_some(),
+            only: paths(only),
+            exclude: paths(exclude),
+            required,
+        }
     }
 
     /// Are all fields shown?
@@ -48,7 +62,11 @@ impl Projection {
         if self.exclude.contains(stored) {
             return false;
         }
-        !self.limited || self.only.iter().any(|path| path.split('.').next() == Some(stored))
+        !self.limited
+            || self
+                .only
+                .iter()
+                .any(|path| path.split('.').next() == Some(stored))
     }
 
     /// Removes what is not shown.
@@ -72,7 +90,9 @@ impl Projection {
     /// Removes what is not shown below a path. `whole`: `only` does not limit what is below it.
     fn prune(&self, value: &mut Bson, path: &str, whole: bool) {
         match value {
-            Bson::Array(list) => list.iter_mut().for_each(|element| self.prune(element, path, whole)),
+            Bson::Array(list) => list
+                .iter_mut()
+                .for_each(|element| self.prune(element, path, whole)),
             Bson::Document(document) => {
                 let keys: Vec<String> = document.keys().cloned().collect();
                 for key in keys {
@@ -93,13 +113,28 @@ impl Projection {
 }
 
 /// The names of a parameter as sent, each with its stored path; none if the parameter is absent or empty.
-fn names(model: &Model, parameters: &Parameters, parameter: &str, warnings: &mut Vec<String>) -> Option<Vec<(String, String)>> {
-    let value = parameters.last(parameter).map(str::trim).filter(|value| !value.is_empty())?;
+fn names(
+    model: &Model,
+    parameters: &Parameters,
+    parameter: &str,
+    warnings: &mut Vec<String>,
+) -> Option<Vec<(String, String)>> {
+    let value = parameters
+        .last(parameter)
+        .map(str::trim)
+        .filter(|value| !value.is_empty())?;
     let mut found = Vec::new();
-    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         let root = name.split('.').next().unwrap_or_default();
         let is_fixed = parameter == "exclude" && matches!(name, "_id" | "schema_version");
-        let resolved = model.field(root).and_then(|_| model.resolve(name).ok()).and_then(|resolved| resolved.paths.into_iter().next_back());
+        let resolved = model
+            .field(root)
+            .and_then(|_| model.resolve(name).ok())
+            .and_then(|resolved| resolved.paths.into_iter().next_back());
         match resolved {
             _ if is_fixed => warnings.push(format!("exclude: '{name}' is always shown, ignored")),
             Some(path) => found.push((name.to_owned(), path.as_str().to_owned())),

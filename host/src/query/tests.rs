@@ -12,7 +12,10 @@ fn model() -> Model {
         Field::new("rel_type", Kind::Text).stored_as("type"),
         Field::new("date", Kind::Date),
     ];
-    let instances = vec![Field::new("method", Kind::Text), Field::new("date", Kind::Date)];
+    let instances = vec![
+        Field::new("method", Kind::Text),
+        Field::new("date", Kind::Date),
+    ];
     Model {
         fields: vec![
             Field::new("id", Kind::Id).stored_as("_id").required(),
@@ -28,10 +31,30 @@ fn model() -> Model {
             Field::new("event_id", Kind::Uuid),
             Field::list_of("bucket_list", Kind::Text),
             Field::list_of("sizes", Kind::Int),
-            Field::list_with("campaign", vec![Field::new("name", Kind::Text), Field::new("confidence", Kind::Text)]),
-            Field::list_with("obj", vec![Field::new("object_type", Kind::Text).stored_as("type"), Field::new("value", Kind::Text)]).stored_as("objects"),
+            Field::list_with(
+                "campaign",
+                vec![
+                    Field::new("name", Kind::Text),
+                    Field::new("confidence", Kind::Text),
+                ],
+            ),
+            Field::list_with(
+                "obj",
+                vec![
+                    Field::new("object_type", Kind::Text).stored_as("type"),
+                    Field::new("value", Kind::Text),
+                ],
+            )
+            .stored_as("objects"),
             Field::list_with("relationships", relationships),
-            Field::list_with("source", vec![Field::new("name", Kind::Text), Field::list_with("instances", instances)]).required(),
+            Field::list_with(
+                "source",
+                vec![
+                    Field::new("name", Kind::Text),
+                    Field::list_with("instances", instances),
+                ],
+            )
+            .required(),
             Field::new("unsupported_attrs", Kind::Map),
         ],
         top_level: true,
@@ -59,12 +82,21 @@ fn document() -> Document {
 }
 
 fn read(query: &str) -> Result<ListRequest, Unreadable> {
-    list(&model(), &Parameters::parse(query.as_bytes()).unwrap(), Limits::default(), Strictness::Lenient)
+    list(
+        &model(),
+        &Parameters::parse(query.as_bytes()).unwrap(),
+        Limits::default(),
+        Strictness::Lenient,
+    )
 }
 
 fn matches(query: &str) -> bool {
-    let filter = read(query).unwrap_or_else(|error| panic!("{query}: {error}")).filter;
-    filter.matches(&RawDocumentBuf::from_bytes(document().to_vec().unwrap()).unwrap()).unwrap()
+    let filter = read(query)
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+        .filter;
+    filter
+        .matches(&RawDocumentBuf::from_bytes(document().to_vec().unwrap()).unwrap())
+        .unwrap()
 }
 
 fn warnings(query: &str) -> Vec<String> {
@@ -72,13 +104,21 @@ fn warnings(query: &str) -> Vec<String> {
 }
 
 fn refusal(query: &str) -> String {
-    read(query).err().unwrap_or_else(|| panic!("{query} was read")).message
+    read(query)
+        .err()
+        .unwrap_or_else(|| panic!("{query} was read"))
+        .message
 }
 
 /// Does the document meet these queries?
 fn check(rows: &[(&str, bool)]) {
     for (query, expected) in rows {
-        assert_eq!(matches(query), *expected, "{query}: {:?}", read(query).unwrap().filter);
+        assert_eq!(
+            matches(query),
+            *expected,
+            "{query}: {:?}",
+            read(query).unwrap().filter
+        );
     }
 }
 
@@ -115,9 +155,17 @@ fn g19_g20_operators() {
         ("c-bucket_list__nin=bar,x", true),
         ("c-bucket_list__nin=bar,foo", false),
     ]);
-    for query in ["c-size__foo=1", "c-size__IN=1", "c-size__regex=1", "c-size__in__x=1"] {
+    for query in [
+        "c-size__foo=1",
+        "c-size__IN=1",
+        "c-size__regex=1",
+        "c-size__in__x=1",
+    ] {
         let key = query.split('=').next().unwrap();
-        assert_eq!(warnings(query), [format!("{key}: unknown operator, condition ignored")]);
+        assert_eq!(
+            warnings(query),
+            [format!("{key}: unknown operator, condition ignored")]
+        );
         assert!(matches(query));
     }
 }
@@ -150,11 +198,29 @@ fn g23_in_splits_at_every_comma_and_may_be_repeated() {
         ("c-size__in=abc", false),
         ("c-size__nin=abc", true),
     ]);
-    assert_eq!(warnings("c-size__in=1,abc"), ["c-size__in: 'abc' is not a whole number, value ignored"]);
-    assert_eq!(warnings("c-size__in=abc"), ["c-size__in: 'abc' is not a whole number, value ignored", "c-size__in: no usable value, matches nothing"]);
-    assert_eq!(warnings("c-size__nin=abc"), ["c-size__nin: 'abc' is not a whole number, value ignored", "c-size__nin: no usable value, condition ignored"]);
+    assert_eq!(
+        warnings("c-size__in=1,abc"),
+        ["c-size__in: 'abc' is not a whole number, value ignored"]
+    );
+    assert_eq!(
+        warnings("c-size__in=abc"),
+        [
+            "c-size__in: 'abc' is not a whole number, value ignored",
+            "c-size__in: no usable value, matches nothing"
+        ]
+    );
+    assert_eq!(
+        warnings("c-size__nin=abc"),
+        [
+            "c-size__nin: 'abc' is not a whole number, value ignored",
+            "c-size__nin: no usable value, condition ignored"
+        ]
+    );
     let many = format!("c-title__in={}", "a,".repeat(10_001));
-    assert_eq!(refusal(&many), "Too many values in 'c-title__in': at most 10000 are read.");
+    assert_eq!(
+        refusal(&many),
+        "Too many values in 'c-title__in': at most 10000 are read."
+    );
 }
 
 #[test]
@@ -171,7 +237,10 @@ fn g24_exists() {
         ("c-old__exists=true", true),
         ("c-old__exists=false", false),
     ]);
-    assert_eq!(warnings("c-title__exists=maybe"), ["c-title__exists: neither true nor false, read as true"]);
+    assert_eq!(
+        warnings("c-title__exists=maybe"),
+        ["c-title__exists: neither true nor false, read as true"]
+    );
 }
 
 #[test]
@@ -187,7 +256,10 @@ fn g25_g26_negations_and_empty_values() {
         ("c-old__ne=o", false),
         ("c-old__nin=o", false),
     ]);
-    assert_eq!(warnings("c-title__ne="), ["c-title__ne: empty value, condition ignored"]);
+    assert_eq!(
+        warnings("c-title__ne="),
+        ["c-title__ne: empty value, condition ignored"]
+    );
 }
 
 #[test]
@@ -200,17 +272,34 @@ fn g27_g28_conditions_on_one_field_combine_repeats_do_not() {
         ("c-title=A title&c-title=x", false),
         ("c-title=x&c-title=A title", true),
     ]);
-    assert_eq!(warnings("c-title=x&c-title=y"), ["c-title: given more than once, the last value counts"]);
+    assert_eq!(
+        warnings("c-title=x&c-title=y"),
+        ["c-title: given more than once, the last value counts"]
+    );
     assert!(warnings("c-title__in=x&c-title__in=y").is_empty());
 }
 
 #[test]
 fn g29_g32_no_field_name_and_malformed_ids_match_nothing() {
-    check(&[("c-=x", false), ("c-__ne=x", false), ("c-_id=xyz", false), ("c-_id__in=xyz", false), ("c-_id__ne=xyz", true)]);
+    check(&[
+        ("c-=x", false),
+        ("c-__ne=x", false),
+        ("c-_id=xyz", false),
+        ("c-_id__in=xyz", false),
+        ("c-_id__ne=xyz", true),
+    ]);
     assert_eq!(warnings("c-=x"), ["c-: no field name, matches nothing"]);
-    assert_eq!(warnings("c-_id=xyz"), ["c-_id: not an object id, matches nothing"]);
+    assert_eq!(
+        warnings("c-_id=xyz"),
+        ["c-_id: not an object id, matches nothing"]
+    );
     let upper = ID.to_uppercase();
-    for query in [format!("c-_id={ID}"), format!("c-id={upper}"), format!("c-_id__in=xyz,{upper}"), format!("c-_id__gte={ID}")] {
+    for query in [
+        format!("c-_id={ID}"),
+        format!("c-id={upper}"),
+        format!("c-_id__in=xyz,{upper}"),
+        format!("c-_id__gte={ID}"),
+    ] {
         assert!(matches(&query), "{query}");
     }
 }
@@ -218,16 +307,34 @@ fn g29_g32_no_field_name_and_malformed_ids_match_nothing() {
 #[test]
 fn s14_field_names_are_limited() {
     let rows = [
-        ("c-$where=1".to_owned(), "Invalid field name in 'c-$where': the field name has a part that begins with `$` or contains NUL."),
-        ("c-a.$b=1".to_owned(), "Invalid field name in 'c-a.$b': the field name has a part that begins with `$` or contains NUL."),
-        ("c-a..b=1".to_owned(), "Invalid field name in 'c-a..b': the field name has an empty part."),
-        ("c-a%00=1".to_owned(), "Invalid field name in 'c-a\0': the field name has a part that begins with `$` or contains NUL."),
-        (format!("c-{}=1", vec!["a"; 21].join(".")), "Invalid field name in 'c-a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a': the field name has more than 20 parts."),
+        (
+            "c-$where=1".to_owned(),
+            "Invalid field name in 'c-$where': the field name has a part that begins with `$` or contains NUL.",
+        ),
+        (
+            "c-a.$b=1".to_owned(),
+            "Invalid field name in 'c-a.$b': the field name has a part that begins with `$` or contains NUL.",
+        ),
+        (
+            "c-a..b=1".to_owned(),
+            "Invalid field name in 'c-a..b': the field name has an empty part.",
+        ),
+        (
+            "c-a%00=1".to_owned(),
+            "Invalid field name in 'c-a\0': the field name has a part that begins with `$` or contains NUL.",
+        ),
+        (
+            format!("c-{}=1", vec!["a"; 21].join(".")),
+            "Invalid field name in 'c-a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a': the field name has more than 20 parts.",
+        ),
     ];
     for (query, text) in rows {
         assert_eq!(refusal(&query), text);
     }
-    assert!(refusal(&format!("c-{}=1", "a".repeat(201))).ends_with("…': the field name is longer than 200 bytes."));
+    assert!(
+        refusal(&format!("c-{}=1", "a".repeat(201)))
+            .ends_with("…': the field name is longer than 200 bytes.")
+    );
 }
 
 #[test]
@@ -260,16 +367,32 @@ fn g30_values_are_typed_by_the_declared_field() {
         ("c-number__gt=text", false),
         ("c-count=9", true),
     ]);
-    assert_eq!(warnings("c-size=abc"), ["c-size: not a whole number, matches nothing"]);
-    assert_eq!(warnings("c-created=soon"), ["c-created: not a date, matches nothing"]);
+    assert_eq!(
+        warnings("c-size=abc"),
+        ["c-size: not a whole number, matches nothing"]
+    );
+    assert_eq!(
+        warnings("c-created=soon"),
+        ["c-created: not a date, matches nothing"]
+    );
     assert!(!matches("c-size=abc") && !matches("c-created=soon"));
 }
 
 #[test]
 fn g33_a_bad_number_with_an_operator_is_dropped_with_a_warning_a_bad_date_matches_nothing() {
-    assert_eq!(warnings("c-size__gte=abc"), ["c-size__gte: not a whole number, condition ignored"]);
-    assert_eq!(warnings("c-created__gte=abc"), ["c-created__gte: not a date, matches nothing"]);
-    check(&[("c-size__gte=abc", true), ("c-created__gte=abc", false), ("c-size__eq=abc", false)]);
+    assert_eq!(
+        warnings("c-size__gte=abc"),
+        ["c-size__gte: not a whole number, condition ignored"]
+    );
+    assert_eq!(
+        warnings("c-created__gte=abc"),
+        ["c-created__gte: not a date, matches nothing"]
+    );
+    check(&[
+        ("c-size__gte=abc", true),
+        ("c-created__gte=abc", false),
+        ("c-size__eq=abc", false),
+    ]);
 }
 
 #[test]
@@ -334,10 +457,22 @@ fn g35_g36_g37_regex() {
 #[test]
 fn g38_expressions_that_cannot_be_used_match_nothing() {
     let rows = [
-        ("c-title=[", "c-title: invalid regular expression, matches nothing"),
-        ("c-title=(?=A)", "c-title: look-around and back-references are not supported, matches nothing"),
-        ("c-title=(A)\\1", "c-title: look-around and back-references are not supported, matches nothing"),
-        ("c-title=(.{1000}){1000}", "c-title: the regular expression is too large, matches nothing"),
+        (
+            "c-title=[",
+            "c-title: invalid regular expression, matches nothing",
+        ),
+        (
+            "c-title=(?=A)",
+            "c-title: look-around and back-references are not supported, matches nothing",
+        ),
+        (
+            "c-title=(A)\\1",
+            "c-title: look-around and back-references are not supported, matches nothing",
+        ),
+        (
+            "c-title=(.{1000}){1000}",
+            "c-title: the regular expression is too large, matches nothing",
+        ),
     ];
     for (condition, text) in rows {
         let query = format!("regex=1&{condition}");
@@ -362,54 +497,122 @@ fn g39_g40_g41_or() {
 
 #[test]
 fn g43_g44_q10_what_is_ignored_is_said_and_strict_refuses_it() {
-    assert_eq!(warnings("C-title=x&callback=f&callback=g"), ["C-title: unknown parameter, ignored", "callback: unknown parameter, ignored"]);
+    assert_eq!(
+        warnings("C-title=x&callback=f&callback=g"),
+        [
+            "C-title: unknown parameter, ignored",
+            "callback: unknown parameter, ignored"
+        ]
+    );
     assert!(warnings("username=u&api_key=k&format=json&limit=1&offset=0&order_by=title&only=title&exclude=size&regex=0&or=1&strict=0&file=0").is_empty());
     let refused = read("strict=1&c-size__foo=1&C-x=1").unwrap_err();
-    assert_eq!(refused.message, "c-size__foo: unknown operator, condition ignored");
+    assert_eq!(
+        refused.message,
+        "c-size__foo: unknown operator, condition ignored"
+    );
     assert_eq!(refused.warnings.len(), 2);
-    let strict = list(&model(), &Parameters::parse(b"x=1").unwrap(), Limits::default(), Strictness::Strict);
+    let strict = list(
+        &model(),
+        &Parameters::parse(b"x=1").unwrap(),
+        Limits::default(),
+        Strictness::Strict,
+    );
     assert_eq!(strict.unwrap_err().message, "x: unknown parameter, ignored");
     assert!(read("strict=1&c-title=x").is_ok());
 }
 
 #[test]
 fn q9_plain_parameters_named_like_fields_are_refused_on_lists_only() {
-    assert_eq!(refusal("filename=x"), "The 'filename' field does not allow filtering. Use 'c-filename'.");
-    assert_eq!(refusal("title__gt=x"), "The 'title' field does not allow filtering. Use 'c-title'.");
+    assert_eq!(
+        refusal("filename=x"),
+        "The 'filename' field does not allow filtering. Use 'c-filename'."
+    );
+    assert_eq!(
+        refusal("title__gt=x"),
+        "The 'title' field does not allow filtering. Use 'c-title'."
+    );
     assert!(read("type=x").is_ok(), "a stored name");
-    let on_detail = detail(&model(), &Parameters::parse(b"filename=x").unwrap(), Strictness::Lenient).unwrap();
+    let on_detail = detail(
+        &model(),
+        &Parameters::parse(b"filename=x").unwrap(),
+        Strictness::Lenient,
+    )
+    .unwrap();
     assert_eq!(on_detail.warnings, ["filename: unknown parameter, ignored"]);
 }
 
 #[test]
 fn g1_g2_g3_g4_pages() {
-    let window = |query: &str| read(query).map(|request| (request.window.limit, request.window.offset)).map_err(|error| error.message);
+    let window = |query: &str| {
+        read(query)
+            .map(|request| (request.window.limit, request.window.offset))
+            .map_err(|error| error.message)
+    };
     assert_eq!(window(""), Ok((20, 0)));
     assert_eq!(window("limit=0"), Ok((1000, 0)));
     assert_eq!(window("limit=1001&offset=7"), Ok((1000, 7)));
-    assert_eq!(window("limit=99999999999999999999&offset=99999999999999999999"), Ok((1000, i64::MAX as u64)));
+    assert_eq!(
+        window("limit=99999999999999999999&offset=99999999999999999999"),
+        Ok((1000, i64::MAX as u64))
+    );
     assert_eq!(window("limit=1&limit=5"), Ok((5, 0)));
     for text in ["x", "", "2.5", "1e3", "-", "٣"] {
-        assert_eq!(window(&format!("limit={text}")), Err(format!("Invalid limit '{text}' provided. Please provide a positive integer.")));
-        assert_eq!(window(&format!("offset={text}")), Err(format!("Invalid offset '{text}' provided. Please provide an integer.")));
+        assert_eq!(
+            window(&format!("limit={text}")),
+            Err(format!(
+                "Invalid limit '{text}' provided. Please provide a positive integer."
+            ))
+        );
+        assert_eq!(
+            window(&format!("offset={text}")),
+            Err(format!(
+                "Invalid offset '{text}' provided. Please provide an integer."
+            ))
+        );
     }
-    assert_eq!(window("limit=-1"), Err("Invalid limit '-1' provided. Please provide a positive integer >= 0.".into()));
-    assert_eq!(window("offset=-1"), Err("Invalid offset '-1' provided. Please provide a positive integer >= 0.".into()));
+    assert_eq!(
+        window("limit=-1"),
+        Err("Invalid limit '-1' provided. Please provide a positive integer >= 0.".into())
+    );
+    assert_eq!(
+        window("offset=-1"),
+        Err("Invalid offset '-1' provided. Please provide a positive integer >= 0.".into())
+    );
 }
 
 #[test]
 fn g6_g7_g8_links_to_other_pages() {
     let links = |query: &str, total: u64| {
         let parameters = Parameters::parse(query.as_bytes()).unwrap();
-        let window = list(&model(), &parameters, Limits::default(), Strictness::Lenient).unwrap().window;
-        (window.previous(&parameters), window.next(total, &parameters))
+        let window = list(
+            &model(),
+            &parameters,
+            Limits::default(),
+            Strictness::Lenient,
+        )
+        .unwrap()
+        .window;
+        (
+            window.previous(&parameters),
+            window.next(total, &parameters),
+        )
     };
     assert_eq!(links("", 20), (None, None));
     assert_eq!(links("", 21), (None, Some("limit=20&offset=20".into())));
     assert_eq!(links("limit=2&offset=1", 3), (None, None));
-    assert_eq!(links("limit=2&offset=2", 5), (Some("limit=2&offset=0".into()), Some("limit=2&offset=4".into())));
     assert_eq!(
-        links("username=u&api_key=k%26&c-title=a b&limit=1&c-title=é&limit=0", 2000).1,
+        links("limit=2&offset=2", 5),
+        (
+            Some("limit=2&offset=0".into()),
+            Some("limit=2&offset=4".into())
+        )
+    );
+    assert_eq!(
+        links(
+            "username=u&api_key=k%26&c-title=a b&limit=1&c-title=é&limit=0",
+            2000
+        )
+        .1,
         Some("username=u&api_key=k%26&c-title=a+b&c-title=%C3%A9&limit=1000&offset=1000".into())
     );
     assert_eq!(links("limit=20&offset=9223372036854775807", 5).1, None);
@@ -418,46 +621,113 @@ fn g6_g7_g8_links_to_other_pages() {
 #[test]
 fn g11_g12_g13_g14_g15_orders() {
     let order = |query: &str| -> Vec<String> {
-        let mark = |key: SortKey| format!("{}{}", if key.direction == Direction::Descending { "-" } else { "" }, key.path);
-        read(query).unwrap_or_else(|error| panic!("{query}: {error}")).sort.into_iter().map(mark).collect()
+        let mark = |key: SortKey| {
+            format!(
+                "{}{}",
+                if key.direction == Direction::Descending {
+                    "-"
+                } else {
+                    ""
+                },
+                key.path
+            )
+        };
+        read(query)
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
+            .sort
+            .into_iter()
+            .map(mark)
+            .collect()
     };
     let none: [&str; 0] = [];
     assert_eq!(order(""), none);
-    assert_eq!(order("order_by=-created&order_by=title,%2Bsize"), ["-created", "title", "size"]);
+    assert_eq!(
+        order("order_by=-created&order_by=title,%2Bsize"),
+        ["-created", "title", "size"]
+    );
     assert_eq!(order("order_by=+title"), ["title"]);
     assert_eq!(order("sort_by=title"), ["title"]);
     assert_eq!(order("order_by=size&sort_by=title"), ["size"]);
-    assert_eq!(order("order_by=ind_type,type,id,_id"), ["type", "type", "_id", "_id"]);
+    assert_eq!(
+        order("order_by=ind_type,type,id,_id"),
+        ["type", "type", "_id", "_id"]
+    );
     assert_eq!(order("order_by=actors"), ["actor_count"]);
-    assert_eq!(order("sort=title,-obj.object_type,+nosuch,campaign__name"), ["title", "-objects.type", "nosuch", "campaign.name"]);
+    assert_eq!(
+        order("sort=title,-obj.object_type,+nosuch,campaign__name"),
+        ["title", "-objects.type", "nosuch", "campaign.name"]
+    );
     assert_eq!(order("sort=title&order_by=size"), ["size"]);
     assert_eq!(order("order_by="), none);
-    assert_eq!(warnings("order_by=favorite"), ["order_by: nothing can be ordered by 'favorite', ignored"]);
+    assert_eq!(
+        warnings("order_by=favorite"),
+        ["order_by: nothing can be ordered by 'favorite', ignored"]
+    );
     let rows = [
-        ("order_by=nosuch", "No matching 'nosuch' field for ordering on."),
-        ("order_by=title;DROP TABLE x", "No matching 'title;DROP TABLE x' field for ordering on."),
-        ("order_by=campaign", "The 'campaign' field does not allow ordering."),
-        ("order_by=campaign__name", "The 'campaign__name' field does not allow ordering."),
-        ("order_by=unsupported_attrs", "The 'unsupported_attrs' field does not allow ordering."),
-        ("sort=$where", "Invalid sort field '$where': the field name has a part that begins with `$` or contains NUL."),
+        (
+            "order_by=nosuch",
+            "No matching 'nosuch' field for ordering on.",
+        ),
+        (
+            "order_by=title;DROP TABLE x",
+            "No matching 'title;DROP TABLE x' field for ordering on.",
+        ),
+        (
+            "order_by=campaign",
+            "The 'campaign' field does not allow ordering.",
+        ),
+        (
+            "order_by=campaign__name",
+            "The 'campaign__name' field does not allow ordering.",
+        ),
+        (
+            "order_by=unsupported_attrs",
+            "The 'unsupported_attrs' field does not allow ordering.",
+        ),
+        (
+            "sort=$where",
+            "Invalid sort field '$where': the field name has a part that begins with `$` or contains NUL.",
+        ),
     ];
     for (query, text) in rows {
         assert_eq!(refusal(query), text);
     }
-    assert_eq!(refusal(&format!("sort={}", vec!["a"; 33].join(","))), "Too many fields to order by: at most 32 are used.");
+    assert_eq!(
+        refusal(&format!("sort={}", vec!["a"; 33].join(","))),
+        "Too many fields to order by: at most 32 are used."
+    );
 }
 
 fn shown(query: &str) -> Vec<String> {
     let mut document = document();
-    read(query).unwrap_or_else(|error| panic!("{query}: {error}")).projection.apply(&mut document);
+    read(query)
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+        .projection
+        .apply(&mut document);
     document.keys().cloned().collect()
 }
 
 #[test]
 fn g45_g47_g48_g50_only_and_exclude_keep_required_fields() {
-    assert_eq!(shown("only=filename, size"), ["_id", "schema_version", "title", "filename", "size", "source"]);
-    assert_eq!(shown("only=id"), ["_id", "schema_version", "title", "source"]);
-    assert_eq!(shown("only=filename,size&exclude=size,title"), ["_id", "schema_version", "title", "filename", "source"]);
+    assert_eq!(
+        shown("only=filename, size"),
+        [
+            "_id",
+            "schema_version",
+            "title",
+            "filename",
+            "size",
+            "source"
+        ]
+    );
+    assert_eq!(
+        shown("only=id"),
+        ["_id", "schema_version", "title", "source"]
+    );
+    assert_eq!(
+        shown("only=filename,size&exclude=size,title"),
+        ["_id", "schema_version", "title", "filename", "source"]
+    );
     assert_eq!(shown("only="), shown(""));
     assert!(!shown("exclude=size,source,title").contains(&"size".to_owned()));
     assert!(shown("exclude=size,source,title").contains(&"source".to_owned()));
@@ -466,25 +736,49 @@ fn g45_g47_g48_g50_only_and_exclude_keep_required_fields() {
 #[test]
 fn g49_both_spellings_dotted_paths_and_unknown_names() {
     assert_eq!(shown("only=ind_type"), shown("only=type"));
-    assert_eq!(shown("only=obj"), ["_id", "schema_version", "title", "objects", "source"]);
-    assert_eq!(warnings("only=nosuch"), ["only: unknown field 'nosuch', ignored"]);
-    assert_eq!(shown("only=nosuch"), ["_id", "schema_version", "title", "source"]);
+    assert_eq!(
+        shown("only=obj"),
+        ["_id", "schema_version", "title", "objects", "source"]
+    );
+    assert_eq!(
+        warnings("only=nosuch"),
+        ["only: unknown field 'nosuch', ignored"]
+    );
+    assert_eq!(
+        shown("only=nosuch"),
+        ["_id", "schema_version", "title", "source"]
+    );
     assert!(!shown("exclude=id").contains(&"_id".to_owned()));
     assert!(shown("exclude=_id,schema_version").contains(&"_id".to_owned()));
-    assert_eq!(warnings("exclude=_id"), ["exclude: '_id' is always shown, ignored"]);
+    assert_eq!(
+        warnings("exclude=_id"),
+        ["exclude: '_id' is always shown, ignored"]
+    );
     let projected = |query: &str| {
         let mut document = document();
         read(query).unwrap().projection.apply(&mut document);
         document
     };
-    assert_eq!(projected("only=campaign.name").get("campaign"), Some(&Bson::from(vec![doc! {"name": "Bad Guys"}])));
-    assert_eq!(projected("exclude=campaign.name").get("campaign"), Some(&Bson::from(vec![doc! {"confidence": "low"}])));
-    assert_eq!(projected("only=campaign&exclude=campaign.name").get("campaign"), Some(&Bson::from(vec![doc! {"confidence": "low"}])));
+    assert_eq!(
+        projected("only=campaign.name").get("campaign"),
+        Some(&Bson::from(vec![doc! {"name": "Bad Guys"}]))
+    );
+    assert_eq!(
+        projected("exclude=campaign.name").get("campaign"),
+        Some(&Bson::from(vec![doc! {"confidence": "low"}]))
+    );
+    assert_eq!(
+        projected("only=campaign&exclude=campaign.name").get("campaign"),
+        Some(&Bson::from(vec![doc! {"confidence": "low"}]))
+    );
 }
 
 #[test]
 fn l8_at_most_a_thousand_parameters() {
     assert!(Parameters::parse("a=1&".repeat(1_000).as_bytes()).is_ok());
     let refused = Parameters::parse("a=1&".repeat(1_001).as_bytes()).unwrap_err();
-    assert_eq!(refused.to_string(), "Too many parameters: at most 1000 are read.");
+    assert_eq!(
+        refused.to_string(),
+        "Too many parameters: at most 1000 are read."
+    );
 }

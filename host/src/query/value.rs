@@ -22,8 +22,12 @@ pub(super) fn unquoted(text: &str) -> &str {
 pub(super) fn equal_to(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> {
     match kind {
         Kind::Text => Ok(spellings(text).into_iter().map(Bson::String).collect()),
-        Kind::Int => whole_number(text).map(|number| vec![number]).ok_or("not a whole number"),
-        Kind::Num => number(text).map(|number| vec![number]).ok_or("not a number"),
+        Kind::Int => whole_number(text)
+            .map(|number| vec![number])
+            .ok_or("not a whole number"),
+        Kind::Num => number(text)
+            .map(|number| vec![number])
+            .ok_or("not a number"),
         Kind::Bool => match flag(text) {
             // Stored by other software as 0 or 1 (documents 1.2).
             Some(flag) => Ok(vec![Bson::Boolean(flag), Bson::Int32(flag.into())]),
@@ -37,7 +41,10 @@ pub(super) fn equal_to(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str
         },
         Kind::Uuid => uuid(text).ok_or("not a UUID"),
         Kind::Binary => match STANDARD.decode(text) {
-            Ok(bytes) => Ok(vec![Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })]),
+            Ok(bytes) => Ok(vec![Bson::Binary(Binary {
+                subtype: BinarySubtype::Generic,
+                bytes,
+            })]),
             Err(_) => Err("not base64"),
         },
         Kind::List | Kind::Map | Kind::Any => Ok(spelled(text)),
@@ -49,7 +56,10 @@ pub(super) fn bounds(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> 
     match kind {
         Kind::Text => Ok(vec![Bson::String(text.to_owned())]),
         // `c-size__gte=1.5` has one meaning only.
-        Kind::Int => whole_number(text).or_else(|| number(text)).map(|number| vec![number]).ok_or("not a whole number"),
+        Kind::Int => whole_number(text)
+            .or_else(|| number(text))
+            .map(|number| vec![number])
+            .ok_or("not a whole number"),
         Kind::Any | Kind::List | Kind::Map => {
             let mut bounds = vec![Bson::String(text.to_owned())];
             bounds.extend(number(text));
@@ -57,7 +67,9 @@ pub(super) fn bounds(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> 
             bounds.extend(ObjectId::parse_str(text).map(Bson::ObjectId));
             Ok(bounds)
         }
-        Kind::Id | Kind::File => ObjectId::parse_str(text.trim()).map(|id| vec![Bson::ObjectId(id)]).map_err(|_| "not an object id"),
+        Kind::Id | Kind::File => ObjectId::parse_str(text.trim())
+            .map(|id| vec![Bson::ObjectId(id)])
+            .map_err(|_| "not an object id"),
         Kind::Num | Kind::Bool | Kind::Date | Kind::Uuid | Kind::Binary => equal_to(text, kind),
     }
 }
@@ -73,7 +85,10 @@ fn spelled(text: &str) -> Vec<Bson> {
     }
     values.extend(date(text));
     values.extend(ObjectId::parse_str(text).map(Bson::ObjectId));
-    let binary = uuid(text).into_iter().flatten().filter(|value| matches!(value, Bson::Binary(_)));
+    let binary = uuid(text)
+        .into_iter()
+        .flatten()
+        .filter(|value| matches!(value, Bson::Binary(_)));
     values.extend(binary);
     values
 }
@@ -83,7 +98,9 @@ fn spelled(text: &str) -> Vec<Bson> {
 fn spellings(text: &str) -> Vec<String> {
     let mut spellings = vec![text.to_owned()];
     let canonical = if text.contains(':') {
-        text.parse::<std::net::Ipv6Addr>().ok().map(|address| address.to_string())
+        text.parse::<std::net::Ipv6Addr>()
+            .ok()
+            .map(|address| address.to_string())
     } else if !text.is_ascii() && text.contains('.') && !text.contains(char::is_whitespace) {
         idna::domain_to_ascii(text).ok()
     } else {
@@ -99,9 +116,14 @@ fn whole_number(text: &str) -> Option<Bson> {
 
 fn number(text: &str) -> Option<Bson> {
     let text = text.trim();
-    let first = text.bytes().find(|byte| !matches!(byte, b'-' | b'+' | b'.'))?;
+    let first = text
+        .bytes()
+        .find(|byte| !matches!(byte, b'-' | b'+' | b'.'))?;
     // Not `nan`, not `infinity`.
-    let number = first.is_ascii_digit().then(|| text.parse::<f64>().ok()).flatten()?;
+    let number = first
+        .is_ascii_digit()
+        .then(|| text.parse::<f64>().ok())
+        .flatten()?;
     number.is_finite().then_some(Bson::Double(number))
 }
 
@@ -120,6 +142,15 @@ fn date(text: &str) -> Option<Bson> {
 /// All forms in which a UUID is stored (documents 1.2).
 fn uuid(text: &str) -> Option<Vec<Bson>> {
     let uuid = uuid::Uuid::try_parse(text).ok()?;
-    let binary = |subtype| Bson::Binary(Binary { subtype, bytes: uuid.as_bytes().to_vec() });
-    Some(vec![binary(BinarySubtype::UuidOld), binary(BinarySubtype::Uuid), Bson::String(uuid.to_string())])
+    let binary = |subtype| {
+        Bson::Binary(Binary {
+            subtype,
+            bytes: uuid.as_bytes().to_vec(),
+        })
+    };
+    Some(vec![
+        binary(BinarySubtype::UuidOld),
+        binary(BinarySubtype::Uuid),
+        Bson::String(uuid.to_string()),
+    ])
 }

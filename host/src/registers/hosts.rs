@@ -10,17 +10,29 @@ use psl::Psl as _;
 #[must_use]
 pub fn host_name(text: &str) -> Option<String> {
     let text = text.trim();
-    let text = text.strip_suffix(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).unwrap_or(text);
+    let text = text
+        .strip_suffix(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'])
+        .unwrap_or(text);
     // What is ASCII already is taken as it is: A-labels that today's tables would refuse do occur.
-    let name = if text.is_ascii() { text.to_ascii_lowercase() } else { idna::domain_to_ascii(text).ok()? };
+    let name = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        idna::domain_to_ascii(text).ok()?
+    };
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_')
+            && label.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+            })
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     // A last label of digits makes it an IPv4 address, or a mistaken one: no top-level domain is a number.
-    let is_address = name.parse::<IpAddr>().is_ok() || name.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_address = name.parse::<IpAddr>().is_ok()
+        || name
+            .rsplit('.')
+            .next()
+            .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     (name.len() <= 253 && !is_address && name.split('.').all(is_label)).then_some(name)
 }
 
@@ -53,7 +65,11 @@ impl SuffixRules {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rules = Self::default();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let Some(rule) = line.split_whitespace().next().filter(|rule| !rule.starts_with("//")) else {
+            let Some(rule) = line
+                .split_whitespace()
+                .next()
+                .filter(|rule| !rule.starts_with("//"))
+            else {
                 continue;
             };
             let (set, name) = match (rule.strip_prefix('!'), rule.strip_prefix("*.")) {
@@ -62,7 +78,11 @@ impl SuffixRules {
                 _ => (&mut rules.plain, rule),
             };
             let Some(name) = host_name(name) else {
-                return Err(format!("line {}: `{}` is not a rule", index + 1, rule.chars().take(60).collect::<String>()));
+                return Err(format!(
+                    "line {}: `{}` is not a rule",
+                    index + 1,
+                    rule.chars().take(60).collect::<String>()
+                ));
             };
             set.insert(name);
         }
@@ -96,7 +116,8 @@ impl SuffixRules {
                 // The exception itself is registrable, its public suffix is one label shorter.
                 return Some(name);
             }
-            let is_suffix = self.plain.contains(name) || shorter.is_some_and(|rest| self.wildcards.contains(rest));
+            let is_suffix = self.plain.contains(name)
+                || shorter.is_some_and(|rest| self.wildcards.contains(rest));
             if is_suffix && longest.is_none() {
                 longest = Some(at);
             }
@@ -123,7 +144,9 @@ impl SuffixList {
                 if !domain.suffix().is_known() {
                     return None;
                 }
-                std::str::from_utf8(domain.as_bytes()).ok().map(str::to_owned)
+                std::str::from_utf8(domain.as_bytes())
+                    .ok()
+                    .map(str::to_owned)
             }
             SuffixList::Loaded(rules) => rules.registrable(&host).map(str::to_owned),
         }
@@ -227,26 +250,55 @@ mod tests {
     #[test]
     fn create_5_7_registrable_domains_of_the_built_in_list() {
         for (host, domain) in BOTH {
-            assert_eq!(SuffixList::BuiltIn.registrable_domain(host).as_deref(), *domain, "{host}");
+            assert_eq!(
+                SuffixList::BuiltIn.registrable_domain(host).as_deref(),
+                *domain,
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn create_5_7_registrable_domains_of_a_loaded_list() {
         for (host, domain) in BOTH {
-            assert_eq!(loaded().registrable_domain(host).as_deref(), *domain, "{host}");
+            assert_eq!(
+                loaded().registrable_domain(host).as_deref(),
+                *domain,
+                "{host}"
+            );
         }
         // A longer rule beside a wildcard does not switch the wildcard off.
-        for (host, domain) in [("x.deep.wild", Some("x.deep.wild")), ("x.a.deep.wild", Some("x.a.deep.wild")), ("deep.wild", None), ("a.deep.wild", None)] {
-            assert_eq!(loaded().registrable_domain(host).as_deref(), domain, "{host}");
+        for (host, domain) in [
+            ("x.deep.wild", Some("x.deep.wild")),
+            ("x.a.deep.wild", Some("x.a.deep.wild")),
+            ("deep.wild", None),
+            ("a.deep.wild", None),
+        ] {
+            assert_eq!(
+                loaded().registrable_domain(host).as_deref(),
+                domain,
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn a_file_that_is_no_list_is_refused_with_its_line() {
-        assert_eq!(SuffixRules::parse(FILE), Err("line 2: `===` is not a rule".to_owned()));
-        assert_eq!(SuffixRules::parse("<!DOCTYPE html>\n"), Err("line 1: `<!DOCTYPE` is not a rule".to_owned()));
-        assert_eq!(SuffixRules::parse("// nothing\n\n"), Err("there is no rule in it".to_owned()));
-        assert_eq!(SuffixRules::parse("com\n!uk\n"), Err("line 2: `!uk` is not a rule".to_owned()));
+        assert_eq!(
+            SuffixRules::parse(FILE),
+            Err("line 2: `===` is not a rule".to_owned())
+        );
+        assert_eq!(
+            SuffixRules::parse("<!DOCTYPE html>\n"),
+            Err("line 1: `<!DOCTYPE` is not a rule".to_owned())
+        );
+        assert_eq!(
+            SuffixRules::parse("// nothing\n\n"),
+            Err("there is no rule in it".to_owned())
+        );
+        assert_eq!(
+            SuffixRules::parse("com\n!uk\n"),
+            Err("line 2: `!uk` is not a rule".to_owned())
+        );
     }
 }

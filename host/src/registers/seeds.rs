@@ -10,11 +10,23 @@ const COUNTRIES: &str = include_str!("countries.txt");
 
 fn names(register: Register) -> &'static [&'static str] {
     match register {
-        Register::IdentifierType => &["Email Address", "Domain", "IPv4 Address", "Handle", "Telephone"],
+        Register::IdentifierType => &[
+            "Email Address",
+            "Domain",
+            "IPv4 Address",
+            "Handle",
+            "Telephone",
+        ],
         Register::RawDataType => &["Text", "JSON"],
         Register::SignatureType => &["Bro", "Snort", "Yara"],
-        Register::ActionType => &["Blocked Outbound At Firewall", "Blocked Outbound At Desktop Firewall"],
-        Register::Source | Register::SignatureDependency | Register::Sector | Register::Location => &[],
+        Register::ActionType => &[
+            "Blocked Outbound At Firewall",
+            "Blocked Outbound At Desktop Firewall",
+        ],
+        Register::Source
+        | Register::SignatureDependency
+        | Register::Sector
+        | Register::Location => &[],
     }
 }
 
@@ -29,7 +41,12 @@ pub(super) fn entry(register: Register, name: &str) -> Document {
             entry.insert("object_types", Vec::<String>::new());
             entry.insert("preferred", Vec::<String>::new());
         }
-        Register::IdentifierType | Register::RawDataType | Register::SignatureType | Register::SignatureDependency | Register::Sector | Register::Location => {}
+        Register::IdentifierType
+        | Register::RawDataType
+        | Register::SignatureType
+        | Register::SignatureDependency
+        | Register::Sector
+        | Register::Location => {}
     }
     entry
 }
@@ -50,7 +67,12 @@ fn countries() -> impl Iterator<Item = (&'static str, &'static str, &'static str
 /// Adds the entries that are missing from registers that hold nothing at all; a register that somebody has edited stays
 /// as it is.
 pub(super) async fn plant(store: &dyn Store) -> AdminResult<()> {
-    for register in [Register::IdentifierType, Register::RawDataType, Register::SignatureType, Register::ActionType] {
+    for register in [
+        Register::IdentifierType,
+        Register::RawDataType,
+        Register::SignatureType,
+        Register::ActionType,
+    ] {
         let Some(collection) = register.collection() else {
             continue;
         };
@@ -81,7 +103,11 @@ mod tests {
         let all: Vec<_> = countries().collect();
         assert_eq!(all.len(), 250);
         assert!(all.contains(&("Europe", "DE", "Germany")));
-        assert!(all.iter().all(|(region, code, name)| !region.is_empty() && code.len() == 2 && !name.is_empty()));
+        assert!(
+            all.iter().all(|(region, code, name)| !region.is_empty()
+                && code.len() == 2
+                && !name.is_empty())
+        );
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|(_, _, name)| name).collect();
         assert_eq!(distinct.len(), all.len());
     }

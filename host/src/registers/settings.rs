@@ -39,17 +39,35 @@ pub struct Setting {
     pub from_config: bool,
 }
 
-const fn setting(name: &'static str, kind: Kind, default: &'static str, description: &'static str) -> Setting {
-    Setting { name, kind, default, description, for_plugins: false, from_config: false }
+const fn setting(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    description: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        kind,
+        default,
+        description,
+        for_plugins: false,
+        from_config: false,
+    }
 }
 
 impl Setting {
     const fn for_plugins(self) -> Self {
-        Self { for_plugins: true, ..self }
+        Self {
+            for_plugins: true,
+            ..self
+        }
     }
 
     const fn taken_over(self) -> Self {
-        Self { from_config: true, ..self }
+        Self {
+            from_config: true,
+            ..self
+        }
     }
 
     /// Checks a value as written and gives its form in the store.
@@ -75,7 +93,10 @@ impl Setting {
             },
             Kind::Text | Kind::Secret => {
                 if text.chars().any(char::is_control) {
-                    return Err(format!("`{}` takes a text without control characters", self.name));
+                    return Err(format!(
+                        "`{}` takes a text without control characters",
+                        self.name
+                    ));
                 }
                 Ok(Bson::from(text))
             }
@@ -97,22 +118,122 @@ pub(crate) fn text(value: &Bson) -> Option<String> {
 
 /// All settings, in alphabetic order.
 pub const SETTINGS: &[Setting] = &[
-    setting("api_limit_per_page", Kind::Number { least: 1, greatest: 100_000 }, "20", "documents on a page of a list when the request does not say"),
-    setting("api_max_limit", Kind::Number { least: 1, greatest: 100_000 }, "1000", "most documents on a page of a list"),
-    setting("api_require_download_flag", Kind::Switch, "true", "files need the flag `Type.download`"),
-    setting("company_name", Kind::Text, "My Company", "organization of users for whom none is given").taken_over(),
-    setting("debug", Kind::Switch, "false", "answers to failed requests say what failed inside the server"),
-    setting("enable_api", Kind::Switch, "false", "answer below /api/; takes effect at once").taken_over(),
-    setting("hide_unreadable_instances", Kind::Switch, "false", "of a visible object, leave out source instances with a TLP that the reader may not see"),
-    setting("html_messages", Kind::Switch, "false", "messages of successful POSTs contain HTML links, as of old").for_plugins(),
-    setting("inline_file_limit", Kind::Number { least: 0, greatest: 1 << 40 }, "16777216", "most bytes of files inside the documents of one page"),
-    setting("inline_filedata", Kind::Switch, "true", "samples show their bytes as base64 to those who may download them"),
-    setting("max_body_bytes", Kind::Number { least: 1_024, greatest: 1 << 40 }, "536870912", "longest request body"),
-    setting("post_created_status", Kind::Choice(&["200", "201"]), "200", "HTTP status of a POST that made an object"),
-    setting("session_timeout", Kind::Number { least: 1, greatest: 8_760 }, "12", "hours until a session ends"),
-    setting("strict_action_types", Kind::Switch, "false", "`action_add` takes registered action types only").for_plugins(),
-    setting("strict_queries", Kind::Switch, "false", "a list query with a warning is refused"),
-    setting("zip7_password", Kind::Secret, "infected", "password of ZIP archives with files; an empty one means `infected`").taken_over(),
+    setting(
+        "api_limit_per_page",
+        Kind::Number {
+            least: 1,
+            greatest: 100_000,
+        },
+        "20",
+        "documents on a page of a list when the request does not say",
+    ),
+    setting(
+        "api_max_limit",
+        Kind::Number {
+            least: 1,
+            greatest: 100_000,
+        },
+        "1000",
+        "most documents on a page of a list",
+    ),
+    setting(
+        "api_require_download_flag",
+        Kind::Switch,
+        "true",
+        "files need the flag `Type.download`",
+    ),
+    setting(
+        "company_name",
+        Kind::Text,
+        "My Company",
+        "organization of users for whom none is given",
+    )
+    .taken_over(),
+    setting(
+        "debug",
+        Kind::Switch,
+        "false",
+        "answers to failed requests say what failed inside the server",
+    ),
+    setting(
+        "enable_api",
+        Kind::Switch,
+        "false",
+        "answer below /api/; takes effect at once",
+    )
+    .taken_over(),
+    setting(
+        "hide_unreadable_instances",
+        Kind::Switch,
+        "false",
+        "of a visible object, leave out source instances with a TLP that the reader may not see",
+    ),
+    setting(
+        "html_messages",
+        Kind::Switch,
+        "false",
+        "messages of successful POSTs contain HTML links, as of old",
+    )
+    .for_plugins(),
+    setting(
+        "inline_file_limit",
+        Kind::Number {
+            least: 0,
+            greatest: 1 << 40,
+        },
+        "16777216",
+        "most bytes of files inside the documents of one page",
+    ),
+    setting(
+        "inline_filedata",
+        Kind::Switch,
+        "true",
+        "samples show their bytes as base64 to those who may download them",
+    ),
+    setting(
+        "max_body_bytes",
+        Kind::Number {
+            least: 1_024,
+            greatest: 1 << 40,
+        },
+        "536870912",
+        "longest request body",
+    ),
+    setting(
+        "post_created_status",
+        Kind::Choice(&["200", "201"]),
+        "200",
+        "HTTP status of a POST that made an object",
+    ),
+    setting(
+        "session_timeout",
+        Kind::Number {
+            least: 1,
+            greatest: 8_760,
+        },
+        "12",
+        "hours until a session ends",
+    ),
+    setting(
+        "strict_action_types",
+        Kind::Switch,
+        "false",
+        "`action_add` takes registered action types only",
+    )
+    .for_plugins(),
+    setting(
+        "strict_queries",
+        Kind::Switch,
+        "false",
+        "a list query with a warning is refused",
+    ),
+    setting(
+        "zip7_password",
+        Kind::Secret,
+        "infected",
+        "password of ZIP archives with files; an empty one means `infected`",
+    )
+    .taken_over(),
 ];
 
 /// A setting by its name.
@@ -130,7 +251,12 @@ mod tests {
         assert!(SETTINGS.is_sorted_by(|one, other| one.name < other.name));
         for setting in SETTINGS {
             let value = setting.parse(setting.default).expect(setting.name);
-            assert_eq!(text(&value).as_deref(), Some(setting.default), "{}", setting.name);
+            assert_eq!(
+                text(&value).as_deref(),
+                Some(setting.default),
+                "{}",
+                setting.name
+            );
         }
     }
 
@@ -140,16 +266,31 @@ mod tests {
         for word in ["True", "true", "yes", "1", "on"] {
             assert_eq!(switch.parse(word), Ok(Bson::Boolean(true)), "{word}");
         }
-        assert_eq!(switch.parse("maybe").unwrap_err(), "`enable_api` takes true or false, not `maybe`");
+        assert_eq!(
+            switch.parse("maybe").unwrap_err(),
+            "`enable_api` takes true or false, not `maybe`"
+        );
     }
 
     #[test]
     fn a_bad_value_is_named_with_what_would_do() {
         let say = |name: &str, value: &str| named(name).expect("setting").parse(value).unwrap_err();
-        assert_eq!(say("api_max_limit", "0"), "`api_max_limit` takes a whole number from 1 to 100000, not `0`");
-        assert_eq!(say("api_max_limit", "1e3"), "`api_max_limit` takes a whole number from 1 to 100000, not `1e3`");
-        assert_eq!(say("post_created_status", "202"), "`post_created_status` takes one of 200, 201, not `202`");
-        assert_eq!(say("zip7_password", "geheim\n"), "`zip7_password` takes a text without control characters");
+        assert_eq!(
+            say("api_max_limit", "0"),
+            "`api_max_limit` takes a whole number from 1 to 100000, not `0`"
+        );
+        assert_eq!(
+            say("api_max_limit", "1e3"),
+            "`api_max_limit` takes a whole number from 1 to 100000, not `1e3`"
+        );
+        assert_eq!(
+            say("post_created_status", "202"),
+            "`post_created_status` takes one of 200, 201, not `202`"
+        );
+        assert_eq!(
+            say("zip7_password", "geheim\n"),
+            "`zip7_password` takes a text without control characters"
+        );
     }
 
     #[test]

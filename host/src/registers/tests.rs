@@ -19,8 +19,17 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
 
 async fn insert(store: &dyn Store, collection: &str, mut body: Document) {
     body.insert("_id", ObjectId::new());
-    let writes = vec![Write::Insert { collection: collection.to_owned(), body }];
-    store.commit(WriteSet { writes, ..WriteSet::default() }).await.expect("stored");
+    let writes = vec![Write::Insert {
+        collection: collection.to_owned(),
+        body,
+    }];
+    store
+        .commit(WriteSet {
+            writes,
+            ..WriteSet::default()
+        })
+        .await
+        .expect("stored");
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -44,11 +53,31 @@ async fn vocabulary_17_fresh_registers_and_their_names() {
         ("signature-dependency", "", false),
         ("no-register", "Text", false),
     ] {
-        assert_eq!(registers.has(register, name).await.expect("store"), there, "{register} {name}");
+        assert_eq!(
+            registers.has(register, name).await.expect("store"),
+            there,
+            "{register} {name}"
+        );
     }
-    assert_eq!(registers.entries("no-register", "").await.expect("store"), Vec::<String>::new());
-    assert_eq!(registers.entries("signature-type", "Bro").await.expect("store"), ["Snort", "Yara"]);
-    assert_eq!(registers.add(Register::Sector, "New").await.expect_err("closed").to_string(), "entries of `sector` are fixed");
+    assert_eq!(
+        registers.entries("no-register", "").await.expect("store"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        registers
+            .entries("signature-type", "Bro")
+            .await
+            .expect("store"),
+        ["Snort", "Yara"]
+    );
+    assert_eq!(
+        registers
+            .add(Register::Sector, "New")
+            .await
+            .expect_err("closed")
+            .to_string(),
+        "entries of `sector` are fixed"
+    );
 }
 
 #[tokio::test]
@@ -56,40 +85,98 @@ async fn entries_come_in_pages_of_a_thousand() {
     let folder = tempfile::tempdir().expect("folder");
     let store = open(folder.path()).await;
     let bodies = (0..1_200).map(|number| doc! {"name": format!("s{number:04}")});
-    crate::access::records::insert_all(store.as_ref(), "source_access", bodies).await.expect("stored");
+    crate::access::records::insert_all(store.as_ref(), "source_access", bodies)
+        .await
+        .expect("stored");
     let registers = Registers::new(store);
     let first = registers.entries("source", "").await.expect("store");
     assert_eq!((first.len(), first[999].as_str()), (1_000, "s0999"));
-    assert_eq!(registers.entries("source", "s0999").await.expect("store").len(), 200);
+    assert_eq!(
+        registers
+            .entries("source", "s0999")
+            .await
+            .expect("store")
+            .len(),
+        200
+    );
 }
 
 #[tokio::test]
 async fn l2_settings_have_defaults_and_k10_changes_of_another_process_hold() {
     let folder = tempfile::tempdir().expect("folder");
     let registers = Registers::new(open(folder.path()).await);
-    assert!(!registers.current().await.expect("store").is_on("enable_api"));
+    assert!(
+        !registers
+            .current()
+            .await
+            .expect("store")
+            .is_on("enable_api")
+    );
     assert_eq!(registers.setting("no_setting").await.expect("store"), None);
     let other = Registers::new(open(folder.path()).await);
-    other.set(&[pair("enable_api", "True"), pair("api_limit_per_page", "7")]).await.expect("set");
+    other
+        .set(&[pair("enable_api", "True"), pair("api_limit_per_page", "7")])
+        .await
+        .expect("set");
     let now = registers.current().await.expect("store");
     assert!(now.is_on("enable_api"));
-    assert_eq!((now.number("api_limit_per_page"), now.number("api_max_limit"), now.number("company_name")), (Some(7), Some(1_000), None));
-    other.set(&[pair("enable_api", "no"), pair("api_limit_per_page", "8")]).await.expect("set");
+    assert_eq!(
+        (
+            now.number("api_limit_per_page"),
+            now.number("api_max_limit"),
+            now.number("company_name")
+        ),
+        (Some(7), Some(1_000), None)
+    );
+    other
+        .set(&[pair("enable_api", "no"), pair("api_limit_per_page", "8")])
+        .await
+        .expect("set");
     let now = registers.current().await.expect("store");
     assert!(!now.is_on("enable_api"));
     assert_eq!(now.number("api_limit_per_page"), Some(8));
     // All or nothing.
-    assert!(other.set(&[pair("enable_api", "yes"), pair("api_limit_per_page", "x")]).await.is_err());
-    assert!(!registers.current().await.expect("store").is_on("enable_api"));
+    assert!(
+        other
+            .set(&[pair("enable_api", "yes"), pair("api_limit_per_page", "x")])
+            .await
+            .is_err()
+    );
+    assert!(
+        !registers
+            .current()
+            .await
+            .expect("store")
+            .is_on("enable_api")
+    );
 }
 
 #[tokio::test]
 async fn plugins_read_only_what_they_may() {
     let folder = tempfile::tempdir().expect("folder");
     let registers = Registers::new(open(folder.path()).await);
-    assert_eq!(registers.setting_for_plugins("html_messages").await.expect("store").as_deref(), Some("false"));
-    assert_eq!(registers.setting_for_plugins("zip7_password").await.expect("store"), None);
-    assert_eq!(registers.setting_for_plugins("no_setting").await.expect("store"), None);
+    assert_eq!(
+        registers
+            .setting_for_plugins("html_messages")
+            .await
+            .expect("store")
+            .as_deref(),
+        Some("false")
+    );
+    assert_eq!(
+        registers
+            .setting_for_plugins("zip7_password")
+            .await
+            .expect("store"),
+        None
+    );
+    assert_eq!(
+        registers
+            .setting_for_plugins("no_setting")
+            .await
+            .expect("store"),
+        None
+    );
 }
 
 #[tokio::test]
@@ -101,15 +188,32 @@ async fn documents_6_4_a_taken_over_configuration_gives_defaults_and_is_never_wr
     let registers = Registers::new(Arc::clone(&store));
     let origin = async |name: &str| {
         let all = registers.settings().await.expect("store");
-        all.into_iter().find(|value| value.setting.name == name).map(|value| (value.value, value.origin)).expect("setting")
+        all.into_iter()
+            .find(|value| value.setting.name == name)
+            .map(|value| (value.value, value.origin))
+            .expect("setting")
     };
-    assert_eq!(origin("enable_api").await, ("true".to_owned(), Origin::TakenOver));
-    assert_eq!(origin("company_name").await, ("Old Org".to_owned(), Origin::TakenOver));
+    assert_eq!(
+        origin("enable_api").await,
+        ("true".to_owned(), Origin::TakenOver)
+    );
+    assert_eq!(
+        origin("company_name").await,
+        ("Old Org".to_owned(), Origin::TakenOver)
+    );
     // OP-6, E1: the original's default for this one is not ours.
     assert_eq!(origin("debug").await, ("false".to_owned(), Origin::Default));
-    registers.set(&[pair("enable_api", "false")]).await.expect("set");
-    assert_eq!(origin("enable_api").await, ("false".to_owned(), Origin::Set));
-    let kept = crate::access::records::all(store.as_ref(), "config").await.expect("store");
+    registers
+        .set(&[pair("enable_api", "false")])
+        .await
+        .expect("set");
+    assert_eq!(
+        origin("enable_api").await,
+        ("false".to_owned(), Origin::Set)
+    );
+    let kept = crate::access::records::all(store.as_ref(), "config")
+        .await
+        .expect("store");
     assert!(kept[0].get_bool("enable_api").expect("flag"));
 }
 
@@ -118,17 +222,38 @@ async fn create_5_7_a_loaded_suffix_list_replaces_the_built_in_one_at_the_next_r
     let folder = tempfile::tempdir().expect("folder");
     let registers = Registers::new(open(folder.path()).await);
     registers.refresh().await.expect("store");
-    assert_eq!(registers.registrable_domain("a.b.example.com").as_deref(), Some("example.com"));
+    assert_eq!(
+        registers.registrable_domain("a.b.example.com").as_deref(),
+        Some("example.com")
+    );
     let other = Registers::new(open(folder.path()).await);
-    assert_eq!(other.load_suffix_file("com\nexample.com\n").await.expect("loaded"), 2);
+    assert_eq!(
+        other
+            .load_suffix_file("com\nexample.com\n")
+            .await
+            .expect("loaded"),
+        2
+    );
     registers.refresh().await.expect("store");
-    assert_eq!(registers.registrable_domain("a.b.example.com").as_deref(), Some("b.example.com"));
+    assert_eq!(
+        registers.registrable_domain("a.b.example.com").as_deref(),
+        Some("b.example.com")
+    );
     assert_eq!(registers.registrable_domain("example.org"), None);
     assert_eq!(other.load_suffix_file("org\n").await.expect("loaded"), 1);
     registers.refresh().await.expect("store");
-    assert_eq!(registers.registrable_domain("www.example.org").as_deref(), Some("example.org"));
+    assert_eq!(
+        registers.registrable_domain("www.example.org").as_deref(),
+        Some("example.org")
+    );
     assert!(other.load_suffix_file("<html>").await.is_err());
     registers.refresh().await.expect("store");
-    assert_eq!(registers.registrable_domain("www.example.org").as_deref(), Some("example.org"));
-    assert_eq!(registers.host_name(" Example.ORG. ").as_deref(), Some("example.org"));
+    assert_eq!(
+        registers.registrable_domain("www.example.org").as_deref(),
+        Some("example.org")
+    );
+    assert_eq!(
+        registers.host_name(" Example.ORG. ").as_deref(),
+        Some("example.org")
+    );
 }

@@ -160,12 +160,8 @@ pub(super) const INDICATOR_ATTACK_TYPES: &[&str] = &[
 ];
 
 /// Section 6.
-pub(super) const IP_TYPES: &[&str] = &[
-    "IPv4 Address",
-    "IPv4 Subnet",
-    "IPv6 Address",
-    "IPv6 Subnet",
-];
+pub(super) const IP_TYPES: &[&str] =
+    &["IPv4 Address", "IPv4 Subnet", "IPv6 Address", "IPv6 Subnet"];
 
 /// Section 7.
 pub(super) const EVENT_TYPES: &[&str] = &[
@@ -381,13 +377,8 @@ pub(super) const MOTIVATIONS: &[&str] = &[
 ];
 
 /// Section 14, tag type `ActorSophistication`.
-pub(super) const SOPHISTICATIONS: &[&str] = &[
-    "Aspirant",
-    "Expert",
-    "Innovator",
-    "Novice",
-    "Practitioner",
-];
+pub(super) const SOPHISTICATIONS: &[&str] =
+    &["Aspirant", "Expert", "Innovator", "Novice", "Practitioner"];
 
 /// Section 14, tag type `ActorIntendedEffect`.
 pub(super) const INTENDED_EFFECTS: &[&str] = &[

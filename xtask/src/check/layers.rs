@@ -60,7 +60,7 @@ struct Allowed {
     why: &'static str,
 }
 
-const ALLOWED: [Allowed; 5] = [
+const ALLOWED: [Allowed; 6] = [
     Allowed {
         path: "host/src/vocabulary",
         names: &[],
@@ -86,16 +86,19 @@ const ALLOWED: [Allowed; 5] = [
         names: &["Domain"],
         why: "the documentation's example of a type",
     },
+    Allowed {
+        path: "host/src/plugins/examples.rs",
+        names: &["Email"],
+        why: "'Email Address' is a kind of identifiers that examples may use",
+    },
 ];
 
 /// Every place in the host that names what it must not.
 pub(crate) fn faults(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
-    let mut faults = Vec::new();
+    let mut sources = Vec::new();
     for file in files {
         let is_rust = file.extension().is_some_and(|extension| extension == "rs");
-        let is_test =
-            file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
-        if !file.starts_with(HOST) || !is_rust || is_test {
+        if !file.starts_with(HOST) || !is_rust {
             continue;
         }
         let text = fs::read_to_string(root.join(file))?;
@@ -103,6 +106,24 @@ pub(crate) fn faults(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
             .parse()
             .map_err(|error| anyhow::anyhow!("{error}"))
             .with_context(|| format!("{} is no Rust", file.display()))?;
+        sources.push((file, tokens));
+    }
+    let test_folders: Vec<PathBuf> = sources
+        .iter()
+        .flat_map(|(file, tokens)| {
+            test_modules(tokens.clone())
+                .into_iter()
+                .map(|name| folder_of(file).join(name))
+        })
+        .collect();
+    let mut faults = Vec::new();
+    for (file, tokens) in sources {
+        if test_folders
+            .iter()
+            .any(|folder| file.with_extension("").starts_with(folder))
+        {
+            continue;
+        }
         let rules = Rules {
             engine: !file.starts_with(ENGINE_FOLDER),
             allowed: ALLOWED
@@ -119,6 +140,46 @@ pub(crate) fn faults(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
         );
     }
     Ok(faults)
+}
+
+/// The folder in which a file's modules lie.
+fn folder_of(file: &Path) -> PathBuf {
+    let is_root = file
+        .file_stem()
+        .is_some_and(|stem| ["mod", "lib", "main"].iter().any(|root| stem == *root));
+    if is_root {
+        file.parent().map(Path::to_owned).unwrap_or_default()
+    } else {
+        file.with_extension("")
+    }
+}
+
+/// The modules in files of their own that are there for tests alone: `#[cfg(test)] mod name;`.
+fn test_modules(tokens: TokenStream) -> Vec<String> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut modules = Vec::new();
+    let mut is_test = false;
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                is_test |= is_test_attribute(&group.stream())
+            }
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => is_test = false,
+            TokenTree::Punct(punct) if punct.as_char() == ';' => is_test = false,
+            TokenTree::Ident(word) if is_test && word == "mod" => {
+                if let [TokenTree::Ident(name), TokenTree::Punct(_)] =
+                    &tokens[at + 1..(at + 3).min(tokens.len())]
+                {
+                    modules.push(name.to_string());
+                }
+            }
+            TokenTree::Group(_)
+            | TokenTree::Punct(_)
+            | TokenTree::Ident(_)
+            | TokenTree::Literal(_) => {}
+        }
+    }
+    modules
 }
 
 /// Which rules a file must keep.
@@ -259,6 +320,23 @@ mod tests {
             use crate::x;
         "#;
         assert_eq!(found(source), []);
+    }
+
+    #[test]
+    fn test_modules_in_files_of_their_own_are_found() {
+        let source = "mod a; #[cfg(test)] mod b; #[cfg(test)] pub(crate) mod c; #[cfg(test)] mod d { } mod e;";
+        assert_eq!(
+            source.parse().map(test_modules).unwrap_or_default(),
+            ["b", "c"]
+        );
+        assert_eq!(
+            folder_of(Path::new("host/src/store/mod.rs")),
+            Path::new("host/src/store")
+        );
+        assert_eq!(
+            folder_of(Path::new("host/src/query.rs")),
+            Path::new("host/src/query")
+        );
     }
 
     #[test]

@@ -25,20 +25,36 @@ const RELATION: &str = "Related To";
 pub(crate) struct Tally {
     pub(crate) loaded: usize,
     pub(crate) already_there: usize,
-    /// Reason → number.
-    pub(crate) refused: BTreeMap<String, usize>,
+    /// Reason → what was refused for it.
+    pub(crate) refused: BTreeMap<String, Refused>,
+}
+
+/// Things refused for one reason.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    number: usize,
+    /// The first of them.
+    example: String,
 }
 
 impl Tally {
-    fn refuse(&mut self, reason: String) {
-        *self.refused.entry(reason).or_default() += 1;
+    fn refuse(&mut self, reason: String, what: &str) {
+        self.refused
+            .entry(reason)
+            .or_insert_with(|| Refused {
+                number: 0,
+                example: what.to_owned(),
+            })
+            .number += 1;
     }
 
     fn absorb(&mut self, other: Self) {
         self.loaded += other.loaded;
         self.already_there += other.already_there;
-        for (reason, number) in other.refused {
-            *self.refused.entry(reason).or_default() += number;
+        for (reason, refused) in other.refused {
+            let known = self.refused.entry(reason).or_default();
+            known.number += refused.number;
+            known.example = refused.example;
         }
     }
 }
@@ -105,8 +121,8 @@ fn say(what: &str, tally: &Tally, began: Instant) {
         eprint!(", {} were there already", tally.already_there);
     }
     eprintln!();
-    for (reason, number) in &tally.refused {
-        eprintln!("    {number} refused by the server: {reason}");
+    for (reason, Refused { number, example }) in &tally.refused {
+        eprintln!("    {number} refused by the server, for example '{example}': {reason}");
     }
 }
 
@@ -187,7 +203,7 @@ fn one_name(
             journal.note(&key, &id)
         }
         Posted::Refused { message, .. } => {
-            tally.refuse(message);
+            tally.refuse(message, name);
             Ok(())
         }
     }
@@ -227,7 +243,10 @@ fn report(
             (Some(left), Some(right)) => {
                 relate(&client, name, ends, (left, right), journal, tally)?
             }
-            _ => tally.refuse("a relationship whose one end was refused".to_owned()),
+            _ => tally.refuse(
+                "one end was refused".to_owned(),
+                &format!("{} to {}", ends.0.key, ends.1.key),
+            ),
         }
         bar.inc(1);
     }
@@ -286,7 +305,7 @@ fn one_object(
             existing: None,
             message,
         } => {
-            tally.refuse(format!("{}: {message}", object.type_name));
+            tally.refuse(message, &object.key);
             Ok(None)
         }
     }
@@ -329,10 +348,10 @@ fn relate(
             journal.note(&key, ids.1)
         }
         Posted::Refused { message, .. } => {
-            tally.refuse(format!(
-                "relationship {} to {}: {message}",
-                left.type_name, right.type_name
-            ));
+            tally.refuse(
+                message,
+                &format!("{} related to {}", left.type_name, right.type_name),
+            );
             Ok(())
         }
     }

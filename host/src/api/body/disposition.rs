@@ -27,20 +27,31 @@ pub(super) fn read(value: &[u8]) -> Disposition {
     }
     Disposition {
         name: extended.name.or(disposition.name),
-        file_name: extended.file_name.or(disposition.file_name).map(|name| base_name(&name)),
+        file_name: extended
+            .file_name
+            .or(disposition.file_name)
+            .map(|name| base_name(&name)),
     }
 }
 
 /// The parameter at the beginning, and what follows it (beginning with `;`, or nothing).
 fn parameter(bytes: &[u8]) -> (String, Vec<u8>, &[u8]) {
-    let end = bytes.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(bytes.len());
-    let name = String::from_utf8_lossy(&bytes[..end]).trim().to_ascii_lowercase();
+    let end = bytes
+        .iter()
+        .position(|byte| matches!(byte, b'=' | b';'))
+        .unwrap_or(bytes.len());
+    let name = String::from_utf8_lossy(&bytes[..end])
+        .trim()
+        .to_ascii_lowercase();
     let Some(after) = bytes[end..].strip_prefix(b"=") else {
         return (name, Vec::new(), &bytes[end..]);
     };
     let after = after.trim_ascii_start();
     let Some(quoted) = after.strip_prefix(b"\"") else {
-        let end = after.iter().position(|byte| *byte == b';').unwrap_or(after.len());
+        let end = after
+            .iter()
+            .position(|byte| *byte == b';')
+            .unwrap_or(after.len());
         return (name, after[..end].trim_ascii_end().to_vec(), &after[end..]);
     };
     let mut value = Vec::new();
@@ -58,7 +69,10 @@ fn parameter(bytes: &[u8]) -> (String, Vec<u8>, &[u8]) {
         position += 1;
     }
     let rest = quoted.get(position..).unwrap_or_default();
-    let next = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
+    let next = rest
+        .iter()
+        .position(|byte| *byte == b';')
+        .unwrap_or(rest.len());
     (name, value, &rest[next..])
 }
 
@@ -81,5 +95,7 @@ fn encoded(value: &[u8]) -> Option<String> {
 /// Folders go, in either spelling, and control characters.
 fn base_name(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    base.chars().filter(|character| !character.is_control()).collect()
+    base.chars()
+        .filter(|character| !character.is_control())
+        .collect()
 }

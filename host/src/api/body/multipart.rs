@@ -10,12 +10,19 @@ use crate::api::failure::Failure;
 use crate::query::{Parameters, TooMany};
 use crate::store::StagedFile;
 
-pub(super) async fn decode(content_type: &str, body: Body, allowance: Allowance<'_>) -> Result<Decoded, Failure> {
+pub(super) async fn decode(
+    content_type: &str,
+    body: Body,
+    allowance: Allowance<'_>,
+) -> Result<Decoded, Failure> {
     let Ok(boundary) = multer::parse_boundary(content_type) else {
         return Err(invalid());
     };
     let progress = Progress::default();
-    let mut parts = multer::Multipart::new(stream::pieces(body, allowance.most, progress.clone()), boundary);
+    let mut parts = multer::Multipart::new(
+        stream::pieces(body, allowance.most, progress.clone()),
+        boundary,
+    );
     let mut texts = Vec::new();
     let mut files = Vec::new();
     let mut in_memory = 0;
@@ -26,7 +33,12 @@ pub(super) async fn decode(content_type: &str, body: Body, allowance: Allowance<
         if count > Parameters::MOST {
             return Err(Failure::BadRequest(TooMany.to_string()));
         }
-        let Disposition { name, file_name } = part.headers().get(CONTENT_DISPOSITION).map_or_else(Disposition::default, |value| disposition::read(value.as_bytes()));
+        let Disposition { name, file_name } = part
+            .headers()
+            .get(CONTENT_DISPOSITION)
+            .map_or_else(Disposition::default, |value| {
+                disposition::read(value.as_bytes())
+            });
         // A file field that was left empty comes with an empty name: no file.
         let is_left_empty = file_name.as_deref() == Some("");
         match (name, file_name) {
@@ -53,7 +65,12 @@ pub(super) async fn decode(content_type: &str, body: Body, allowance: Allowance<
                     bytes.extend_from_slice(&piece);
                 }
                 if let (Some(name), false) = (name, is_left_empty) {
-                    texts.push((name, String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())));
+                    texts.push((
+                        name,
+                        String::from_utf8(bytes).unwrap_or_else(|error| {
+                            String::from_utf8_lossy(error.as_bytes()).into_owned()
+                        }),
+                    ));
                 }
             }
         }
@@ -71,7 +88,9 @@ fn disk(error: std::io::Error) -> Failure {
 
 fn failure(error: multer::Error) -> Failure {
     let read = match &error {
-        multer::Error::StreamReadFailed(cause) => cause.downcast_ref::<ReadError>().or_else(|| cause.source()?.downcast_ref::<ReadError>()),
+        multer::Error::StreamReadFailed(cause) => cause
+            .downcast_ref::<ReadError>()
+            .or_else(|| cause.source()?.downcast_ref::<ReadError>()),
         _ => None,
     };
     read.map_or_else(invalid, |read| Failure::from(*read))

@@ -36,7 +36,9 @@ impl From<ReadError> for Failure {
             ReadError::TooLarge => Self::TooLarge,
             ReadError::TooSlow => Self::TooSlow,
             ReadError::Broken => Self::BadRequest("The request body is incomplete.".into()),
-            ReadError::NoProgress => Self::BadRequest("Request is not valid multipart/form-data.".into()),
+            ReadError::NoProgress => {
+                Self::BadRequest("Request is not valid multipart/form-data.".into())
+            }
         }
     }
 }
@@ -57,7 +59,11 @@ impl Progress {
 
 /// The body in pieces. A reader that takes one without reporting progress has to be polled again for the next one, so
 /// that a parser that reads until nothing is ready does not collect the whole body.
-pub(super) fn pieces(body: Body, most: u64, progress: Progress) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
+pub(super) fn pieces(
+    body: Body,
+    most: u64,
+    progress: Progress,
+) -> impl Stream<Item = Result<Bytes, ReadError>> + Send {
     let begin = Some((body.into_data_stream(), 0_u64));
     stream::unfold(begin, move |state| {
         let progress = progress.clone();

@@ -6,42 +6,71 @@ use serde_json::json;
 use super::*;
 
 /// What a body decodes to: parameters as text, files as `NAME:SIZE:MD5`; or the status and text of the refusal.
-async fn decoded(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Result<(Vec<(String, String)>, Decoded), (u16, String)> {
+async fn decoded(
+    content_type: Option<&str>,
+    body: impl Into<Vec<u8>>,
+) -> Result<(Vec<(String, String)>, Decoded), (u16, String)> {
     let folder = tempfile::tempdir().unwrap();
     let mut headers = HeaderMap::new();
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
     }
-    let allowance = Allowance { most: 1 << 20, folder: folder.path() };
+    let allowance = Allowance {
+        most: 1 << 20,
+        folder: folder.path(),
+    };
     match decode(&headers, Body::from(body.into()), allowance).await {
         Ok(decoded) => {
             let shown = |value: &Param| match value {
                 Param::Text(text) => text.clone(),
                 Param::Json(value) => value.to_string(),
-                Param::File(file) => format!("{}:{}:{}", file.name, file.size, hex::encode(file.md5)),
+                Param::File(file) => {
+                    format!("{}:{}:{}", file.name, file.size, hex::encode(file.md5))
+                }
             };
-            Ok((decoded.params.iter().map(|(name, value)| (name.clone(), shown(value))).collect(), decoded))
+            Ok((
+                decoded
+                    .params
+                    .iter()
+                    .map(|(name, value)| (name.clone(), shown(value)))
+                    .collect(),
+                decoded,
+            ))
         }
         Err(failure) => {
             let response = failure.response();
             let status = response.status().as_u16();
-            let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+                .await
+                .unwrap();
             let body: Json = serde_json::from_slice(&bytes).unwrap();
-            Err((status, body["error"].as_str().unwrap_or_default().to_owned()))
+            Err((
+                status,
+                body["error"].as_str().unwrap_or_default().to_owned(),
+            ))
         }
     }
 }
 
 async fn params(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Vec<(String, String)> {
-    decoded(content_type, body).await.unwrap_or_else(|error| panic!("{error:?}")).0
+    decoded(content_type, body)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"))
+        .0
 }
 
 async fn refusal(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> (u16, String) {
-    decoded(content_type, body).await.err().unwrap_or_else(|| panic!("was read"))
+    decoded(content_type, body)
+        .await
+        .err()
+        .unwrap_or_else(|| panic!("was read"))
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
@@ -49,23 +78,56 @@ const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
 #[tokio::test]
 async fn b1_b2_b10_urlencoded_with_and_without_charset() {
     let wanted = pairs(&[("a", "1"), ("b", "x y"), ("a", "é"), ("c", "")]);
-    for content_type in [FORM, Some("application/x-www-form-urlencoded; charset=utf-8"), Some("Application/X-WWW-Form-URLEncoded;charset=UTF-8")] {
+    for content_type in [
+        FORM,
+        Some("application/x-www-form-urlencoded; charset=utf-8"),
+        Some("Application/X-WWW-Form-URLEncoded;charset=UTF-8"),
+    ] {
         assert_eq!(params(content_type, "a=1&b=x+y&a=%C3%A9&c=").await, wanted);
     }
-    assert_eq!(refusal(FORM, "filedata=x").await, (400, "Filedata only supported in multipart forms.".into()));
-    assert_eq!(refusal(FORM, "a=1&".repeat(1_001)).await, (400, "Too many parameters: at most 1000 are read.".into()));
+    assert_eq!(
+        refusal(FORM, "filedata=x").await,
+        (400, "Filedata only supported in multipart forms.".into())
+    );
+    assert_eq!(
+        refusal(FORM, "a=1&".repeat(1_001)).await,
+        (400, "Too many parameters: at most 1000 are read.".into())
+    );
 }
 
 #[tokio::test]
 async fn b4_json_with_and_without_content_type() {
-    for content_type in [None, Some("application/json"), Some("application/json; charset=utf-8")] {
-        assert_eq!(params(content_type, r#"{"a": 1, "b": [true, null], "a": "last"}"#).await, pairs(&[("a", r#""last""#), ("b", "[true,null]")]));
+    for content_type in [
+        None,
+        Some("application/json"),
+        Some("application/json; charset=utf-8"),
+    ] {
+        assert_eq!(
+            params(content_type, r#"{"a": 1, "b": [true, null], "a": "last"}"#).await,
+            pairs(&[("a", r#""last""#), ("b", "[true,null]")])
+        );
     }
-    for body in ["{", "{'a': 1}", "{\"a\": NaN}", "{\"a\": 1e400}", "{} x", "http://example.com/", "\u{0}"] {
-        assert_eq!(refusal(None, body).await, (400, "Request is not valid JSON.".into()), "{body}");
+    for body in [
+        "{",
+        "{'a': 1}",
+        "{\"a\": NaN}",
+        "{\"a\": 1e400}",
+        "{} x",
+        "http://example.com/",
+        "\u{0}",
+    ] {
+        assert_eq!(
+            refusal(None, body).await,
+            (400, "Request is not valid JSON.".into()),
+            "{body}"
+        );
     }
     for body in ["[1]", "\"x\"", "7", "null", "true"] {
-        assert_eq!(refusal(None, body).await, (400, "Request body must be a JSON object.".into()), "{body}");
+        assert_eq!(
+            refusal(None, body).await,
+            (400, "Request body must be a JSON object.".into()),
+            "{body}"
+        );
     }
     let deep = format!("{{\"a\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(refusal(None, deep).await.0, 400);
@@ -90,21 +152,65 @@ async fn b5_xml() {
     for content_type in ["application/xml", "text/xml; charset=utf-8"] {
         assert_eq!(params(Some(content_type), body).await, wanted);
     }
-    assert_eq!(params(Some("text/xml"), "<request><object><a>1</a></object></request>").await, pairs(&[("a", "\"1\"")]));
-    assert_eq!(params(Some("text/xml"), "<request><a>1</a></request>").await, pairs(&[("a", "\"1\"")]));
-    let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><object><a>&b;</a></object>";
-    let external = "<!DOCTYPE x [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><object><a>&a;</a></object>";
-    let deep = format!("<object>{}{}</object>", "<a>".repeat(10_000), "</a>".repeat(10_000));
-    for body in ["<object>", "<a/>", "x", "<object/><object/>", "<object>&undefined;</object>", "<object></request>", bomb, external, deep.as_str(), "<object><n type=\"integer\">x</n></object>"] {
-        assert_eq!(refusal(Some("application/xml"), body).await, (400, "Request is not valid XML.".into()), "{body:.60}");
+    assert_eq!(
+        params(
+            Some("text/xml"),
+            "<request><object><a>1</a></object></request>"
+        )
+        .await,
+        pairs(&[("a", "\"1\"")])
+    );
+    assert_eq!(
+        params(Some("text/xml"), "<request><a>1</a></request>").await,
+        pairs(&[("a", "\"1\"")])
+    );
+    let bomb =
+        "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><object><a>&b;</a></object>";
+    let external =
+        "<!DOCTYPE x [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><object><a>&a;</a></object>";
+    let deep = format!(
+        "<object>{}{}</object>",
+        "<a>".repeat(10_000),
+        "</a>".repeat(10_000)
+    );
+    for body in [
+        "<object>",
+        "<a/>",
+        "x",
+        "<object/><object/>",
+        "<object>&undefined;</object>",
+        "<object></request>",
+        bomb,
+        external,
+        deep.as_str(),
+        "<object><n type=\"integer\">x</n></object>",
+    ] {
+        assert_eq!(
+            refusal(Some("application/xml"), body).await,
+            (400, "Request is not valid XML.".into()),
+            "{body:.60}"
+        );
     }
 }
 
 #[tokio::test]
 async fn b6_yaml() {
     let body = "title: a title\nn: 7\nlist: [x, 2]\nmap: {k: v}\nno: ~\nshared: &s [1]\nagain: *s\ntagged: !!python/object:x {k: 1}\n";
-    let wanted = pairs(&[("title", "\"a title\""), ("n", "7"), ("list", "[\"x\",2]"), ("map", r#"{"k":"v"}"#), ("no", "null"), ("shared", "[1]"), ("again", "[1]"), ("tagged", r#"{"k":1}"#)]);
-    for content_type in ["text/yaml", "application/yaml", "application/x-yaml; charset=utf-8"] {
+    let wanted = pairs(&[
+        ("title", "\"a title\""),
+        ("n", "7"),
+        ("list", "[\"x\",2]"),
+        ("map", r#"{"k":"v"}"#),
+        ("no", "null"),
+        ("shared", "[1]"),
+        ("again", "[1]"),
+        ("tagged", r#"{"k":1}"#),
+    ]);
+    for content_type in [
+        "text/yaml",
+        "application/yaml",
+        "application/x-yaml; charset=utf-8",
+    ] {
         assert_eq!(params(Some(content_type), body).await, wanted);
     }
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
@@ -113,24 +219,60 @@ async fn b6_yaml() {
         bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
     }
     let deep = format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    for body in ["a: [", "a: !local x", "a: .nan", "[1]: 2", bomb.as_str(), deep.as_str()] {
-        assert_eq!(refusal(Some("text/yaml"), body).await, (400, "Request is not valid YAML.".into()), "{body:.60}");
+    for body in [
+        "a: [",
+        "a: !local x",
+        "a: .nan",
+        "[1]: 2",
+        bomb.as_str(),
+        deep.as_str(),
+    ] {
+        assert_eq!(
+            refusal(Some("text/yaml"), body).await,
+            (400, "Request is not valid YAML.".into()),
+            "{body:.60}"
+        );
     }
-    for body in ["- 1\n- 2\n", "!!python/object/apply:os.system ['x']", "text"] {
-        assert_eq!(refusal(Some("text/yaml"), body).await, (400, "Request body must be a YAML mapping.".into()), "{body}");
+    for body in [
+        "- 1\n- 2\n",
+        "!!python/object/apply:os.system ['x']",
+        "text",
+    ] {
+        assert_eq!(
+            refusal(Some("text/yaml"), body).await,
+            (400, "Request body must be a YAML mapping.".into()),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
 async fn b7_other_types() {
-    assert_eq!(refusal(Some("text/plain"), "x").await, (415, "Unsupported content type 'text/plain'.".into()));
-    assert_eq!(refusal(Some(""), "{}").await, (415, "Unsupported content type ''.".into()));
+    assert_eq!(
+        refusal(Some("text/plain"), "x").await,
+        (415, "Unsupported content type 'text/plain'.".into())
+    );
+    assert_eq!(
+        refusal(Some(""), "{}").await,
+        (415, "Unsupported content type ''.".into())
+    );
 }
 
 #[tokio::test]
 async fn an_empty_body_is_an_empty_parameter_set() {
-    for content_type in [None, Some("application/json"), FORM, Some("text/xml"), Some("text/yaml"), Some("text/plain")] {
-        assert_eq!(params(content_type, "").await, pairs(&[]), "{content_type:?}");
+    for content_type in [
+        None,
+        Some("application/json"),
+        FORM,
+        Some("text/xml"),
+        Some("text/yaml"),
+        Some("text/plain"),
+    ] {
+        assert_eq!(
+            params(content_type, "").await,
+            pairs(&[]),
+            "{content_type:?}"
+        );
     }
 }
 
@@ -143,19 +285,43 @@ fn part(disposition: &str, content: &str) -> String {
 #[tokio::test]
 async fn b3_b8_b13_o01_multipart() {
     let file = "evil.exe:3:900150983cd24fb0d6963f7d28e17f72";
-    let body = part("name=\"source\"", "A") + &part("name=\"filedata\"; filename=\"C:\\dir\\evil.exe\"", "abc") + &part("name=\"filedata\"", "text") + "--XX--\r\n";
-    assert_eq!(params(MULTIPART, body).await, pairs(&[("source", "A"), ("filedata", file)]));
+    let body = part("name=\"source\"", "A")
+        + &part("name=\"filedata\"; filename=\"C:\\dir\\evil.exe\"", "abc")
+        + &part("name=\"filedata\"", "text")
+        + "--XX--\r\n";
+    assert_eq!(
+        params(MULTIPART, body).await,
+        pairs(&[("source", "A"), ("filedata", file)])
+    );
     let text_only = part("name=filedata", "~/message.eml") + "--XX--\r\n";
-    assert_eq!(params(MULTIPART, text_only).await, pairs(&[("filedata", "~/message.eml")]));
-    let other_file_alone = part("name=\"x\"; filename=\"a\"", "abc") + &part("name=\"x\"", "text") + "--XX--\r\n";
-    assert_eq!(params(MULTIPART, other_file_alone).await, pairs(&[("x", "text")]));
-    let left_empty = part("name=\"filedata\"; filename=\"\"", "") + &part("name=\"a\"", "1") + "--XX--";
+    assert_eq!(
+        params(MULTIPART, text_only).await,
+        pairs(&[("filedata", "~/message.eml")])
+    );
+    let other_file_alone =
+        part("name=\"x\"; filename=\"a\"", "abc") + &part("name=\"x\"", "text") + "--XX--\r\n";
+    assert_eq!(
+        params(MULTIPART, other_file_alone).await,
+        pairs(&[("x", "text")])
+    );
+    let left_empty =
+        part("name=\"filedata\"; filename=\"\"", "") + &part("name=\"a\"", "1") + "--XX--";
     assert_eq!(params(MULTIPART, left_empty).await, pairs(&[("a", "1")]));
-    for (content_type, body) in [(Some("multipart/form-data"), "x".to_owned()), (MULTIPART, "nothing".to_owned()), (MULTIPART, part("name=\"a\"", "1"))] {
-        assert_eq!(refusal(content_type, body).await, (400, "Request is not valid multipart/form-data.".into()));
+    for (content_type, body) in [
+        (Some("multipart/form-data"), "x".to_owned()),
+        (MULTIPART, "nothing".to_owned()),
+        (MULTIPART, part("name=\"a\"", "1")),
+    ] {
+        assert_eq!(
+            refusal(content_type, body).await,
+            (400, "Request is not valid multipart/form-data.".into())
+        );
     }
     let many = part("name=\"a\"", "1").repeat(1_001) + "--XX--";
-    assert_eq!(refusal(MULTIPART, many).await, (400, "Too many parameters: at most 1000 are read.".into()));
+    assert_eq!(
+        refusal(MULTIPART, many).await,
+        (400, "Too many parameters: at most 1000 are read.".into())
+    );
 }
 
 #[tokio::test]
@@ -163,7 +329,10 @@ async fn o26_file_names_in_any_unicode() {
     let rows: [(&[u8], &str); 6] = [
         ("filename=\"übung.exe\"".as_bytes(), "übung.exe"),
         ("filename=\"发票.scr\"".as_bytes(), "发票.scr"),
-        (b"filename=\"x.exe\"; filename*=UTF-8''%e2%82%ac.exe", "€.exe"),
+        (
+            b"filename=\"x.exe\"; filename*=UTF-8''%e2%82%ac.exe",
+            "€.exe",
+        ),
         (b"filename=\"a\xff.exe\"", "a\u{fffd}.exe"),
         (b"filename=\"../../etc/pass;wd\"", "pass;wd"),
         (b"filename=\"quo\\\"te\"; x=y", "quo\"te"),
@@ -173,28 +342,58 @@ async fn o26_file_names_in_any_unicode() {
         body.extend_from_slice(disposition);
         body.extend_from_slice(b"\r\n\r\nabc\r\n--XX--\r\n");
         let (_, decoded) = decoded(MULTIPART, body).await.unwrap();
-        let Some((_, Param::File(file))) = decoded.params.first() else { panic!("no file for {name}") };
+        let Some((_, Param::File(file))) = decoded.params.first() else {
+            panic!("no file for {name}")
+        };
         assert_eq!((file.name.as_str(), file.size), (name, 3));
     }
 }
 
 #[tokio::test]
 async fn a4_a6_credentials_in_bodies_are_taken_out() {
-    let multipart = part("name=\"username\"", "u") + &part("name=\"a\"", "1") + &part("name=\"api_key\"", "k") + "--XX--";
+    let multipart = part("name=\"username\"", "u")
+        + &part("name=\"a\"", "1")
+        + &part("name=\"api_key\"", "k")
+        + "--XX--";
     let rows = [
         (FORM, "username=x&username=u&a=1&api_key=k".to_owned(), "1"),
         (MULTIPART, multipart, "1"),
-        (None, json!({"username": "u", "a": "1", "api_key": "k"}).to_string(), "\"1\""),
-        (Some("text/xml"), "<object><username>u</username><a>1</a><api_key>k</api_key></object>".to_owned(), "\"1\""),
-        (Some("text/yaml"), "username: u\napi_key: k\na: '1'\n".to_owned(), "\"1\""),
+        (
+            None,
+            json!({"username": "u", "a": "1", "api_key": "k"}).to_string(),
+            "\"1\"",
+        ),
+        (
+            Some("text/xml"),
+            "<object><username>u</username><a>1</a><api_key>k</api_key></object>".to_owned(),
+            "\"1\"",
+        ),
+        (
+            Some("text/yaml"),
+            "username: u\napi_key: k\na: '1'\n".to_owned(),
+            "\"1\"",
+        ),
     ];
     for (content_type, body, one) in rows {
         let (params, decoded) = decoded(content_type, body).await.unwrap();
         assert_eq!(params, pairs(&[("a", one)]), "{content_type:?}");
-        assert_eq!((decoded.username.as_deref(), decoded.api_key.as_deref()), (Some("u"), Some("k")), "{content_type:?}");
+        assert_eq!(
+            (decoded.username.as_deref(), decoded.api_key.as_deref()),
+            (Some("u"), Some("k")),
+            "{content_type:?}"
+        );
     }
-    for value in [json!(null), json!({"$ne": 1}), json!([]), json!(7), json!("")] {
-        let (params, decoded) = decoded(None, json!({"username": "u", "api_key": value}).to_string()).await.unwrap();
+    for value in [
+        json!(null),
+        json!({"$ne": 1}),
+        json!([]),
+        json!(7),
+        json!(""),
+    ] {
+        let (params, decoded) =
+            decoded(None, json!({"username": "u", "api_key": value}).to_string())
+                .await
+                .unwrap();
         assert!(params.is_empty() && decoded.api_key.is_none());
     }
 }
@@ -203,10 +402,16 @@ async fn a4_a6_credentials_in_bodies_are_taken_out() {
 async fn l1_bodies_that_are_too_large() {
     let large = vec![b'a'; (1 << 20) + 1];
     for content_type in [None, FORM, Some("text/xml")] {
-        assert_eq!(refusal(content_type, large.clone()).await, (413, "Request body too large.".into()));
+        assert_eq!(
+            refusal(content_type, large.clone()).await,
+            (413, "Request body too large.".into())
+        );
     }
     let file = part("name=\"filedata\"; filename=\"a\"", &"a".repeat(1 << 20)) + "--XX--";
-    assert_eq!(refusal(MULTIPART, file).await, (413, "Request body too large.".into()));
+    assert_eq!(
+        refusal(MULTIPART, file).await,
+        (413, "Request body too large.".into())
+    );
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("1048577"));
     assert!(announces_too_much(&headers, 1 << 20) && !announces_too_much(&headers, 1 << 21));
@@ -215,12 +420,27 @@ async fn l1_bodies_that_are_too_large() {
 /// A part whose headers never end must not be collected in memory.
 #[tokio::test]
 async fn qy11_endless_part_headers_are_refused() {
-    let pieces = (0..200).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b'a'; 64 << 10])));
+    let pieces =
+        (0..200).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b'a'; 64 << 10])));
     let begin = Ok(bytes::Bytes::from_static(b"--XX\r\nX-Long: "));
-    let body = Body::from_stream(futures_util::stream::iter(std::iter::once(begin).chain(pieces)));
+    let body = Body::from_stream(futures_util::stream::iter(
+        std::iter::once(begin).chain(pieces),
+    ));
     let folder = tempfile::tempdir().unwrap();
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=XX"));
-    let refused = decode(&headers, body, Allowance { most: u64::MAX, folder: folder.path() }).await.unwrap_err();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("multipart/form-data; boundary=XX"),
+    );
+    let refused = decode(
+        &headers,
+        body,
+        Allowance {
+            most: u64::MAX,
+            folder: folder.path(),
+        },
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(refused, Failure::BadRequest(_)), "{refused:?}");
 }

@@ -17,7 +17,11 @@ struct Element {
 
 /// None: not well-formed, another root, a document type, a reference to an entity, or nested too deep.
 pub(super) fn read(bytes: &[u8]) -> Option<Map<String, Json>> {
-    let mut reader = Reader::from_str(std::str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}'));
+    let mut reader = Reader::from_str(
+        std::str::from_utf8(bytes)
+            .ok()?
+            .trim_start_matches('\u{feff}'),
+    );
     reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -71,10 +75,20 @@ pub(super) fn read(bytes: &[u8]) -> Option<Map<String, Json>> {
 
 fn element(start: &BytesStart<'_>) -> Option<Element> {
     let kind = match start.try_get_attribute("type").ok()? {
-        Some(attribute) => Some(attribute.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned()),
+        Some(attribute) => Some(
+            attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .ok()?
+                .into_owned(),
+        ),
         None => None,
     };
-    Some(Element { tag: start.name().as_ref().to_owned(), kind, text: String::new(), children: Vec::new() })
+    Some(Element {
+        tag: start.name().as_ref().to_owned(),
+        kind,
+        text: String::new(),
+        children: Vec::new(),
+    })
 }
 
 /// Text outside of the root must be blank.
@@ -94,21 +108,35 @@ fn map(children: Vec<(String, Json)>) -> Map<String, Json> {
 
 /// core-api 8.2, read backwards.
 fn value(element: Element) -> Option<Json> {
-    let Element { tag, kind, text, children } = element;
+    let Element {
+        tag,
+        kind,
+        text,
+        children,
+    } = element;
     let kind = kind.as_deref();
     if tag == "object" || kind == Some("hash") {
         return Some(Json::Object(map(children)));
     }
     if tag == "objects" || kind == Some("list") {
-        return Some(Json::Array(children.into_iter().map(|(_, value)| value).collect()));
+        return Some(Json::Array(
+            children.into_iter().map(|(_, value)| value).collect(),
+        ));
     }
     if !children.is_empty() {
         return Some(Json::Object(map(children)));
     }
     match kind {
         Some("integer") => text.trim().parse::<i64>().ok().map(Json::from),
-        Some("float") => text.trim().parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Json::Number),
-        Some("boolean") => Some(Json::Bool(text.trim().eq_ignore_ascii_case("true") || text.trim() == "1")),
+        Some("float") => text
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .and_then(serde_json::Number::from_f64)
+            .map(Json::Number),
+        Some("boolean") => Some(Json::Bool(
+            text.trim().eq_ignore_ascii_case("true") || text.trim() == "1",
+        )),
         Some("null") => Some(Json::Null),
         _ => Some(Json::String(text)),
     }

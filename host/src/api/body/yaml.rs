@@ -21,7 +21,10 @@ struct Budget {
 
 impl Budget {
     fn take<E: Error>(&self, bytes: usize) -> Result<(), E> {
-        let (Some(values), Some(left)) = (self.values.get().checked_sub(1), self.bytes.get().checked_sub(bytes)) else {
+        let (Some(values), Some(left)) = (
+            self.values.get().checked_sub(1),
+            self.bytes.get().checked_sub(bytes),
+        ) else {
             return Err(E::custom("the document grows too large"));
         };
         self.values.set(values);
@@ -39,12 +42,23 @@ struct Node<'a> {
 pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Json>, Failure> {
     let invalid = || Failure::BadRequest("Request is not valid YAML.".into());
     // Each value takes a byte at least; what aliases repeat comes on top.
-    let budget = Budget { values: Cell::new(bytes.len() + 10_000), bytes: Cell::new(bytes.len() + (1 << 20)) };
-    let root = Node { budget: &budget, depth: 0 };
-    match root.deserialize(serde_norway::Deserializer::from_slice(bytes)).map_err(|_| invalid())? {
+    let budget = Budget {
+        values: Cell::new(bytes.len() + 10_000),
+        bytes: Cell::new(bytes.len() + (1 << 20)),
+    };
+    let root = Node {
+        budget: &budget,
+        depth: 0,
+    };
+    match root
+        .deserialize(serde_norway::Deserializer::from_slice(bytes))
+        .map_err(|_| invalid())?
+    {
         Json::Object(object) => Ok(object),
         Json::Null => Ok(Map::new()),
-        _ => Err(Failure::BadRequest("Request body must be a YAML mapping.".into())),
+        _ => Err(Failure::BadRequest(
+            "Request body must be a YAML mapping.".into(),
+        )),
     }
 }
 
@@ -61,7 +75,10 @@ impl Node<'_> {
         if self.depth == DEPTH {
             return Err(E::custom("nested too deep"));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 }
 
@@ -89,7 +106,9 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         self.budget.take(0)?;
-        serde_json::Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("not a finite number"))
+        serde_json::Number::from_f64(value)
+            .map(Json::Number)
+            .ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
@@ -121,7 +140,9 @@ impl<'de> Visitor<'de> for Node<'_> {
                 Json::String(name) => name,
                 Json::Number(number) => number.to_string(),
                 Json::Bool(flag) => flag.to_string(),
-                Json::Null | Json::Array(_) | Json::Object(_) => return Err(A::Error::custom("a name must be a text")),
+                Json::Null | Json::Array(_) | Json::Object(_) => {
+                    return Err(A::Error::custom("a name must be a text"));
+                }
             };
             let value = entries.next_value_seed(inner)?;
             map.insert(name, value);

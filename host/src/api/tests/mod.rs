@@ -52,13 +52,27 @@ impl Recorder {
             Param::Json(value) => value.to_string(),
             Param::File(file) => format!("file {} {}", file.name, file.size),
         };
-        let params = params.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        self.seen.lock().unwrap().push(Seen { what, user: caller.user.clone(), params, dry_run: mode.dry_run });
+        let params = params
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        self.seen.lock().unwrap().push(Seen {
+            what,
+            user: caller.user.clone(),
+            params,
+            dry_run: mode.dry_run,
+        });
     }
 }
 
 fn made(id: Option<ObjectId>) -> Created {
-    Created { document: id.map(|id| ("Event".to_owned(), id)), fresh: true, message: "made".into(), extra: serde_json::Map::new(), warnings: Vec::new() }
+    Created {
+        document: id.map(|id| ("Event".to_owned(), id)),
+        fresh: true,
+        message: "made".into(),
+        extra: serde_json::Map::new(),
+        warnings: Vec::new(),
+    }
 }
 
 #[async_trait]
@@ -67,19 +81,53 @@ impl Handlers for Recorder {
         Arc::clone(&self.registry)
     }
 
-    async fn create(&self, _: &Arc<Registry>, caller: &Arc<Caller>, of: &TypeEntry, params: Params, mode: Mode) -> Result<Created, NotDone> {
-        self.note(format!("POST {}", of.declaration.resource), caller, &params, mode);
+    async fn create(
+        &self,
+        _: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Created, NotDone> {
+        self.note(
+            format!("POST {}", of.declaration.resource),
+            caller,
+            &params,
+            mode,
+        );
         if params.iter().any(|(name, _)| name == "panic") {
             panic!("on purpose, with {KEY} nowhere near");
         }
-        self.create.lock().unwrap().take().unwrap_or_else(|| Ok(made(None)))
+        self.create
+            .lock()
+            .unwrap()
+            .take()
+            .unwrap_or_else(|| Ok(made(None)))
     }
 
-    async fn perform(&self, patch: Patch<'_>, params: Params, mode: Mode) -> Result<Performed, NotDone> {
+    async fn perform(
+        &self,
+        patch: Patch<'_>,
+        params: Params,
+        mode: Mode,
+    ) -> Result<Performed, NotDone> {
         let action = patch.action.unwrap_or("None");
-        self.note(format!("PATCH {} {} {action}", patch.on.declaration.resource, patch.id), patch.caller, &params, mode);
+        self.note(
+            format!(
+                "PATCH {} {} {action}",
+                patch.on.declaration.resource, patch.id
+            ),
+            patch.caller,
+            &params,
+            mode,
+        );
         self.perform.lock().unwrap().take().unwrap_or_else(|| {
-            Ok(Performed { detail: "done".into(), extra: serde_json::Map::new(), ignored_arguments: Vec::new(), warnings: Vec::new() })
+            Ok(Performed {
+                detail: "done".into(),
+                extra: serde_json::Map::new(),
+                ignored_arguments: Vec::new(),
+                warnings: Vec::new(),
+            })
         })
     }
 }
@@ -135,9 +183,13 @@ impl Answer {
 impl Server {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
         let registry = Arc::new(registry());
-        store.declare(&crate::access::specifications()).await.unwrap();
+        store
+            .declare(&crate::access::specifications())
+            .await
+            .unwrap();
         store.declare(&registry.collection_specs()).await.unwrap();
         let s = store.as_ref();
         roles::seed(s).await.unwrap();
@@ -146,36 +198,100 @@ impl Server {
             registers.add(Register::Source, source).await.unwrap();
         }
         roles::add(s, "reader").await.unwrap();
-        roles::grant(s, "reader", &["api_interface", "Event.read", "Event.write", "Campaign.read"].map(String::from)).await.unwrap();
-        let all = SourceRights { read: true, write: true, red: true, amber: true, green: true };
+        roles::grant(
+            s,
+            "reader",
+            &[
+                "api_interface",
+                "Event.read",
+                "Event.write",
+                "Campaign.read",
+            ]
+            .map(String::from),
+        )
+        .await
+        .unwrap();
+        let all = SourceRights {
+            read: true,
+            write: true,
+            red: true,
+            amber: true,
+            green: true,
+        };
         roles::set_source(s, "reader", "A", all).await.unwrap();
-        for (name, role) in [("admin", "UberAdmin"), ("alice", "reader"), ("ro", "reader")] {
-            let change = UserChange { roles: Some(vec![role.to_owned()]), ..UserChange::default() };
+        for (name, role) in [
+            ("admin", "UberAdmin"),
+            ("alice", "reader"),
+            ("ro", "reader"),
+        ] {
+            let change = UserChange {
+                roles: Some(vec![role.to_owned()]),
+                ..UserChange::default()
+            };
             users::add(s, name, &change, "My Company").await.unwrap();
         }
-        users::add_key(s, "admin", "default", Some(ADMIN_KEY), &Scope::default()).await.unwrap();
-        users::add_key(s, "alice", "default", Some(KEY), &Scope::default()).await.unwrap();
-        users::add_key(s, "ro", "default", Some(KEY), &Scope { read_only: true, ..Scope::default() }).await.unwrap();
-        let recorder = Arc::new(Recorder { registry, seen: Mutex::default(), create: Mutex::default(), perform: Mutex::default() });
-        let services = Services { access: Arc::new(Access::new(Arc::clone(&store))), registers: Arc::clone(&registers), store: Arc::clone(&store) };
+        users::add_key(s, "admin", "default", Some(ADMIN_KEY), &Scope::default())
+            .await
+            .unwrap();
+        users::add_key(s, "alice", "default", Some(KEY), &Scope::default())
+            .await
+            .unwrap();
+        users::add_key(
+            s,
+            "ro",
+            "default",
+            Some(KEY),
+            &Scope {
+                read_only: true,
+                ..Scope::default()
+            },
+        )
+        .await
+        .unwrap();
+        let recorder = Arc::new(Recorder {
+            registry,
+            seen: Mutex::default(),
+            create: Mutex::default(),
+            perform: Mutex::default(),
+        });
+        let services = Services {
+            access: Arc::new(Access::new(Arc::clone(&store))),
+            registers: Arc::clone(&registers),
+            store: Arc::clone(&store),
+        };
         let handlers: Arc<dyn Handlers> = recorder.clone();
         let router = router(State::with_handlers(handlers, &services));
-        let server = Self { _folder: folder, store, registers, recorder, router };
+        let server = Self {
+            _folder: folder,
+            store,
+            registers,
+            recorder,
+            router,
+        };
         server.set("enable_api", "true").await;
         server
     }
 
     async fn set(&self, name: &str, value: &str) {
-        self.registers.set(&[(name.to_owned(), value.to_owned())]).await.unwrap();
+        self.registers
+            .set(&[(name.to_owned(), value.to_owned())])
+            .await
+            .unwrap();
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
         let mut request = request;
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4711))));
+        request
+            .extensions_mut()
+            .insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4711))));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     /// A request of alice, or of nobody if there is a `!` before the method.
@@ -184,11 +300,14 @@ impl Server {
             Some(method) => (method, path.to_owned()),
             None => (method, with_credentials(path, "alice", KEY)),
         };
-        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+        self.send(request.body(Body::from(body.to_owned())).unwrap())
+            .await
     }
 
     /// GET as alice.
@@ -197,11 +316,18 @@ impl Server {
     }
 
     async fn get_as(&self, user: &str, key: &str, path: &str) -> Answer {
-        self.call("!GET", &with_credentials(path, user, key), &[], "").await
+        self.call("!GET", &with_credentials(path, user, key), &[], "")
+            .await
     }
 
     async fn patch(&self, path: &str, body: &Json) -> Answer {
-        self.call("PATCH", path, &[("content-type", "application/json")], &body.to_string()).await
+        self.call(
+            "PATCH",
+            path,
+            &[("content-type", "application/json")],
+            &body.to_string(),
+        )
+        .await
     }
 
     /// Stores a document of source `source`, red.
@@ -211,10 +337,22 @@ impl Server {
         body.extend(fields);
         if !sources.is_empty() {
             let instance = doc! {"analyst": "x", "method": "", "reference": "", "tlp": "red"};
-            let entries: Vec<Document> = sources.iter().map(|name| doc! {"name": *name, "instances": [instance.clone()]}).collect();
+            let entries: Vec<Document> = sources
+                .iter()
+                .map(|name| doc! {"name": *name, "instances": [instance.clone()]})
+                .collect();
             body.insert("source", entries);
         }
-        self.store.commit(WriteSet { writes: vec![Write::Insert { collection: collection.into(), body }], ..WriteSet::default() }).await.unwrap();
+        self.store
+            .commit(WriteSet {
+                writes: vec![Write::Insert {
+                    collection: collection.into(),
+                    body,
+                }],
+                ..WriteSet::default()
+            })
+            .await
+            .unwrap();
         id
     }
 
@@ -236,5 +374,10 @@ fn with_credentials(path: &str, user: &str, key: &str) -> String {
 /// Titles of a list.
 fn titles(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, StatusCode::OK.as_u16(), "{}", answer.text);
-    answer.json()["objects"].as_array().unwrap().iter().map(|object| object["title"].as_str().unwrap_or_default().to_owned()).collect()
+    answer.json()["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| object["title"].as_str().unwrap_or_default().to_owned())
+        .collect()
 }

@@ -57,7 +57,11 @@ impl<'a> At<'a> {
     }
 
     fn wrong_type(self, article: &str, expected: &str) -> Refusal {
-        self.refusal(format!("Argument '{}' must be {article} {expected}.", self.name()), "invalid_type", Some(expected))
+        self.refusal(
+            format!("Argument '{}' must be {article} {expected}.", self.name()),
+            "invalid_type",
+            Some(expected),
+        )
     }
 }
 
@@ -66,18 +70,24 @@ pub(super) fn is_absent(purpose: Purpose<'_>, declaration: &ArgDeclaration, sent
     let Sent::Json(json) = sent else {
         return false;
     };
-    let is_text = matches!(declaration.kind, ArgKind::String | ArgKind::Text | ArgKind::List);
+    let is_text = matches!(
+        declaration.kind,
+        ArgKind::String | ArgKind::Text | ArgKind::List
+    );
     match (json, purpose) {
         (Json::Null, _) => true,
         (Json::String(_), Purpose::Action(_)) if is_text => false,
-        (Json::String(text), Purpose::Create) if declaration.kind == ArgKind::List => text.split(',').all(|part| part.trim().is_empty()),
+        (Json::String(text), Purpose::Create) if declaration.kind == ArgKind::List => {
+            text.split(',').all(|part| part.trim().is_empty())
+        }
         (Json::String(text), _) => {
             let text = text.trim();
-            text.is_empty() || declaration.kind == ArgKind::Ldate && text.eq_ignore_ascii_case("none")
+            text.is_empty()
+                || declaration.kind == ArgKind::Ldate && text.eq_ignore_ascii_case("none")
         }
-        (Json::Array(elements), Purpose::Create) => {
-            elements.iter().all(|element| element.is_null() || element.as_str().is_some_and(|text| text.trim().is_empty()))
-        }
+        (Json::Array(elements), Purpose::Create) => elements.iter().all(|element| {
+            element.is_null() || element.as_str().is_some_and(|text| text.trim().is_empty())
+        }),
         _ => false,
     }
 }
@@ -114,14 +124,26 @@ fn quoted(json: &Json) -> String {
 
 impl<'a> Converter<'a> {
     pub(super) fn new(purpose: Purpose<'a>, registry: &'a Registry, now: i64) -> Self {
-        Self { purpose, registry, now, warnings: Vec::new(), pending: Vec::new() }
+        Self {
+            purpose,
+            registry,
+            now,
+            warnings: Vec::new(),
+            pending: Vec::new(),
+        }
     }
 
     /// The value of an argument that was sent.
-    pub(super) fn argument(&mut self, declaration: &ArgDeclaration, sent: &Sent) -> Result<Option<Value>, Refusal> {
+    pub(super) fn argument(
+        &mut self,
+        declaration: &ArgDeclaration,
+        sent: &Sent,
+    ) -> Result<Option<Value>, Refusal> {
         let at = At::Argument(&declaration.name);
         match sent {
-            Sent::File(number) if declaration.kind == ArgKind::File && *number > 0 => Ok(Some(Value::File(*number))),
+            Sent::File(number) if declaration.kind == ArgKind::File && *number > 0 => {
+                Ok(Some(Value::File(*number)))
+            }
             Sent::File(_) => Err(at.refusal(
                 format!("Argument '{}' can't be a file.", declaration.name),
                 "invalid_type",
@@ -132,11 +154,20 @@ impl<'a> Converter<'a> {
     }
 
     /// The value of an argument that was not sent.
-    pub(super) fn default(&mut self, declaration: &ArgDeclaration, default: &Json) -> Result<Option<Value>, Refusal> {
+    pub(super) fn default(
+        &mut self,
+        declaration: &ArgDeclaration,
+        default: &Json,
+    ) -> Result<Option<Value>, Refusal> {
         self.default_at(declaration, At::Argument(&declaration.name), default)
     }
 
-    fn default_at(&mut self, declaration: &ArgDeclaration, at: At<'_>, default: &Json) -> Result<Option<Value>, Refusal> {
+    fn default_at(
+        &mut self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        default: &Json,
+    ) -> Result<Option<Value>, Refusal> {
         let is_date = matches!(declaration.kind, ArgKind::Date | ArgKind::Ldate);
         match default {
             Json::Null => Ok(None),
@@ -145,16 +176,31 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn value(&mut self, declaration: &ArgDeclaration, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn value(
+        &mut self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         match declaration.kind {
             ArgKind::List => self.list(declaration, at, json),
             ArgKind::Map => self.map(declaration, at, json),
-            ArgKind::File => Err(refusal("Expected filehandle, got string.", "invalid_type", &[("argument", at.name()), ("expected", "file")])),
+            ArgKind::File => Err(refusal(
+                "Expected filehandle, got string.",
+                "invalid_type",
+                &[("argument", at.name()), ("expected", "file")],
+            )),
             kind => self.single(declaration, kind, at, json),
         }
     }
 
-    fn single(&mut self, declaration: &ArgDeclaration, kind: ArgKind, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn single(
+        &mut self,
+        declaration: &ArgDeclaration,
+        kind: ArgKind,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         let (article, name) = expected(kind);
         let wrong = || at.wrong_type(article, name);
         match kind {
@@ -171,19 +217,30 @@ impl<'a> Converter<'a> {
                     Json::String(text) => text.trim().parse().ok(),
                     _ => None,
                 };
-                number.filter(|number| number.is_finite()).map(Value::Num).ok_or_else(wrong)
+                number
+                    .filter(|number| number.is_finite())
+                    .map(Value::Num)
+                    .ok_or_else(wrong)
             }
             ArgKind::Id => {
                 let text = match json {
-                    Json::Object(members) => members.get("$oid").and_then(Json::as_str).map(str::to_owned),
+                    Json::Object(members) => members
+                        .get("$oid")
+                        .and_then(Json::as_str)
+                        .map(str::to_owned),
                     other => as_text(other),
                 };
                 let id = text.map(|text| text.trim().to_ascii_lowercase());
-                let id = id.filter(|id| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                let id = id
+                    .filter(|id| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
                 match (id, &declaration.invalid) {
                     (Some(id), _) => Ok(Value::Id(id)),
                     // A malformed id is an unknown one (create.md 4-G11).
-                    (None, Some(template)) => Err(at.refusal(template.replace("{value}", &quoted(json)), "not_found", None)),
+                    (None, Some(template)) => Err(at.refusal(
+                        template.replace("{value}", &quoted(json)),
+                        "not_found",
+                        None,
+                    )),
                     (None, None) => Err(wrong()),
                 }
             }
@@ -192,7 +249,10 @@ impl<'a> Converter<'a> {
                 match self.registry.type_as_written(text.trim()) {
                     Some(entry) => Ok(Value::Text(entry.declaration.name.clone())),
                     None => {
-                        let template = declaration.invalid.as_deref().unwrap_or("Unknown object type: {value}.");
+                        let template = declaration
+                            .invalid
+                            .as_deref()
+                            .unwrap_or("Unknown object type: {value}.");
                         Err(at.refusal(template.replace("{value}", text.trim()), "not_found", None))
                     }
                 }
@@ -203,25 +263,43 @@ impl<'a> Converter<'a> {
         }
     }
 
-    fn date(&self, declaration: &ArgDeclaration, kind: ArgKind, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn date(
+        &self,
+        declaration: &ArgDeclaration,
+        kind: ArgKind,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         if let Some(milliseconds) = json.get("$date").and_then(Json::as_i64) {
             return Ok(Value::Date(milliseconds));
         }
-        let reader = if kind == ArgKind::Date { dates::strict } else { dates::lenient };
+        let reader = if kind == ArgKind::Date {
+            dates::strict
+        } else {
+            dates::lenient
+        };
         if let Some(milliseconds) = as_text(json).and_then(|text| reader(&text)) {
             return Ok(Value::Date(milliseconds));
         }
         let (name, value) = (at.name(), quoted(json));
         let message = match (&declaration.invalid, kind, self.purpose) {
             (Some(template), _, _) => template.replace("{value}", &value),
-            (None, ArgKind::Date, _) => format!("Argument '{name}' must match %Y-%m-%d %H:%M:%S.%f."),
+            (None, ArgKind::Date, _) => {
+                format!("Argument '{name}' must match %Y-%m-%d %H:%M:%S.%f.")
+            }
             (None, _, Purpose::Create) => format!("Invalid date: {value}."),
             (None, _, Purpose::Action(_)) => format!("Argument '{name}' is not a date: {value}."),
         };
         Err(at.refusal(message, "invalid_date", None))
     }
 
-    fn text(&mut self, declaration: &ArgDeclaration, kind: ArgKind, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn text(
+        &mut self,
+        declaration: &ArgDeclaration,
+        kind: ArgKind,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         let mut text = as_text(json).ok_or_else(|| at.wrong_type("a", "string"))?;
         if declaration.unescape {
             text = html_escape::decode_html_entities(&text).into_owned();
@@ -230,32 +308,62 @@ impl<'a> Converter<'a> {
             text = text.trim().to_owned();
         }
         if declaration.nonempty && text.trim().is_empty() {
-            return Err(at.refusal(format!("Argument '{}' must not be empty.", at.name()), "invalid_value", None));
+            return Err(at.refusal(
+                format!("Argument '{}' must not be empty.", at.name()),
+                "invalid_value",
+                None,
+            ));
         }
         if let Some(limit) = declaration.max_length
             && text.len() as u64 > limit
         {
-            return Err(at.refusal(format!("Argument '{}' is longer than {limit} bytes.", at.name()), "invalid_value", None));
+            return Err(at.refusal(
+                format!("Argument '{}' is longer than {limit} bytes.", at.name()),
+                "invalid_value",
+                None,
+            ));
         }
-        if let Json::String(choice) = self.choice(declaration, at, json, &Json::from(text.as_str()))? {
+        if let Json::String(choice) =
+            self.choice(declaration, at, json, &Json::from(text.as_str()))?
+        {
             text = choice;
         }
         self.vocabulary(declaration, at, text).map(Value::Text)
     }
 
     /// The declared spelling of a value of an inline set.
-    fn choice(&self, declaration: &ArgDeclaration, at: At<'_>, sent: &Json, value: &Json) -> Result<Json, Refusal> {
+    fn choice(
+        &self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        sent: &Json,
+        value: &Json,
+    ) -> Result<Json, Refusal> {
         let choices = &declaration.choices;
         if choices.is_empty() || choices.contains(value) {
             return Ok(value.clone());
         }
         let text = value.as_str().map(str::trim);
-        let alike = |choice: &&Json| choice.as_str().zip(text).is_some_and(|(choice, text)| choice.eq_ignore_ascii_case(text));
-        choices.iter().find(alike).cloned().ok_or_else(|| invalid(declaration, at, &quoted(sent)))
+        let alike = |choice: &&Json| {
+            choice
+                .as_str()
+                .zip(text)
+                .is_some_and(|(choice, text)| choice.eq_ignore_ascii_case(text))
+        };
+        choices
+            .iter()
+            .find(alike)
+            .cloned()
+            .ok_or_else(|| invalid(declaration, at, &quoted(sent)))
     }
 
     /// The current spelling of a value of a named set; database-managed sets are looked up later.
-    fn vocabulary(&mut self, declaration: &ArgDeclaration, at: At<'_>, text: String) -> Result<String, Refusal> {
+    fn vocabulary(
+        &mut self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        text: String,
+    ) -> Result<String, Refusal> {
         let Some(name) = &declaration.vocab else {
             return Ok(text);
         };
@@ -272,7 +380,11 @@ impl<'a> Converter<'a> {
         match vocabulary::recognise(name, &text) {
             Some(recognised) => {
                 if recognised.by_old_name {
-                    let warning = format!("'{}' is an old name; '{}' is used.", text.trim(), recognised.value);
+                    let warning = format!(
+                        "'{}' is an old name; '{}' is used.",
+                        text.trim(),
+                        recognised.value
+                    );
                     if !self.warnings.contains(&warning) {
                         self.warnings.push(warning);
                     }
@@ -284,7 +396,12 @@ impl<'a> Converter<'a> {
     }
 
     /// A JSON array, comma-separated text, or a single value (ACT-11, create.md 4-G5).
-    fn list(&mut self, declaration: &ArgDeclaration, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn list(
+        &mut self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         let of = declaration.of.unwrap_or(ArgKind::String);
         let wrong = || at.wrong_type("a", &format!("list of {}", plural(of)));
         let elements = match json {
@@ -298,17 +415,23 @@ impl<'a> Converter<'a> {
         };
         let mut converted: Vec<Json> = Vec::with_capacity(elements.len());
         for element in &elements {
-            let blank = element.is_null() || of != ArgKind::Map && element.as_str().is_some_and(|text| text.trim().is_empty());
+            let blank = element.is_null()
+                || of != ArgKind::Map
+                    && element.as_str().is_some_and(|text| text.trim().is_empty());
             if blank {
                 continue;
             }
-            if of != ArgKind::Map && (element.is_array() || element.is_object() && element.get("$oid").is_none()) {
+            if of != ArgKind::Map
+                && (element.is_array() || element.is_object() && element.get("$oid").is_none())
+            {
                 return Err(wrong());
             }
             let value = match of {
                 ArgKind::Map => self.map(declaration, at, element)?,
                 // Elements of a list of texts are trimmed whatever the kind of text.
-                ArgKind::String | ArgKind::Text => self.text(declaration, ArgKind::String, at, element)?,
+                ArgKind::String | ArgKind::Text => {
+                    self.text(declaration, ArgKind::String, at, element)?
+                }
                 of => self.single(declaration, of, at, element)?,
             };
             let value = value.to_json().map_err(|_| wrong())?;
@@ -317,13 +440,22 @@ impl<'a> Converter<'a> {
             }
         }
         if declaration.nonempty && converted.is_empty() {
-            return Err(at.refusal(format!("Argument '{}' must not be empty.", at.name()), "invalid_value", None));
+            return Err(at.refusal(
+                format!("Argument '{}' must not be empty.", at.name()),
+                "invalid_value",
+                None,
+            ));
         }
         Ok(Value::Json(Json::Array(converted).to_string()))
     }
 
     /// An object; a text is tried as JSON (ACT-15). Unknown keys are ignored, unless no key is declared at all.
-    fn map(&mut self, declaration: &ArgDeclaration, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    fn map(
+        &mut self,
+        declaration: &ArgDeclaration,
+        at: At<'_>,
+        json: &Json,
+    ) -> Result<Value, Refusal> {
         let wrong = || at.wrong_type("an", "object");
         let parsed;
         let members = match json {
@@ -339,16 +471,24 @@ impl<'a> Converter<'a> {
         }
         let mut converted = Map::new();
         for key in &declaration.keys {
-            let at = At::Key { argument: at.name(), key: &key.name };
+            let at = At::Key {
+                argument: at.name(),
+                key: &key.name,
+            };
             let names = std::iter::once(&key.name).chain(&key.synonyms);
-            let sent = names.filter_map(|name| members.get(name)).find(|value| !is_absent(self.purpose, key, &Sent::Json((*value).clone())));
+            let sent = names
+                .filter_map(|name| members.get(name))
+                .find(|value| !is_absent(self.purpose, key, &Sent::Json((*value).clone())));
             let value = match (sent, &key.default) {
                 (Some(sent), _) => Some(self.value(key, at, sent)?),
                 (None, Some(default)) => self.default_at(key, at, default)?,
                 (None, None) if key.required => {
                     let message = match &key.missing {
                         Some(text) => text.clone(),
-                        None => format!("Missing key '{}' in argument '{}'.", key.name, declaration.name),
+                        None => format!(
+                            "Missing key '{}' in argument '{}'.",
+                            key.name, declaration.name
+                        ),
                     };
                     return Err(at.refusal(message, "missing_key", None));
                 }
@@ -408,7 +548,10 @@ fn flag(json: &Json) -> Option<bool> {
         Json::Number(number) => Some(number.as_f64() != Some(0.0)),
         Json::String(text) => {
             let text = text.trim().to_ascii_lowercase();
-            Some(!matches!(text.as_str(), "" | "0" | "false" | "no" | "off" | "none"))
+            Some(!matches!(
+                text.as_str(),
+                "" | "0" | "false" | "no" | "off" | "none"
+            ))
         }
         _ => None,
     }
@@ -418,7 +561,8 @@ fn whole(json: &Json) -> Option<i64> {
     match json {
         Json::Number(number) => number.as_i64().or_else(|| {
             let number = number.as_f64()?;
-            (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+            (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)
+                .then_some(number as i64)
         }),
         Json::String(text) => text.trim().parse().ok(),
         _ => None,

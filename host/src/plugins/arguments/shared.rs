@@ -8,13 +8,23 @@ use crate::plugins::{Arg, Refusal};
 
 /// Declarations by group, as `shared` of a type names the groups.
 static GROUPS: LazyLock<Vec<(String, Vec<ArgDeclaration>)>> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "the text is a literal, and a test reads it")]
-    let groups: serde_json::Map<_, _> = serde_json::from_str(DECLARATIONS).expect("valid declarations");
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is a literal, and a test reads it"
+    )]
+    let groups: serde_json::Map<_, _> =
+        serde_json::from_str(DECLARATIONS).expect("valid declarations");
     let read = |value| {
-        #[expect(clippy::expect_used, reason = "the text is a literal, and a test reads it")]
+        #[expect(
+            clippy::expect_used,
+            reason = "the text is a literal, and a test reads it"
+        )]
         serde_json::from_value(value).expect("valid declarations")
     };
-    groups.into_iter().map(|(group, declarations)| (group, read(declarations))).collect()
+    groups
+        .into_iter()
+        .map(|(group, declarations)| (group, read(declarations)))
+        .collect()
 });
 
 const DECLARATIONS: &str = r#"{
@@ -58,8 +68,13 @@ const DECLARATIONS: &str = r#"{
 }"#;
 
 /// The shared arguments that a type takes, in a fixed order. Declarations of the type under the same name go before.
-pub fn shared_arguments(of: &TypeDeclaration) -> impl Iterator<Item = &'static ArgDeclaration> + use<'_> {
-    GROUPS.iter().filter(|(group, _)| of.shared.contains(group)).flat_map(|(_, declarations)| declarations)
+pub fn shared_arguments(
+    of: &TypeDeclaration,
+) -> impl Iterator<Item = &'static ArgDeclaration> + use<'_> {
+    GROUPS
+        .iter()
+        .filter(|(group, _)| of.shared.contains(group))
+        .flat_map(|(_, declarations)| declarations)
 }
 
 /// Create.md 5.5 (4): a type without an object, or the reverse.
@@ -68,7 +83,11 @@ pub(super) fn check_related(args: &[Arg]) -> Result<(), Refusal> {
     if given("related_type") == (given("related_id") || given("related_md5")) {
         return Ok(());
     }
-    Err(refusal("Must specify both related_type and related_id or related_md5.", "invalid_value", &[("argument", "related_type")]))
+    Err(refusal(
+        "Must specify both related_type and related_id or related_md5.",
+        "invalid_value",
+        &[("argument", "related_type")],
+    ))
 }
 
 #[cfg(test)]
@@ -78,6 +97,17 @@ mod tests {
     #[test]
     fn the_shared_declarations_can_be_read() {
         let names: Vec<&str> = GROUPS.iter().map(|(group, _)| group.as_str()).collect();
-        assert_eq!(names, ["source", "campaign", "bucket_list", "ticket", "status", "sectors", "related"]);
+        assert_eq!(
+            names,
+            [
+                "source",
+                "campaign",
+                "bucket_list",
+                "ticket",
+                "status",
+                "sectors",
+                "related"
+            ]
+        );
     }
 }

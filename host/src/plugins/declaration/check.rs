@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ActionDeclaration, ActionPermission, ArgDeclaration, ArgKind, Declaration, FieldDeclaration, FieldKind, TypeDeclaration};
+use super::{
+    ActionDeclaration, ActionPermission, ArgDeclaration, ArgKind, Declaration, FieldDeclaration,
+    FieldKind, TypeDeclaration,
+};
 use crate::plugins::runtime::limits::check_limit;
 use crate::store::FieldPath;
 use crate::vocabulary;
@@ -12,7 +15,15 @@ const CONTRACTS: [&str; 1] = ["1.0"];
 /// Names that the host supplies and no plugin may declare (rule ACT-9).
 const SUPPLIED: [&str; 3] = ["id_", "type_", "user"];
 /// Groups of shared create arguments.
-const SHARED: [&str; 7] = ["source", "campaign", "bucket_list", "ticket", "status", "sectors", "related"];
+const SHARED: [&str; 7] = [
+    "source",
+    "campaign",
+    "bucket_list",
+    "ticket",
+    "status",
+    "sectors",
+    "related",
+];
 /// Database-managed sets that `vocab` may name, besides the vocabularies.
 const MANAGED: [&str; 9] = [
     "TLP",
@@ -50,10 +61,17 @@ const RESERVED: [&str; 17] = [
 pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     let mut found = Found::default();
     if declaration.format != 1 {
-        found.add(format!("`format` is {}; this server reads 1", declaration.format));
+        found.add(format!(
+            "`format` is {}; this server reads 1",
+            declaration.format
+        ));
     }
     if !CONTRACTS.contains(&declaration.contract.as_str()) {
-        found.add(format!("it was built for contract {}; this server offers {}", declaration.contract, CONTRACTS.join(", ")));
+        found.add(format!(
+            "it was built for contract {}; this server offers {}",
+            declaration.contract,
+            CONTRACTS.join(", ")
+        ));
     }
     if !is_plugin_name(&declaration.name) {
         found.add(format!("`{}` is no plugin name: lower-case letters, digits, `_` and `-`, at most 64, a letter first", declaration.name));
@@ -67,9 +85,21 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     for capability in declaration.needs.keys() {
         check_touch(&mut found, "`needs`", capability);
     }
-    unique(&mut found, "the type", declaration.types.iter().map(|of| of.name.as_str()));
-    unique(&mut found, "the resource", declaration.types.iter().map(|of| of.resource.as_str()));
-    unique(&mut found, "the collection", declaration.types.iter().map(|of| of.collection.as_str()));
+    unique(
+        &mut found,
+        "the type",
+        declaration.types.iter().map(|of| of.name.as_str()),
+    );
+    unique(
+        &mut found,
+        "the resource",
+        declaration.types.iter().map(|of| of.resource.as_str()),
+    );
+    unique(
+        &mut found,
+        "the collection",
+        declaration.types.iter().map(|of| of.collection.as_str()),
+    );
     for of in &declaration.types {
         found.within(format!("type `{}`", of.name), |found| check_type(found, of));
     }
@@ -77,10 +107,15 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     for action in &declaration.actions {
         for pattern in &action.on {
             if claimed.insert((&action.name, pattern), ()).is_some() {
-                found.add(format!("the action `{}` is declared twice for `{pattern}`", action.name));
+                found.add(format!(
+                    "the action `{}` is declared twice for `{pattern}`",
+                    action.name
+                ));
             }
         }
-        found.within(format!("action `{}`", action.name), |found| check_action(found, action));
+        found.within(format!("action `{}`", action.name), |found| {
+            check_action(found, action)
+        });
     }
     found.sentences
 }
@@ -94,7 +129,11 @@ struct Found {
 impl Found {
     fn add(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
-        self.sentences.push(if self.place.is_empty() { sentence } else { format!("{}: {sentence}", self.place.join(", ")) });
+        self.sentences.push(if self.place.is_empty() {
+            sentence
+        } else {
+            format!("{}: {sentence}", self.place.join(", "))
+        });
     }
 
     fn within(&mut self, place: String, check: impl FnOnce(&mut Self)) {
@@ -106,7 +145,9 @@ impl Found {
 
 fn is_word(text: &str) -> bool {
     let mut characters = text.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic())
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
         && characters.all(|other| other.is_ascii_alphanumeric() || other == '_')
         && text.len() <= 64
 }
@@ -114,13 +155,20 @@ fn is_word(text: &str) -> bool {
 /// Also the form of names in manifests.
 pub(crate) fn is_plugin_name(text: &str) -> bool {
     let mut characters = text.chars();
-    characters.next().is_some_and(|first| first.is_ascii_lowercase())
-        && characters.all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || matches!(other, '_' | '-'))
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase())
+        && characters.all(|other| {
+            other.is_ascii_lowercase() || other.is_ascii_digit() || matches!(other, '_' | '-')
+        })
         && text.len() <= 64
 }
 
 fn is_snake(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_lowercase()) && text.chars().all(|other| other.is_ascii_lowercase() || other == '_')
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|other| other.is_ascii_lowercase() || other == '_')
 }
 
 fn unique<'a>(found: &mut Found, what: &str, names: impl Iterator<Item = &'a str>) {
@@ -137,11 +185,16 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         found.add("the name is no word of letters, digits and `_`");
     }
     if !is_snake(&of.resource) {
-        found.add(format!("the resource `{}` is not made of lower-case letters and `_`", of.resource));
+        found.add(format!(
+            "the resource `{}` is not made of lower-case letters and `_`",
+            of.resource
+        ));
     }
     let collection = of.collection.as_str();
     let legal = collection.starts_with(|first: char| first.is_ascii_lowercase())
-        && collection.chars().all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || matches!(other, '_' | '.'));
+        && collection.chars().all(|other| {
+            other.is_ascii_lowercase() || other.is_ascii_digit() || matches!(other, '_' | '.')
+        });
     if !legal || RESERVED.contains(&collection) || collection.starts_with("system.") {
         found.add(format!("the collection `{collection}` can't be a type's"));
     }
@@ -162,7 +215,11 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         check_flag(found, flag);
     }
     check_fields(found, &of.fields);
-    let stored: BTreeSet<&str> = of.fields.iter().map(FieldDeclaration::stored_name).collect();
+    let stored: BTreeSet<&str> = of
+        .fields
+        .iter()
+        .map(FieldDeclaration::stored_name)
+        .collect();
     for field in ["_id", "schema_version"] {
         if stored.contains(field) {
             found.add(format!("the field `{field}` is kept by the host"));
@@ -174,14 +231,18 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         }
         for field in key {
             if !stored.contains(field.as_str()) {
-                found.add(format!("a key names the field `{field}`, which is not declared"));
+                found.add(format!(
+                    "a key names the field `{field}`, which is not declared"
+                ));
             }
         }
     }
     if let Some(lookup) = &of.lookup
         && !stored.contains(lookup.as_str())
     {
-        found.add(format!("`lookup` names the field `{lookup}`, which is not declared"));
+        found.add(format!(
+            "`lookup` names the field `{lookup}`, which is not declared"
+        ));
     }
     check_args(found, &of.args);
     for capability in &of.touches {
@@ -190,8 +251,16 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
 }
 
 fn check_fields(found: &mut Found, fields: &[FieldDeclaration]) {
-    unique(found, "the field", fields.iter().map(|field| field.name.as_str()));
-    unique(found, "the stored field", fields.iter().map(FieldDeclaration::stored_name));
+    unique(
+        found,
+        "the field",
+        fields.iter().map(|field| field.name.as_str()),
+    );
+    unique(
+        found,
+        "the stored field",
+        fields.iter().map(FieldDeclaration::stored_name),
+    );
     for field in fields {
         found.within(format!("field `{}`", field.name), |found| {
             for name in [field.name.as_str(), field.stored_name()] {
@@ -200,7 +269,8 @@ fn check_fields(found: &mut Found, fields: &[FieldDeclaration]) {
                 }
             }
             check_vocabulary(found, field.vocab.as_deref());
-            let embeds = field.of.as_deref() == Some("map") || matches!(field.kind, FieldKind::Map | FieldKind::Any);
+            let embeds = field.of.as_deref() == Some("map")
+                || matches!(field.kind, FieldKind::Map | FieldKind::Any);
             if !field.fields.is_empty() && !embeds {
                 found.add("has fields, but is no embedded document or list of them");
             }
@@ -208,12 +278,20 @@ fn check_fields(found: &mut Found, fields: &[FieldDeclaration]) {
                 found.add("`of` is for lists");
             }
             if let Some(of) = &field.of {
-                let known = ["text", "int", "num", "bool", "date", "id", "uuid", "binary", "list", "map", "any", "file"];
+                let known = [
+                    "text", "int", "num", "bool", "date", "id", "uuid", "binary", "list", "map",
+                    "any", "file",
+                ];
                 if !known.contains(&of.as_str()) {
                     found.add(format!("there is no kind `{of}`"));
                 }
             }
-            if field.bucket.is_some() && !matches!(field.kind, FieldKind::File | FieldKind::Id | FieldKind::Text) {
+            if field.bucket.is_some()
+                && !matches!(
+                    field.kind,
+                    FieldKind::File | FieldKind::Id | FieldKind::Text
+                )
+            {
                 found.add("has a bucket, but can't refer to a file");
             }
             check_fields(found, &field.fields);
@@ -237,7 +315,9 @@ fn check_action(found: &mut Found, action: &ActionDeclaration) {
         ActionPermission::Flag(flag) => check_flag(found, flag),
         ActionPermission::By { by, map, .. } => {
             if !action.args.iter().any(|arg| arg.name == *by) {
-                found.add(format!("the permission depends on the argument `{by}`, which is not declared"));
+                found.add(format!(
+                    "the permission depends on the argument `{by}`, which is not declared"
+                ));
             }
             if map.is_empty() {
                 found.add("the permission depends on an argument, but names no flag");
@@ -253,10 +333,14 @@ fn check_action(found: &mut Found, action: &ActionDeclaration) {
 
 /// Names within one list of arguments or keys, synonyms included, are different.
 fn check_args(found: &mut Found, args: &[ArgDeclaration]) {
-    let names = args.iter().flat_map(|arg| std::iter::once(&arg.name).chain(&arg.synonyms));
+    let names = args
+        .iter()
+        .flat_map(|arg| std::iter::once(&arg.name).chain(&arg.synonyms));
     unique(found, "the argument", names.map(String::as_str));
     for arg in args {
-        found.within(format!("argument `{}`", arg.name), |found| check_arg(found, arg));
+        found.within(format!("argument `{}`", arg.name), |found| {
+            check_arg(found, arg)
+        });
     }
 }
 
@@ -276,7 +360,10 @@ fn check_arg(found: &mut Found, arg: &ArgDeclaration) {
         found.add("`of` is for lists");
     }
     if let Some(of) = arg.of
-        && !matches!(of, ArgKind::String | ArgKind::Text | ArgKind::Int | ArgKind::Id | ArgKind::Map)
+        && !matches!(
+            of,
+            ArgKind::String | ArgKind::Text | ArgKind::Int | ArgKind::Id | ArgKind::Map
+        )
     {
         found.add("a list can be of string, text, int, id or map");
     }
@@ -284,7 +371,11 @@ fn check_arg(found: &mut Found, arg: &ArgDeclaration) {
     if !arg.keys.is_empty() && !has_maps {
         found.add("has keys, but is no map or list of maps");
     }
-    if arg.keys.iter().any(|key| matches!(key.kind, ArgKind::Map | ArgKind::File)) {
+    if arg
+        .keys
+        .iter()
+        .any(|key| matches!(key.kind, ArgKind::Map | ArgKind::File))
+    {
         found.add("a key can be no map and no file");
     }
     check_args(found, &arg.keys);
@@ -301,7 +392,9 @@ fn check_vocabulary(found: &mut Found, name: Option<&str>) {
 fn check_flag(found: &mut Found, flag: &str) {
     let (of, name) = flag.split_once('.').unwrap_or(("Type", flag));
     if !is_word(of) || !is_word(name) {
-        found.add(format!("`{flag}` is no permission: `flag` of the document's type, or `Type.flag`"));
+        found.add(format!(
+            "`{flag}` is no permission: `flag` of the document's type, or `Type.flag`"
+        ));
     }
 }
 
@@ -312,11 +405,16 @@ fn check_touch(found: &mut Found, place: &str, capability: &str) {
         Some(("other", of)) if capability.starts_with("other:") => of == "*" || is_word(of),
         Some(("create", of)) if capability.starts_with("create:") => is_word(of),
         Some(("registry", set)) if capability.starts_with("registry:") => {
-            !set.is_empty() && set.chars().all(|other| other.is_ascii_lowercase() || other == '-')
+            !set.is_empty()
+                && set
+                    .chars()
+                    .all(|other| other.is_ascii_lowercase() || other == '-')
         }
         _ => false,
     };
     if !legal {
-        found.add(format!("{place}: `{capability}` is none of self.FIELD, other:TYPE, create:TYPE, registry:SET"));
+        found.add(format!(
+            "{place}: `{capability}` is none of self.FIELD, other:TYPE, create:TYPE, registry:SET"
+        ));
     }
 }

@@ -36,20 +36,36 @@ pub fn next_breaking(old: &semver::Version) -> semver::Version {
 fn compare_types(broken: &mut Vec<String>, before: &TypeDeclaration, after: &TypeDeclaration) {
     let place = format!("type `{}`", before.name);
     if before.resource != after.resource {
-        broken.push(format!("the resource of {place} is no longer `{}`", before.resource));
+        broken.push(format!(
+            "the resource of {place} is no longer `{}`",
+            before.resource
+        ));
     }
     if before.collection != after.collection {
-        broken.push(format!("the collection of {place} is no longer `{}`", before.collection));
+        broken.push(format!(
+            "the collection of {place} is no longer `{}`",
+            before.collection
+        ));
     }
-    for method in before.methods.iter().filter(|method| !after.methods.contains(method)) {
+    for method in before
+        .methods
+        .iter()
+        .filter(|method| !after.methods.contains(method))
+    {
         broken.push(format!("the method {method} of {place} is gone"));
     }
     for field in &before.fields {
         match after.fields.iter().find(|other| other.name == field.name) {
             None => broken.push(format!("the field `{}` of {place} is gone", field.name)),
-            Some(other) if !same_kind(field, other) => broken.push(format!("the field `{}` of {place} is of another kind", field.name)),
+            Some(other) if !same_kind(field, other) => broken.push(format!(
+                "the field `{}` of {place} is of another kind",
+                field.name
+            )),
             Some(other) if other.stored_name() != field.stored_name() => {
-                broken.push(format!("the field `{}` of {place} is stored elsewhere", field.name));
+                broken.push(format!(
+                    "the field `{}` of {place} is stored elsewhere",
+                    field.name
+                ));
             }
             Some(_) => {}
         }
@@ -61,16 +77,24 @@ fn same_kind(before: &FieldDeclaration, after: &FieldDeclaration) -> bool {
     before.kind == after.kind && before.of == after.of
 }
 
-fn compare_actions(broken: &mut Vec<String>, before: &ActionDeclaration, all: &[ActionDeclaration]) {
+fn compare_actions(
+    broken: &mut Vec<String>,
+    before: &ActionDeclaration,
+    all: &[ActionDeclaration],
+) {
     let place = format!("action `{}`", before.name);
-    let named: Vec<_> = all.iter().filter(|after| after.name == before.name).collect();
+    let named: Vec<_> = all
+        .iter()
+        .filter(|after| after.name == before.name)
+        .collect();
     if named.is_empty() {
         broken.push(format!("the {place} is gone"));
         return;
     }
     for pattern in before.on.iter().filter(|pattern| !pattern.starts_with('-')) {
         let covered = |after: &&&ActionDeclaration| {
-            after.on.iter().any(|other| other == pattern) || (pattern != "*" && after.applies_to(pattern))
+            after.on.iter().any(|other| other == pattern)
+                || (pattern != "*" && after.applies_to(pattern))
         };
         let Some(after) = named.iter().find(covered) else {
             broken.push(format!("the {place} is no longer for `{pattern}`"));
@@ -86,10 +110,18 @@ fn compare_actions(broken: &mut Vec<String>, before: &ActionDeclaration, all: &[
     broken.dedup();
 }
 
-fn compare_args(broken: &mut Vec<String>, place: &str, before: &[ArgDeclaration], after: &[ArgDeclaration]) {
+fn compare_args(
+    broken: &mut Vec<String>,
+    place: &str,
+    before: &[ArgDeclaration],
+    after: &[ArgDeclaration],
+) {
     for arg in before {
         let name = &arg.name;
-        let Some(other) = after.iter().find(|other| other.name == *name || other.synonyms.contains(name)) else {
+        let Some(other) = after
+            .iter()
+            .find(|other| other.name == *name || other.synonyms.contains(name))
+        else {
             broken.push(format!("the argument `{name}` of {place} is gone"));
             continue;
         };
@@ -99,12 +131,22 @@ fn compare_args(broken: &mut Vec<String>, place: &str, before: &[ArgDeclaration]
         if other.required && !arg.required {
             broken.push(format!("the argument `{name}` of {place} is now required"));
         }
-        compare_args(broken, &format!("argument `{name}` of {place}"), &arg.keys, &other.keys);
+        compare_args(
+            broken,
+            &format!("argument `{name}` of {place}"),
+            &arg.keys,
+            &other.keys,
+        );
     }
     for arg in after.iter().filter(|arg| arg.required) {
-        let known = before.iter().any(|old| old.name == arg.name || arg.synonyms.contains(&old.name));
+        let known = before
+            .iter()
+            .any(|old| old.name == arg.name || arg.synonyms.contains(&old.name));
         if !known {
-            broken.push(format!("the argument `{}` of {place} is new and required", arg.name));
+            broken.push(format!(
+                "the argument `{}` of {place} is new and required",
+                arg.name
+            ));
         }
     }
 }

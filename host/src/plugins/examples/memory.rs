@@ -11,8 +11,8 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::store::class::pairs_of;
 use crate::store::{
-    ClassTable, CollectionSpec, CommitError, DocKey, FileId, FileInfo, Filter, KeyValue, ListQuery, Page, Result, StagedFile,
-    Store, StoreError, StoredDocument, Test, WriteSet,
+    ClassTable, CollectionSpec, CommitError, DocKey, FileId, FileInfo, Filter, KeyValue, ListQuery,
+    Page, Result, StagedFile, Store, StoreError, StoredDocument, Test, WriteSet,
 };
 
 /// Documents of one example.
@@ -34,23 +34,48 @@ impl Memory {
     }
 
     /// Adds a document; `classed`: its visibility depends on its sources.
-    pub(super) fn add(&mut self, collection: &str, classed: bool, document: &Document) -> Result<(), String> {
+    pub(super) fn add(
+        &mut self,
+        collection: &str,
+        classed: bool,
+        document: &Document,
+    ) -> Result<(), String> {
         let body = RawDocumentBuf::try_from(document).map_err(|error| error.to_string())?;
-        let id = document.get_object_id("_id").map_err(|error| error.to_string())?;
+        let id = document
+            .get_object_id("_id")
+            .map_err(|error| error.to_string())?;
         let class = if classed {
             let pairs = pairs_of(&body).map_err(|error| error.to_string())?;
             let table = Arc::make_mut(&mut self.classes);
-            table.number(&pairs).unwrap_or_else(|| table.add(Arc::new(pairs)))
+            table
+                .number(&pairs)
+                .unwrap_or_else(|| table.add(Arc::new(pairs)))
         } else {
             0
         };
-        let stored = StoredDocument { id, class, revision: 1, body: Arc::new(body) };
-        self.documents.entry(collection.to_owned()).or_default().insert(id, stored);
+        let stored = StoredDocument {
+            id,
+            class,
+            revision: 1,
+            body: Arc::new(body),
+        };
+        self.documents
+            .entry(collection.to_owned())
+            .or_default()
+            .insert(id, stored);
         Ok(())
     }
 
-    fn meeting<'a>(&'a self, collection: &str, filter: &'a Filter) -> impl Iterator<Item = &'a StoredDocument> {
-        let documents = self.documents.get(collection).into_iter().flat_map(BTreeMap::values);
+    fn meeting<'a>(
+        &'a self,
+        collection: &str,
+        filter: &'a Filter,
+    ) -> impl Iterator<Item = &'a StoredDocument> {
+        let documents = self
+            .documents
+            .get(collection)
+            .into_iter()
+            .flat_map(BTreeMap::values);
         documents.filter(move |stored| filter.matches(&stored.body).unwrap_or(false))
     }
 }
@@ -70,29 +95,58 @@ impl Store for Memory {
     }
 
     async fn get(&self, collection: &str, id: ObjectId) -> Result<Option<StoredDocument>> {
-        Ok(self.documents.get(collection).and_then(|documents| documents.get(&id)).cloned())
+        Ok(self
+            .documents
+            .get(collection)
+            .and_then(|documents| documents.get(&id))
+            .cloned())
     }
 
     async fn get_many(&self, collection: &str, ids: &[ObjectId]) -> Result<Vec<StoredDocument>> {
         let documents = self.documents.get(collection);
-        Ok(ids.iter().filter_map(|id| documents.and_then(|documents| documents.get(id))).cloned().collect())
+        Ok(ids
+            .iter()
+            .filter_map(|id| documents.and_then(|documents| documents.get(id)))
+            .cloned()
+            .collect())
     }
 
     async fn by_key(&self, key: &KeyValue) -> Result<Option<StoredDocument>> {
-        let parts = key.parts.iter().map(|(path, value)| Filter::Field(path.clone(), Test::Eq(value.clone())));
+        let parts = key
+            .parts
+            .iter()
+            .map(|(path, value)| Filter::Field(path.clone(), Test::Eq(value.clone())));
         let filter = Filter::And(parts.collect());
         Ok(self.meeting(&key.collection, &filter).next().cloned())
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let found: Vec<_> = self.meeting(&query.collection, &query.filter).filter(|stored| query.visible.allows(stored.class)).collect();
-        let page = found.iter().skip(query.offset as usize).take(query.limit as usize);
-        Ok(Page { documents: page.map(|stored| (*stored).clone()).collect(), total: found.len() as u64 })
+        let found: Vec<_> = self
+            .meeting(&query.collection, &query.filter)
+            .filter(|stored| query.visible.allows(stored.class))
+            .collect();
+        let page = found
+            .iter()
+            .skip(query.offset as usize)
+            .take(query.limit as usize);
+        Ok(Page {
+            documents: page.map(|stored| (*stored).clone()).collect(),
+            total: found.len() as u64,
+        })
     }
 
-    async fn select(&self, collection: &str, filter: &Filter, after: Option<ObjectId>, limit: u32) -> Result<Vec<ObjectId>> {
+    async fn select(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        after: Option<ObjectId>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>> {
         let ids = self.meeting(collection, filter).map(|stored| stored.id);
-        Ok(ids.filter(|id| after.is_none_or(|after| *id > after)).take(limit as usize).collect())
+        Ok(ids
+            .filter(|id| after.is_none_or(|after| *id > after))
+            .take(limit as usize)
+            .collect())
     }
 
     async fn classes_of(&self, documents: &[DocKey]) -> Result<Vec<Option<u32>>> {
@@ -109,11 +163,18 @@ impl Store for Memory {
     }
 
     async fn keep_file(&self, _: &str, file: &StagedFile) -> Result<FileId> {
-        let bytes = std::fs::read(&file.path).map_err(|error| StoreError::Engine(error.to_string()))?;
+        let bytes =
+            std::fs::read(&file.path).map_err(|error| StoreError::Engine(error.to_string()))?;
         let mut id = [0; 12];
         id.copy_from_slice(&file.sha256[..12]);
         let id = ObjectId::from_bytes(id);
-        let info = FileInfo { name: file.name.clone(), size: file.size, sha256: file.sha256, md5: file.md5, kept_at: 0 };
+        let info = FileInfo {
+            name: file.name.clone(),
+            size: file.size,
+            sha256: file.sha256,
+            md5: file.md5,
+            kept_at: 0,
+        };
         self.files.lock().insert(id, (info, bytes));
         Ok(id)
     }
@@ -124,8 +185,15 @@ impl Store for Memory {
 
     async fn read_file(&self, _: &str, id: FileId, offset: u64, length: u32) -> Result<Vec<u8>> {
         let files = self.files.lock();
-        let (_, bytes) = files.get(&id).ok_or_else(|| StoreError::Engine(format!("there is no file {id}")))?;
-        Ok(bytes.iter().skip(offset as usize).take(length as usize).copied().collect())
+        let (_, bytes) = files
+            .get(&id)
+            .ok_or_else(|| StoreError::Engine(format!("there is no file {id}")))?;
+        Ok(bytes
+            .iter()
+            .skip(offset as usize)
+            .take(length as usize)
+            .copied()
+            .collect())
     }
 
     async fn sweep_files(&self, _: &str, _: &HashSet<FileId>, _: i64) -> Result<u64> {

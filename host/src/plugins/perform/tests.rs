@@ -16,37 +16,89 @@ impl Noted {
     async fn with(guests: &[(&str, &'static str)]) -> Self {
         let mut manifest = "[plugins.note]\n".to_owned();
         for (name, _) in guests {
-            manifest.push_str(&format!("[plugins.{name}]\nlimits = {{ time_ms = 300, memory_mib = 32 }}\n"));
+            manifest.push_str(&format!(
+                "[plugins.{name}]\nlimits = {{ time_ms = 300, memory_mib = 32 }}\n"
+            ));
         }
         let site = Site::new(&manifest).await;
         let mut notes = declaration("note", "1.0.0");
         notes["types"] = note_type();
-        site.put("note", &Guest { declaration: notes, more: MAKES.0, create: MAKES.1, ..Guest::default() }.file());
+        site.put(
+            "note",
+            &Guest {
+                declaration: notes,
+                more: MAKES.0,
+                create: MAKES.1,
+                ..Guest::default()
+            }
+            .file(),
+        );
         for (name, run) in guests {
-            site.put(name, &Guest { declaration: declaration(name, "1.0.0"), more: TOOLS, run, ..Guest::default() }.file());
+            site.put(
+                name,
+                &Guest {
+                    declaration: declaration(name, "1.0.0"),
+                    more: TOOLS,
+                    run,
+                    ..Guest::default()
+                }
+                .file(),
+            );
         }
         let plugins = site.start().await;
-        assert_eq!(plugins.current().plugins().count(), guests.len() + 1, "{:#?}", plugins.status());
+        assert_eq!(
+            plugins.current().plugins().count(),
+            guests.len() + 1,
+            "{:#?}",
+            plugins.status()
+        );
         let caller = anybody();
         let created = create(&plugins, &caller, "first").await.unwrap();
         assert!(created.fresh);
         let (type_name, note) = created.document.unwrap();
         assert_eq!(type_name, "Note");
-        Self { site, plugins, caller, note }
+        Self {
+            site,
+            plugins,
+            caller,
+            note,
+        }
     }
 
     async fn perform(&self, action: Option<&str>) -> Result<Performed, NotDone> {
         self.perform_on(self.note, action, Mode::default()).await
     }
 
-    async fn perform_on(&self, id: ObjectId, action: Option<&str>, mode: Mode) -> Result<Performed, NotDone> {
+    async fn perform_on(
+        &self,
+        id: ObjectId,
+        action: Option<&str>,
+        mode: Mode,
+    ) -> Result<Performed, NotDone> {
         let registry = self.plugins.current();
         let on = registry.type_named("Note").unwrap().clone();
-        self.plugins.perform(&registry, &self.caller, &on, id, action, Params::new(), mode).await
+        self.plugins
+            .perform(
+                &registry,
+                &self.caller,
+                &on,
+                id,
+                action,
+                Params::new(),
+                mode,
+            )
+            .await
     }
 
     async fn description(&self) -> Option<String> {
-        let stored = self.site.services.store.get("notes", self.note).await.unwrap().unwrap();
+        let stored = self
+            .site
+            .services
+            .store
+            .get("notes", self.note)
+            .await
+            .unwrap()
+            .unwrap();
         stored.body.get_str("description").ok().map(str::to_owned)
     }
 }
@@ -54,8 +106,13 @@ impl Noted {
 async fn create(plugins: &Plugins, caller: &Arc<Caller>, title: &str) -> Result<Created, NotDone> {
     let registry = plugins.current();
     let of = registry.type_named("Note").unwrap().clone();
-    let params = vec![("title".to_owned(), Param::Text(title.into())), ("source".to_owned(), Param::Text("Example".into()))];
-    plugins.create(&registry, caller, &of, params, Mode::default()).await
+    let params = vec![
+        ("title".to_owned(), Param::Text(title.into())),
+        ("source".to_owned(), Param::Text("Example".into())),
+    ];
+    plugins
+        .create(&registry, caller, &of, params, Mode::default())
+        .await
 }
 
 fn refused(result: Result<Performed, NotDone>) -> (String, Json) {
@@ -75,13 +132,21 @@ fn internal(result: Result<Performed, NotDone>) -> String {
 #[tokio::test]
 async fn act_8_what_a_handler_writes_is_stored_and_a_post_finds_it_again() {
     let noted = Noted::with(&[("writes", "(call $describe_done) (i32.store8 (i32.const 64) (i32.const 0)) (i32.store8 (i32.const 68) (i32.const 0)) (i32.store (i32.const 76) (i32.const 512)) (i32.store (i32.const 80) (i32.const 4)) (i32.store (i32.const 84) (i32.const 0)) (i32.store (i32.const 88) (i32.const 0)) (i32.const 64)")]).await;
-    let dry = noted.perform_on(noted.note, Some("writes_act"), Mode { dry_run: true }).await.unwrap();
-    assert_eq!(Json::Object(dry.extra), json!({"operations": [{"set": ["description", "done"]}]}));
+    let dry = noted
+        .perform_on(noted.note, Some("writes_act"), Mode { dry_run: true })
+        .await
+        .unwrap();
+    assert_eq!(
+        Json::Object(dry.extra),
+        json!({"operations": [{"set": ["description", "done"]}]})
+    );
     assert_eq!(noted.description().await, None);
     let performed = noted.perform(Some("writes_act")).await.unwrap();
     assert_eq!(performed.detail, "done");
     assert_eq!(noted.description().await.as_deref(), Some("done"));
-    let again = create(&noted.plugins, &noted.caller, "first").await.unwrap();
+    let again = create(&noted.plugins, &noted.caller, "first")
+        .await
+        .unwrap();
     assert!(!again.fresh);
     assert_eq!(again.document, Some(("Note".into(), noted.note)));
 }
@@ -89,12 +154,28 @@ async fn act_8_what_a_handler_writes_is_stored_and_a_post_finds_it_again() {
 #[tokio::test]
 async fn act_1_to_3_come_in_this_order() {
     let noted = Noted::with(&[]).await;
-    let nowhere = noted.perform_on(ObjectId::new(), Some("no_such"), Mode::default()).await;
+    let nowhere = noted
+        .perform_on(ObjectId::new(), Some("no_such"), Mode::default())
+        .await;
     assert!(matches!(nowhere, Err(NotDone::NoDocument)), "{nowhere:?}");
-    let nowhere = noted.perform_on(ObjectId::new(), Some("note_act"), Mode::default()).await;
+    let nowhere = noted
+        .perform_on(ObjectId::new(), Some("note_act"), Mode::default())
+        .await;
     assert!(matches!(nowhere, Err(NotDone::NoDocument)), "{nowhere:?}");
-    assert_eq!(refused(noted.perform(Some("no_such")).await), ("'no_such' is not a valid action.".into(), json!({"code": "unknown_action"})));
-    assert_eq!(refused(noted.perform(None).await), ("'None' is not a valid action.".into(), json!({"code": "unknown_action"})));
+    assert_eq!(
+        refused(noted.perform(Some("no_such")).await),
+        (
+            "'no_such' is not a valid action.".into(),
+            json!({"code": "unknown_action"})
+        )
+    );
+    assert_eq!(
+        refused(noted.perform(None).await),
+        (
+            "'None' is not a valid action.".into(),
+            json!({"code": "unknown_action"})
+        )
+    );
 }
 
 #[tokio::test]
@@ -116,23 +197,50 @@ async fn pl_5_hostile_handlers_are_ended_and_write_nothing() {
     .await;
     for (action, told) in [
         ("endless_act", "the plugin `endless` ran longer than 300 ms"),
-        ("eater_act", "the plugin `eater` wanted more than 32 MiB of memory"),
-        ("deep_act", "the plugin `deep` failed: recursion without end"),
-        ("panics_act", "the plugin `panics` failed: done (wasm trap: wasm `unreachable` instruction executed)"),
-        ("flood_act", "the plugin `flood` used up its budget of log lines"),
-        ("half_act", "the plugin `half` failed: wasm trap: wasm `unreachable` instruction executed"),
-        ("asks_act", "the plugin `asks` used up its budget of host calls"),
-        ("huge_act", "the plugin `huge` used up its budget of bytes of output"),
+        (
+            "eater_act",
+            "the plugin `eater` wanted more than 32 MiB of memory",
+        ),
+        (
+            "deep_act",
+            "the plugin `deep` failed: recursion without end",
+        ),
+        (
+            "panics_act",
+            "the plugin `panics` failed: done (wasm trap: wasm `unreachable` instruction executed)",
+        ),
+        (
+            "flood_act",
+            "the plugin `flood` used up its budget of log lines",
+        ),
+        (
+            "half_act",
+            "the plugin `half` failed: wasm trap: wasm `unreachable` instruction executed",
+        ),
+        (
+            "asks_act",
+            "the plugin `asks` used up its budget of host calls",
+        ),
+        (
+            "huge_act",
+            "the plugin `huge` used up its budget of bytes of output",
+        ),
         ("outside_act", "the plugin `outside` failed: "),
         ("unknown_act", "the plugin `unknown` failed: "),
         ("strange_act", "the plugin `strange` failed: "),
     ] {
         let reason = internal(noted.perform(Some(action)).await);
         assert!(reason.starts_with(told), "{action}: {reason}");
-        assert!(reason.ends_with(&format!("in `{action}` on Note {}", noted.note)), "{action}: {reason}");
+        assert!(
+            reason.ends_with(&format!("in `{action}` on Note {}", noted.note)),
+            "{action}: {reason}"
+        );
         assert_eq!(noted.description().await, None, "{action}");
     }
-    assert_eq!(noted.perform(Some("note_act")).await.unwrap().detail, "done");
+    assert_eq!(
+        noted.perform(Some("note_act")).await.unwrap().detail,
+        "done"
+    );
 }
 
 #[tokio::test]
@@ -143,7 +251,9 @@ async fn con_many_changes_of_one_document_all_take_effect() {
         async move {
             match turn % 2 {
                 0 => noted.perform(Some("writes_act")).await.map(|_| ()),
-                _ => create(&noted.plugins, &noted.caller, "first").await.map(|_| ()),
+                _ => create(&noted.plugins, &noted.caller, "first")
+                    .await
+                    .map(|_| ()),
             }
         }
     }))
@@ -156,7 +266,10 @@ async fn con_many_changes_of_one_document_all_take_effect() {
 #[test]
 fn pl_10_extra_can_not_say_what_the_host_says() {
     let settled = |extra: &str| Settled {
-        outcome: Outcome { extra: extra.into(), ..Outcome::default() },
+        outcome: Outcome {
+            extra: extra.into(),
+            ..Outcome::default()
+        },
         concerned: None,
         warnings: Vec::new(),
         operations: None,
@@ -168,21 +281,38 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
     for key in OWN_KEYS {
         assert_eq!(
             wrong(&format!("{{\"{key}\": 0}}")),
-            format!("the plugin `p` gave a wrong answer: `extra` has the key `{key}`, which is the host's")
+            format!(
+                "the plugin `p` gave a wrong answer: `extra` has the key `{key}`, which is the host's"
+            )
         );
     }
-    assert_eq!(wrong("[]"), "the plugin `p` gave a wrong answer: `extra` is no JSON object");
-    assert_eq!(wrong("{"), "the plugin `p` gave a wrong answer: `extra` is no JSON: EOF while parsing an object at line 1 column 1");
-    assert_eq!(wrong(r#"{"warnings": 1}"#), "the plugin `p` gave a wrong answer: `warnings` is no list of texts");
+    assert_eq!(
+        wrong("[]"),
+        "the plugin `p` gave a wrong answer: `extra` is no JSON object"
+    );
+    assert_eq!(
+        wrong("{"),
+        "the plugin `p` gave a wrong answer: `extra` is no JSON: EOF while parsing an object at line 1 column 1"
+    );
+    assert_eq!(
+        wrong(r#"{"warnings": 1}"#),
+        "the plugin `p` gave a wrong answer: `warnings` is no list of texts"
+    );
     let (extra, warnings) = extra_of(&settled(r#"{"object": 1, "warnings": ["w"]}"#), "p").unwrap();
-    assert_eq!((Json::Object(extra), warnings), (json!({"object": 1}), vec!["w".to_owned()]));
+    assert_eq!(
+        (Json::Object(extra), warnings),
+        (json!({"object": 1}), vec!["w".to_owned()])
+    );
     assert!(!DONE.is_empty());
 }
 
 #[test]
 fn codes_of_refusals_are_words() {
     let plugin = Loaded {
-        declaration: Arc::new(crate::plugins::declaration::Declaration::read(&declaration("p", "1.0.0").to_string()).unwrap()),
+        declaration: Arc::new(
+            crate::plugins::declaration::Declaration::read(&declaration("p", "1.0.0").to_string())
+                .unwrap(),
+        ),
         text: "".into(),
         sha256: String::new(),
         limits: crate::plugins::Limits::default(),
@@ -194,10 +324,19 @@ fn codes_of_refusals_are_words() {
         crate::plugins::declaration::Declaration::read(&notes.to_string()).unwrap()
     }])
     .unwrap();
-    let job = Job::Create { of: of.type_named("Note").unwrap().clone() };
-    match super::refused(Fault::Refused("Not A Word".into(), "text".into()), &plugin, &job) {
+    let job = Job::Create {
+        of: of.type_named("Note").unwrap().clone(),
+    };
+    match super::refused(
+        Fault::Refused("Not A Word".into(), "text".into()),
+        &plugin,
+        &job,
+    ) {
         NotDone::Internal(reason) => {
-            assert_eq!(reason, "the plugin `p` refused with the code \"Not A Word\", which is no word of a-z and _, in the POST of Note");
+            assert_eq!(
+                reason,
+                "the plugin `p` refused with the code \"Not A Word\", which is no word of a-z and _, in the POST of Note"
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -56,7 +56,10 @@ impl Archive {
     pub(super) fn open(state: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(state.join(FILES))?;
         std::fs::create_dir_all(state.join(PINS))?;
-        Ok(Self { state: state.into(), set: read_set(state).unwrap_or_default() })
+        Ok(Self {
+            state: state.into(),
+            set: read_set(state).unwrap_or_default(),
+        })
     }
 
     /// The bytes kept under a hash, if they are what they were.
@@ -89,11 +92,18 @@ impl Archive {
         let referred: BTreeSet<String> = self
             .set
             .values()
-            .flat_map(|good| std::iter::once(&good.sha256).chain(good.previous.as_ref().map(|before| &before.sha256)))
+            .flat_map(|good| {
+                std::iter::once(&good.sha256)
+                    .chain(good.previous.as_ref().map(|before| &before.sha256))
+            })
             .map(|sha256| format!("{sha256}.wasm"))
             .collect();
         for entry in std::fs::read_dir(self.state.join(FILES))?.flatten() {
-            if !entry.file_name().to_str().is_some_and(|name| referred.contains(name)) {
+            if !entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| referred.contains(name))
+            {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -131,13 +141,30 @@ fn read_set(state: &Path) -> Result<BTreeMap<String, Good>, String> {
 /// A sentence: no such plugin, or no version before.
 pub fn rollback(state: &Path, name: &str) -> Result<String, String> {
     let set = read_set(state).map_err(|_| "no server has loaded plugins here yet".to_owned())?;
-    let good = set.get(name).ok_or_else(|| format!("no plugin `{name}` has served here"))?;
-    let before = good.previous.as_ref().ok_or_else(|| format!("the plugin `{name}` has no version before {}", good.version))?;
-    let archive = Archive { state: state.into(), set: BTreeMap::new() };
+    let good = set
+        .get(name)
+        .ok_or_else(|| format!("no plugin `{name}` has served here"))?;
+    let before = good
+        .previous
+        .as_ref()
+        .ok_or_else(|| format!("the plugin `{name}` has no version before {}", good.version))?;
+    let archive = Archive {
+        state: state.into(),
+        set: BTreeMap::new(),
+    };
     if archive.file(&before.sha256).is_none() {
-        return Err(format!("version {} of the plugin `{name}` is no longer on disk", before.version));
+        return Err(format!(
+            "version {} of the plugin `{name}` is no longer on disk",
+            before.version
+        ));
     }
-    let pin = Pin { serve: before.sha256.clone(), instead_of: good.in_directory.clone().unwrap_or_else(|| good.sha256.clone()) };
+    let pin = Pin {
+        serve: before.sha256.clone(),
+        instead_of: good
+            .in_directory
+            .clone()
+            .unwrap_or_else(|| good.sha256.clone()),
+    };
     let text = serde_json::to_vec(&pin).map_err(|error| error.to_string())?;
     let file = pin_file(state, name);
     write_whole(&file, &text).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -91,7 +91,12 @@ impl Facts {
         if !facts.is_file() {
             return Err(std::io::Error::other("it is no file"));
         }
-        Ok(Self { path: path.into(), size: facts.len(), modified: facts.modified().ok(), inode })
+        Ok(Self {
+            path: path.into(),
+            size: facts.len(),
+            modified: facts.modified().ok(),
+            inode,
+        })
     }
 }
 
@@ -123,15 +128,25 @@ impl Keeper {
         watched: bool,
         status: Arc<ArcSwap<Status>>,
     ) -> Result<Self, StartError> {
-        let unusable = |what: &str, error: std::io::Error| StartError::Unusable(format!("{what}: {error}"));
-        let archive = Archive::open(&options.state).map_err(|error| unusable(&options.state.display().to_string(), error))?;
+        let unusable =
+            |what: &str, error: std::io::Error| StartError::Unusable(format!("{what}: {error}"));
+        let archive = Archive::open(&options.state)
+            .map_err(|error| unusable(&options.state.display().to_string(), error))?;
         let executor = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| unusable("a runtime to load plugins", error))?;
         let manifest_text = std::fs::read(&options.manifest).ok();
         let manifest = Manifest::read(&options.manifest)?;
-        let kept = archive.set.iter().map(|(name, good)| (name.clone(), Kept { previous: good.previous.clone(), ..Kept::default() }));
+        let kept = archive.set.iter().map(|(name, good)| {
+            (
+                name.clone(),
+                Kept {
+                    previous: good.previous.clone(),
+                    ..Kept::default()
+                },
+            )
+        });
         Ok(Self {
             kept: kept.collect(),
             runtime,
@@ -182,7 +197,10 @@ impl Keeper {
             }
             let refused = self.resolve(&mut candidates);
             let fallback = refused.iter().any(|(name, refused)| {
-                refused.origin != Origin::LastGood && wanted.get(name).is_some_and(|(entry, _)| self.last_good(name, entry).is_some())
+                refused.origin != Origin::LastGood
+                    && wanted
+                        .get(name)
+                        .is_some_and(|(entry, _)| self.last_good(name, entry).is_some())
             });
             if !fallback {
                 break;
@@ -257,22 +275,41 @@ impl Keeper {
         };
         self.manifest_text = text;
         let reason = problem.as_deref();
-        if reason == self.manifest_error.as_ref().map(|problem| problem.reason.as_str()) {
+        if reason
+            == self
+                .manifest_error
+                .as_ref()
+                .map(|problem| problem.reason.as_str())
+        {
             return (reason.is_none(), None);
         }
         if let Some(reason) = reason {
             tracing::error!("the manifest as it was before stays in force: {reason}");
         }
-        self.manifest_error = problem.map(|reason| Problem { reason, since: now(), version: None });
+        self.manifest_error = problem.map(|reason| Problem {
+            reason,
+            since: now(),
+            version: None,
+        });
         (true, None)
     }
 
     /// The plugins that should serve, each with its entry and file.
     fn wanted(&self) -> BTreeMap<String, (Entry, PathBuf)> {
         let directory = &self.options.directory;
-        let listed = self.manifest.plugins.iter().filter(|(_, entry)| entry.enabled);
-        let mut wanted: BTreeMap<_, _> =
-            listed.map(|(name, entry)| (name.clone(), (entry.clone(), self.manifest.file_of(name, directory)))).collect();
+        let listed = self
+            .manifest
+            .plugins
+            .iter()
+            .filter(|(_, entry)| entry.enabled);
+        let mut wanted: BTreeMap<_, _> = listed
+            .map(|(name, entry)| {
+                (
+                    name.clone(),
+                    (entry.clone(), self.manifest.file_of(name, directory)),
+                )
+            })
+            .collect();
         if self.manifest.unlisted == Unlisted::Allow {
             for file in self.unlisted() {
                 let name = file.trim_end_matches(".wasm");
@@ -287,7 +324,12 @@ impl Keeper {
     /// Files of the directory that no entry is about.
     fn unlisted(&self) -> Vec<String> {
         let directory = &self.options.directory;
-        let known: Vec<PathBuf> = self.manifest.plugins.keys().map(|name| self.manifest.file_of(name, directory)).collect();
+        let known: Vec<PathBuf> = self
+            .manifest
+            .plugins
+            .keys()
+            .map(|name| self.manifest.file_of(name, directory))
+            .collect();
         let mut files: Vec<String> = std::fs::read_dir(directory)
             .into_iter()
             .flatten()
@@ -306,7 +348,10 @@ impl Keeper {
         self.kept.retain(|name, kept| {
             let stays = wanted.contains_key(name);
             if !stays && kept.serving.is_some() {
-                tracing::info!(plugin = name.as_str(), "is no longer served, as the manifest wants it");
+                tracing::info!(
+                    plugin = name.as_str(),
+                    "is no longer served, as the manifest wants it"
+                );
             }
             stays
         });
@@ -317,11 +362,19 @@ impl Keeper {
     fn revoke(&mut self, wanted: &BTreeMap<String, (Entry, PathBuf)>) -> bool {
         let mut revoked = false;
         for (name, kept) in &mut self.kept {
-            let Some((entry, _)) = wanted.get(name) else { continue };
-            let Some(serving) = &kept.serving else { continue };
+            let Some((entry, _)) = wanted.get(name) else {
+                continue;
+            };
+            let Some(serving) = &kept.serving else {
+                continue;
+            };
             if let Err(rejected) = check_grants(&serving.loaded.declaration, entry) {
                 tracing::error!(plugin = name.as_str(), "is no longer served: {rejected}");
-                kept.rejected = Some(Problem { reason: rejected.reason, since: now(), version: rejected.version });
+                kept.rejected = Some(Problem {
+                    reason: rejected.reason,
+                    since: now(),
+                    version: rejected.version,
+                });
                 kept.serving = None;
                 revoked = true;
             }
@@ -341,20 +394,31 @@ impl Keeper {
                     std::io::ErrorKind::NotFound => format!("the file is gone: {}", path.display()),
                     _ => format!("{}: {error}", path.display()),
                 };
-                return Seen::Bad(Rejected { reason, perhaps_unfinished: false, version: None });
+                return Seen::Bad(Rejected {
+                    reason,
+                    perhaps_unfinished: false,
+                    version: None,
+                });
             }
         };
-        if kept.judged.as_ref().is_some_and(|judged| judged.facts == facts && judged.entry == *entry && judged.pin == pin) {
+        if kept.judged.as_ref().is_some_and(|judged| {
+            judged.facts == facts && judged.entry == *entry && judged.pin == pin
+        }) {
             return Seen::Unchanged;
         }
-        let same_file = kept.judged.as_ref().is_some_and(|judged| judged.facts == facts);
+        let same_file = kept
+            .judged
+            .as_ref()
+            .is_some_and(|judged| judged.facts == facts);
         if !same_file && kept.pending.as_ref() != Some(&facts) {
             kept.pending = Some(facts);
             return Seen::Later(STILL);
         }
         let bytes = std::fs::read(path);
         let unchanged = Facts::of(path).is_ok_and(|after| after == facts);
-        let Ok(bytes) = bytes else { return Seen::Later(STILL) };
+        let Ok(bytes) = bytes else {
+            return Seen::Later(STILL);
+        };
         if !unchanged {
             kept.pending = None;
             return Seen::Later(STILL);
@@ -372,12 +436,24 @@ impl Keeper {
         let kept = self.kept.entry(name.to_owned()).or_default();
         kept.pending = None;
         // A pin that was done with is gone now.
-        kept.judged = Some(Judged { facts, entry: entry.clone(), pin: self.archive.pin(name), sha256 });
+        kept.judged = Some(Judged {
+            facts,
+            entry: entry.clone(),
+            pin: self.archive.pin(name),
+            sha256,
+        });
         seen
     }
 
     /// Whether these bytes, or what is pinned in their place, may serve.
-    fn weigh(&mut self, name: &str, entry: &Entry, pin: Option<&Pin>, bytes: Vec<u8>, sha256: &str) -> Seen {
+    fn weigh(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        pin: Option<&Pin>,
+        bytes: Vec<u8>,
+        sha256: &str,
+    ) -> Seen {
         let serving = self.kept.get(name).and_then(|kept| kept.serving.clone());
         let mut origin = Origin::Directory;
         let (mut bytes, mut sha256) = (bytes, sha256.to_owned());
@@ -389,7 +465,9 @@ impl Keeper {
                 _ => self.archive.unpin(name),
             }
         }
-        let known = serving.as_ref().filter(|serving| serving.loaded.sha256 == sha256);
+        let known = serving
+            .as_ref()
+            .filter(|serving| serving.loaded.sha256 == sha256);
         let examined = match known {
             Some(serving) => Ok(serving.examined.clone()),
             None => self.examine(&bytes),
@@ -399,7 +477,12 @@ impl Keeper {
             if let Some(serving) = &serving {
                 check_replacement(&serving.loaded, &loaded)?;
             }
-            Ok(Candidate { loaded: Arc::new(loaded), examined, origin, bytes: Some(bytes) })
+            Ok(Candidate {
+                loaded: Arc::new(loaded),
+                examined,
+                origin,
+                bytes: Some(bytes),
+            })
         });
         match judged {
             Ok(candidate) => Seen::Good(Box::new(candidate)),
@@ -408,9 +491,15 @@ impl Keeper {
     }
 
     fn examine(&self, bytes: &[u8]) -> Result<Examined, Rejected> {
-        let examined = catch_unwind(AssertUnwindSafe(|| self.executor.block_on(examine(&self.runtime, bytes))));
+        let examined = catch_unwind(AssertUnwindSafe(|| {
+            self.executor.block_on(examine(&self.runtime, bytes))
+        }));
         examined.unwrap_or_else(|_| {
-            Err(Rejected { reason: "examining the file broke the host".into(), perhaps_unfinished: false, version: None })
+            Err(Rejected {
+                reason: "examining the file broke the host".into(),
+                perhaps_unfinished: false,
+                version: None,
+            })
         })
     }
 
@@ -420,17 +509,32 @@ impl Keeper {
         let bytes = self.archive.file(&good.sha256)?;
         let examined = self.examine(&bytes).ok()?;
         let loaded = admit(&examined, name, entry, &self.manifest).ok()?;
-        Some(Candidate { loaded: Arc::new(loaded), examined, origin: Origin::LastGood, bytes: None })
+        Some(Candidate {
+            loaded: Arc::new(loaded),
+            examined,
+            origin: Origin::LastGood,
+            bytes: None,
+        })
     }
 
     /// Takes out what does not fit: conflicts, examples that fail. Answers what was taken out.
-    fn resolve(&mut self, candidates: &mut BTreeMap<String, Candidate>) -> Vec<(String, Candidate)> {
+    fn resolve(
+        &mut self,
+        candidates: &mut BTreeMap<String, Candidate>,
+    ) -> Vec<(String, Candidate)> {
         let mut refused = Vec::new();
         loop {
-            let (name, reason) = match Registry::of(self.set_with(candidates), self.generation + 1) {
-                Err(conflict) if candidates.contains_key(&conflict.plugin) => (conflict.plugin.clone(), conflict.to_string()),
+            let (name, reason) = match Registry::of(self.set_with(candidates), self.generation + 1)
+            {
+                Err(conflict) if candidates.contains_key(&conflict.plugin) => {
+                    (conflict.plugin.clone(), conflict.to_string())
+                }
                 Err(conflict) => {
-                    let turned = crate::plugins::Conflict { plugin: conflict.holder.clone(), holder: conflict.plugin, ..conflict };
+                    let turned = crate::plugins::Conflict {
+                        plugin: conflict.holder.clone(),
+                        holder: conflict.plugin,
+                        ..conflict
+                    };
                     (turned.plugin.clone(), turned.to_string())
                 }
                 Ok(registry) => match self.failing_example(&Arc::new(registry), candidates) {
@@ -438,20 +542,36 @@ impl Keeper {
                     None => return refused,
                 },
             };
-            let Some(candidate) = candidates.remove(&name) else { return refused };
+            let Some(candidate) = candidates.remove(&name) else {
+                return refused;
+            };
             let version = Some(candidate.loaded.declaration.version.to_string());
-            self.reject(&name, Rejected { reason, perhaps_unfinished: false, version });
+            self.reject(
+                &name,
+                Rejected {
+                    reason,
+                    perhaps_unfinished: false,
+                    version,
+                },
+            );
             refused.push((name, candidate));
         }
     }
 
-    fn failing_example(&self, registry: &Arc<Registry>, candidates: &BTreeMap<String, Candidate>) -> Option<(String, String)> {
+    fn failing_example(
+        &self,
+        registry: &Arc<Registry>,
+        candidates: &BTreeMap<String, Candidate>,
+    ) -> Option<(String, String)> {
         for (name, candidate) in candidates {
             let known = self.kept.get(name).and_then(|kept| kept.serving.as_ref());
             if known.is_some_and(|serving| serving.loaded.sha256 == candidate.loaded.sha256) {
                 continue;
             }
-            let run = catch_unwind(AssertUnwindSafe(|| self.executor.block_on(examples::run(registry, &candidate.loaded))));
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                self.executor
+                    .block_on(examples::run(registry, &candidate.loaded))
+            }));
             if let Err(reason) = run.unwrap_or_else(|_| Err("its examples broke the host".into())) {
                 return Some((name.clone(), reason));
             }
@@ -474,10 +594,16 @@ impl Keeper {
     }
 
     /// Makes the candidates serve: collections first, then the swap, then what is kept on disk.
-    fn serve(&mut self, candidates: BTreeMap<String, Candidate>, anyhow: bool) -> Result<(), StartError> {
+    fn serve(
+        &mut self,
+        candidates: BTreeMap<String, Candidate>,
+        anyhow: bool,
+    ) -> Result<(), StartError> {
         let registry = Registry::of(self.set_with(&candidates), self.generation + 1)
             .map_err(|conflict| StartError::Unusable(conflict.to_string()))?;
-        let declared = self.executor.block_on(self.store.declare(&registry.collection_specs()))?;
+        let declared = self
+            .executor
+            .block_on(self.store.declare(&registry.collection_specs()))?;
         for warning in declared {
             tracing::warn!("{warning}");
         }
@@ -489,7 +615,11 @@ impl Keeper {
             self.generation += 1;
             self.current.store(Arc::new(registry));
         }
-        let set = self.kept.iter().filter_map(|(name, kept)| Some((name.clone(), good(kept)?))).collect();
+        let set = self
+            .kept
+            .iter()
+            .filter_map(|(name, kept)| Some((name.clone(), good(kept)?)))
+            .collect();
         if let Err(error) = self.archive.save(set) {
             tracing::error!("the set of plugins could not be kept for the next start: {error}");
         }
@@ -498,11 +628,19 @@ impl Keeper {
 
     /// True: something is different now.
     fn take_up(&mut self, name: &str, candidate: Candidate) -> bool {
-        let Candidate { loaded, examined, origin, bytes } = candidate;
+        let Candidate {
+            loaded,
+            examined,
+            origin,
+            bytes,
+        } = candidate;
         if let Some(bytes) = bytes
             && let Err(error) = self.archive.keep(&loaded.sha256, &bytes)
         {
-            tracing::error!(plugin = name, "could not be kept for the next start: {error}");
+            tracing::error!(
+                plugin = name,
+                "could not be kept for the next start: {error}"
+            );
         }
         let kept = self.kept.entry(name.to_owned()).or_default();
         if origin != Origin::LastGood {
@@ -511,7 +649,11 @@ impl Keeper {
         let version = &loaded.declaration.version;
         let before = kept.serving.as_ref();
         let same_code = before.is_some_and(|before| before.loaded.sha256 == loaded.sha256);
-        if same_code && before.is_some_and(|before| before.loaded.limits == loaded.limits && before.origin == origin) {
+        if same_code
+            && before.is_some_and(|before| {
+                before.loaded.limits == loaded.limits && before.origin == origin
+            })
+        {
             return false;
         }
         match before {
@@ -519,39 +661,74 @@ impl Keeper {
                 let old = &before.loaded.declaration.version;
                 tracing::info!(plugin = name, "{old} → {version}");
                 if version < old {
-                    tracing::warn!(plugin = name, "the new version {version} is lower than {old}");
+                    tracing::warn!(
+                        plugin = name,
+                        "the new version {version} is lower than {old}"
+                    );
                 }
-                kept.previous = Some(Before { sha256: before.loaded.sha256.clone(), version: old.to_string() });
+                kept.previous = Some(Before {
+                    sha256: before.loaded.sha256.clone(),
+                    version: old.to_string(),
+                });
             }
             Some(_) => tracing::info!(plugin = name, "{version} with other limits"),
             None => tracing::info!(plugin = name, "{version}"),
         }
-        let since = before.filter(|_| same_code).map_or_else(now, |before| before.since);
-        kept.serving = Some(Serving { loaded, examined, origin, since });
+        let since = before
+            .filter(|_| same_code)
+            .map_or_else(now, |before| before.since);
+        kept.serving = Some(Serving {
+            loaded,
+            examined,
+            origin,
+            since,
+        });
         true
     }
 
     /// True: it was not known yet.
     fn reject(&mut self, name: &str, rejected: Rejected) -> bool {
         let kept = self.kept.entry(name.to_owned()).or_default();
-        if kept.rejected.as_ref().is_some_and(|known| known.reason == rejected.reason) {
+        if kept
+            .rejected
+            .as_ref()
+            .is_some_and(|known| known.reason == rejected.reason)
+        {
             return false;
         }
         let file = self.manifest.file_of(name, &self.options.directory);
         let instead = match &kept.serving {
-            Some(serving) => format!("version {} keeps serving", serving.loaded.declaration.version),
+            Some(serving) => format!(
+                "version {} keeps serving",
+                serving.loaded.declaration.version
+            ),
             None => "it does not serve".to_owned(),
         };
         tracing::error!(plugin = name, file = %file.display(), "{}; {instead}", rejected.reason);
-        kept.rejected = Some(Problem { reason: rejected.reason, since: now(), version: rejected.version });
+        kept.rejected = Some(Problem {
+            reason: rejected.reason,
+            since: now(),
+            version: rejected.version,
+        });
         true
     }
 
     /// Tells operators.
     fn tell(&self) {
-        let mut plugins: Vec<PluginStatus> = self.kept.iter().map(|(name, kept)| self.status_of(name, kept)).collect();
-        let disabled = self.manifest.plugins.iter().filter(|(_, entry)| !entry.enabled);
-        plugins.extend(disabled.map(|(name, _)| PluginStatus { state: State::Disabled, ..self.status_of(name, &Kept::default()) }));
+        let mut plugins: Vec<PluginStatus> = self
+            .kept
+            .iter()
+            .map(|(name, kept)| self.status_of(name, kept))
+            .collect();
+        let disabled = self
+            .manifest
+            .plugins
+            .iter()
+            .filter(|(_, entry)| !entry.enabled);
+        plugins.extend(disabled.map(|(name, _)| PluginStatus {
+            state: State::Disabled,
+            ..self.status_of(name, &Kept::default())
+        }));
         plugins.sort_by(|one, other| one.name.cmp(&other.name));
         let allowed = self.manifest.unlisted == Unlisted::Allow;
         let status = Status {
@@ -575,16 +752,34 @@ impl Keeper {
         let declaration = serving.map(|serving| &serving.loaded.declaration);
         PluginStatus {
             name: name.to_owned(),
-            state: if serving.is_some() { State::Serving } else { State::Rejected },
+            state: if serving.is_some() {
+                State::Serving
+            } else {
+                State::Rejected
+            },
             version: declaration.map(|declaration| declaration.version.to_string()),
             sha256: serving.map(|serving| serving.loaded.sha256.clone()),
             file: self.manifest.file_of(name, &self.options.directory),
             origin: serving.map(|serving| serving.origin),
             since: serving.map(|serving| serving.since),
-            summary: declaration.map(|declaration| declaration.summary.clone()).unwrap_or_default(),
-            types: declaration.iter().flat_map(|all| &all.types).map(|of| of.name.clone()).collect(),
-            actions: declaration.iter().flat_map(|all| &all.actions).map(|action| action.name.clone()).collect(),
-            needs: declaration.iter().flat_map(|all| all.capabilities()).map(str::to_owned).collect(),
+            summary: declaration
+                .map(|declaration| declaration.summary.clone())
+                .unwrap_or_default(),
+            types: declaration
+                .iter()
+                .flat_map(|all| &all.types)
+                .map(|of| of.name.clone())
+                .collect(),
+            actions: declaration
+                .iter()
+                .flat_map(|all| &all.actions)
+                .map(|action| action.name.clone())
+                .collect(),
+            needs: declaration
+                .iter()
+                .flat_map(|all| all.capabilities())
+                .map(str::to_owned)
+                .collect(),
             limits: serving.map(|serving| serving.loaded.limits),
             previous: kept.previous.as_ref().map(|before| before.version.clone()),
             rejected: kept.rejected.clone(),
@@ -603,5 +798,9 @@ fn good(kept: &Kept) -> Option<Good> {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
 }

@@ -124,6 +124,9 @@ pub(super) fn write_status(state: &Path, status: &Status) {
         .map_err(std::io::Error::other)
         .and_then(|text| crate::plugins::write_whole(&file, &text));
     if let Err(error) = written {
-        tracing::error!("the state of the plugins could not be written to {}: {error}", file.display());
+        tracing::error!(
+            "the state of the plugins could not be written to {}: {error}",
+            file.display()
+        );
     }
 }

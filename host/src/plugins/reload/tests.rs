@@ -13,10 +13,17 @@ async fn until(plugins: &Plugins, wanted: impl Fn(&PluginStatus) -> bool) -> Plu
     let begin = Instant::now();
     loop {
         let status = plugins.status();
-        if let Some(found) = status.plugins.iter().find(|plugin| plugin.name == "one" && wanted(plugin)) {
+        if let Some(found) = status
+            .plugins
+            .iter()
+            .find(|plugin| plugin.name == "one" && wanted(plugin))
+        {
             return found.clone();
         }
-        assert!(begin.elapsed() < Duration::from_secs(20), "never came: {status:#?}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "never came: {status:#?}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -26,7 +33,10 @@ fn serves(version: &'static str) -> impl Fn(&PluginStatus) -> bool {
 }
 
 fn reason(plugin: &PluginStatus) -> &str {
-    plugin.rejected.as_ref().map_or("", |problem| problem.reason.as_str())
+    plugin
+        .rejected
+        .as_ref()
+        .map_or("", |problem| problem.reason.as_str())
 }
 
 #[tokio::test]
@@ -36,21 +46,33 @@ async fn whatever_comes_into_the_directory_the_last_good_version_serves() {
     site.put("one", &good);
     let plugins = site.start().await;
     let first = plugins.current();
-    assert_eq!(until(&plugins, serves("1.0.0")).await.origin, Some(Origin::Directory));
+    assert_eq!(
+        until(&plugins, serves("1.0.0")).await.origin,
+        Some(Origin::Directory)
+    );
 
     for (bytes, told) in [
         (&good[..good.len() / 2], "the file is incomplete"),
         (&b"this is no plugin"[..], "it is no WebAssembly file"),
-        (&b"\0asm\x0d\0\x01\0"[..], "the file is incomplete (8 bytes)"),
+        (
+            &b"\0asm\x0d\0\x01\0"[..],
+            "the file is incomplete (8 bytes)",
+        ),
         (&b""[..], "the file is empty"),
     ] {
         site.put("one", bytes);
         let plugin = until(&plugins, |plugin| reason(plugin).starts_with(told)).await;
-        assert_eq!((plugin.state, plugin.version.as_deref()), (State::Serving, Some("1.0.0")));
+        assert_eq!(
+            (plugin.state, plugin.version.as_deref()),
+            (State::Serving, Some("1.0.0"))
+        );
         assert!(plugins.current().action("Event", "one_act").is_some());
     }
     std::fs::remove_file(site.file("one")).unwrap();
-    let plugin = until(&plugins, |plugin| reason(plugin).starts_with("the file is gone: ")).await;
+    let plugin = until(&plugins, |plugin| {
+        reason(plugin).starts_with("the file is gone: ")
+    })
+    .await;
     assert_eq!(plugin.state, State::Serving);
 
     // Good again, by renaming over.
@@ -60,9 +82,15 @@ async fn whatever_comes_into_the_directory_the_last_good_version_serves() {
     let plugin = until(&plugins, serves("1.1.0")).await;
     assert_eq!(plugin.previous.as_deref(), Some("1.0.0"));
     // Whoever began with the first set still has it.
-    assert_eq!(first.plugin("one").unwrap().declaration.version.to_string(), "1.0.0");
+    assert_eq!(
+        first.plugin("one").unwrap().declaration.version.to_string(),
+        "1.0.0"
+    );
     assert!(plugins.current().generation() > first.generation());
-    assert_eq!(read_status(&site.options().state).unwrap(), *plugins.status());
+    assert_eq!(
+        read_status(&site.options().state).unwrap(),
+        *plugins.status()
+    );
 }
 
 #[tokio::test]
@@ -79,9 +107,13 @@ async fn a_breaking_version_and_a_failing_example_do_not_serve() {
     })
     .await;
     let mut failing = declaration("one", "1.2.0");
-    failing["actions"][0]["examples"] = serde_json::json!([{"name": "not so", "args": {}, "expect": {"message": "other"}}]);
+    failing["actions"][0]["examples"] =
+        serde_json::json!([{"name": "not so", "args": {}, "expect": {"message": "other"}}]);
     site.put("one", &Guest::of(failing).file());
-    let plugin = until(&plugins, |plugin| reason(plugin).starts_with("the example `not so` of action `one_act` failed")).await;
+    let plugin = until(&plugins, |plugin| {
+        reason(plugin).starts_with("the example `not so` of action `one_act` failed")
+    })
+    .await;
     assert_eq!(plugin.version.as_deref(), Some("1.0.0"));
 }
 
@@ -90,8 +122,14 @@ async fn the_last_good_version_survives_a_restart_and_rollback_returns_to_it() {
     let site = Site::new("[plugins.one]\n").await;
     site.put("one", &version("1.0.0"));
     let plugins = site.start().await;
-    assert_eq!(rollback(&site.options().state, "one").unwrap_err(), "the plugin `one` has no version before 1.0.0");
-    assert_eq!(rollback(&site.options().state, "two").unwrap_err(), "no plugin `two` has served here");
+    assert_eq!(
+        rollback(&site.options().state, "one").unwrap_err(),
+        "the plugin `one` has no version before 1.0.0"
+    );
+    assert_eq!(
+        rollback(&site.options().state, "two").unwrap_err(),
+        "no plugin `two` has served here"
+    );
     site.put("one", &version("1.1.0"));
     until(&plugins, serves("1.1.0")).await;
     assert_eq!(rollback(&site.options().state, "one"), Ok("1.0.0".into()));
@@ -101,15 +139,24 @@ async fn the_last_good_version_survives_a_restart_and_rollback_returns_to_it() {
 
     // The wish holds until the file changes, across a restart too.
     let plugins = site.start().await;
-    assert_eq!(until(&plugins, serves("1.0.0")).await.origin, Some(Origin::Rollback));
+    assert_eq!(
+        until(&plugins, serves("1.0.0")).await.origin,
+        Some(Origin::Rollback)
+    );
     site.put("one", &version("1.2.0"));
-    assert_eq!(until(&plugins, serves("1.2.0")).await.origin, Some(Origin::Directory));
+    assert_eq!(
+        until(&plugins, serves("1.2.0")).await.origin,
+        Some(Origin::Directory)
+    );
     drop(plugins);
 
     site.put("one", b"\0asm cut");
     let plugins = site.start().await;
     let plugin = until(&plugins, |plugin| plugin.rejected.is_some()).await;
-    assert_eq!((plugin.version.as_deref(), plugin.origin), (Some("1.2.0"), Some(Origin::LastGood)));
+    assert_eq!(
+        (plugin.version.as_deref(), plugin.origin),
+        (Some("1.2.0"), Some(Origin::LastGood))
+    );
     assert!(plugins.current().action("Event", "one_act").is_some());
     drop(plugins);
 
@@ -133,7 +180,10 @@ async fn the_manifest_is_read_anew() {
     assert!(plugins.current().plugin("stray").is_none());
 
     site.manifest("[plugins.one]\nlimits = { time_ms = 7 }\n");
-    until(&plugins, |plugin| plugin.limits.is_some_and(|limits| limits.time_ms == 7)).await;
+    until(&plugins, |plugin| {
+        plugin.limits.is_some_and(|limits| limits.time_ms == 7)
+    })
+    .await;
 
     site.manifest("[plugins.one]\nenabld = false\n");
     let begin = Instant::now();
@@ -142,7 +192,10 @@ async fn the_manifest_is_read_anew() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let told = plugins.status().manifest_error.clone().unwrap().reason;
-    assert!(told.contains("line 2: `plugins.one.enabld`: unknown field `enabld`"), "{told}");
+    assert!(
+        told.contains("line 2: `plugins.one.enabld`: unknown field `enabld`"),
+        "{told}"
+    );
     assert!(plugins.current().plugin("one").is_some());
 
     site.manifest("unlisted = \"allow\"\n[plugins.one]\nenabled = false\n");
@@ -150,7 +203,11 @@ async fn the_manifest_is_read_anew() {
     assert!(plugins.current().plugin("one").is_none());
     let begin = Instant::now();
     while plugins.current().plugin("stray").is_none() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{:#?}", plugins.status());
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "{:#?}",
+            plugins.status()
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(plugins.status().manifest_error, None);
@@ -164,13 +221,20 @@ async fn of_two_that_claim_the_same_the_one_that_serves_stays() {
     let mut claims = declaration("one", "1.0.0");
     claims["actions"][0]["name"] = "two_act".into();
     site.put("one", &Guest::of(claims).file());
-    until(&plugins, |plugin| reason(plugin) == "the action `two_act` on `*` is provided by the plugin `two` already").await;
+    until(&plugins, |plugin| {
+        reason(plugin) == "the action `two_act` on `*` is provided by the plugin `two` already"
+    })
+    .await;
     assert!(plugins.current().plugin("two").is_some());
 }
 
 #[tokio::test]
 async fn a_broken_manifest_prevents_the_start() {
     let site = Site::new("[plugins.one\n").await;
-    let error = Plugins::start(site.services.clone(), site.options()).await.err().unwrap().to_string();
+    let error = Plugins::start(site.services.clone(), site.options())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("plugin-manifest.toml, line 1: "), "{error}");
 }

@@ -33,7 +33,10 @@ impl Cache {
         builder.create(folder)?;
         let mut hasher = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let cache = Self { folder: folder.into(), engine: hasher.finish() };
+        let cache = Self {
+            folder: folder.into(),
+            engine: hasher.finish(),
+        };
         cache.remove_unused();
         Ok(cache)
     }
@@ -43,23 +46,39 @@ impl Cache {
     /// # Errors
     ///
     /// It does not compile.
-    pub(super) fn component(&self, engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> wasmtime::Result<Component> {
-        let path = self.folder.join(format!("{}-{:016x}.cwasm", hex::encode(digest), self.engine));
+    pub(super) fn component(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &[u8; 32],
+    ) -> wasmtime::Result<Component> {
+        let path = self.folder.join(format!(
+            "{}-{:016x}.cwasm",
+            hex::encode(digest),
+            self.engine
+        ));
         if path.exists() {
             match trusted::map(engine, &path) {
                 Ok(component) => {
-                    let used = std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                    let used = std::fs::File::open(&path)
+                        .and_then(|file| file.set_modified(SystemTime::now()));
                     if let Err(error) = used {
                         tracing::debug!("{}: {error}", path.display());
                     }
                     return Ok(component);
                 }
-                Err(error) => tracing::warn!("compiled anew, since {} is unusable: {error:#}", path.display()),
+                Err(error) => tracing::warn!(
+                    "compiled anew, since {} is unusable: {error:#}",
+                    path.display()
+                ),
             }
         }
         let component = Component::from_binary(engine, bytes)?;
         if let Err(error) = self.keep(&path, &component) {
-            tracing::warn!("compiled code could not be kept in {}: {error:#}", path.display());
+            tracing::warn!(
+                "compiled code could not be kept in {}: {error:#}",
+                path.display()
+            );
         }
         Ok(component)
     }
@@ -74,9 +93,15 @@ impl Cache {
     }
 
     fn remove_unused(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return;
+        };
         for entry in entries.flatten() {
-            let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
+            let age = entry
+                .metadata()
+                .and_then(|facts| facts.modified())
+                .ok()
+                .and_then(|time| time.elapsed().ok());
             if age.is_some_and(|age| age > KEPT_UNUSED)
                 && let Err(error) = std::fs::remove_file(entry.path())
             {
@@ -93,7 +118,10 @@ impl Cache {
 /// and is never opened for writing again; bytes of a plugin's author never come here. A file of another engine version
 /// or configuration is recognised and refused by the engine itself.
 mod trusted {
-    #![expect(unsafe_code, reason = "the engine offers no safe way to use compiled code again; see the module's text")]
+    #![expect(
+        unsafe_code,
+        reason = "the engine offers no safe way to use compiled code again; see the module's text"
+    )]
 
     use std::path::Path;
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel,
+    PoolingAllocationConfig,
 };
 
 /// How often the engine asks running code whether its time is up, and lets other requests have the thread.
@@ -30,7 +31,9 @@ impl std::fmt::Display for Allocator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Pooling { pagemap_scan: true } => "pooling, with pagemap_scan",
-            Self::Pooling { pagemap_scan: false } => "pooling, without pagemap_scan",
+            Self::Pooling {
+                pagemap_scan: false,
+            } => "pooling, without pagemap_scan",
             Self::OnDemand => "on demand",
         })
     }
@@ -44,11 +47,16 @@ impl std::fmt::Display for Allocator {
 pub(super) fn pooling(instances: u32) -> wasmtime::Result<(Engine, Allocator)> {
     let pagemap_scan = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut config = base();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances, pagemap_scan)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
+        instances,
+        pagemap_scan,
+    )));
     match Engine::new(&config) {
         Ok(engine) => Ok((ticking(engine)?, Allocator::Pooling { pagemap_scan })),
         Err(error) => {
-            tracing::warn!("plugins run without a memory pool, which is slower under load: {error:#}");
+            tracing::warn!(
+                "plugins run without a memory pool, which is slower under load: {error:#}"
+            );
             on_demand()
         }
     }
@@ -97,19 +105,25 @@ fn pool(instances: u32, pagemap_scan: bool) -> PoolingAllocationConfig {
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
         .max_unused_warm_slots(64)
-        .pagemap_scan(if pagemap_scan { Enabled::Yes } else { Enabled::No });
+        .pagemap_scan(if pagemap_scan {
+            Enabled::Yes
+        } else {
+            Enabled::No
+        });
     pool
 }
 
 /// Starts the engine's clock: a thread that ends when the engine is gone.
 fn ticking(engine: Engine) -> wasmtime::Result<Engine> {
     let weak: EngineWeak = engine.weak();
-    std::thread::Builder::new().name("critd-epoch".into()).spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("critd-epoch".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })?;
     Ok(engine)
 }

@@ -1,7 +1,7 @@
 //! The host functions. Each counts itself, then asks the transaction; there is no rule in here.
 
-use super::bindings::critd::plugin::{call, documents, log, registers, task, types, uploads};
 use super::bindings::critd::plugin::types::{Arg, Fault, Outcome, Value};
+use super::bindings::critd::plugin::{call, documents, log, registers, task, types, uploads};
 use super::state::{State, cut, outside};
 use super::translate::{
     args_in, fault_out, outcome_out, value_in, value_out, weight, weight_of, weight_of_texts,
@@ -48,17 +48,26 @@ impl types::Host for State {}
 impl call::Host for State {
     async fn user(&mut self) -> Host<String> {
         self.count(0)?;
-        Ok(self.work().map(|work| work.user().to_owned()).unwrap_or_default())
+        Ok(self
+            .work()
+            .map(|work| work.user().to_owned())
+            .unwrap_or_default())
     }
 
     async fn action(&mut self) -> Host<String> {
         self.count(0)?;
-        Ok(self.work().map(|work| work.action().to_owned()).unwrap_or_default())
+        Ok(self
+            .work()
+            .map(|work| work.action().to_owned())
+            .unwrap_or_default())
     }
 
     async fn type_name(&mut self) -> Host<String> {
         self.count(0)?;
-        Ok(self.work().map(|work| work.type_name().to_owned()).unwrap_or_default())
+        Ok(self
+            .work()
+            .map(|work| work.type_name().to_owned())
+            .unwrap_or_default())
     }
 
     async fn now(&mut self) -> Host<i64> {
@@ -68,7 +77,10 @@ impl call::Host for State {
 
     async fn new_id(&mut self) -> Host<String> {
         self.count(0)?;
-        Ok(self.work().map(|work| work.new_id().to_hex()).unwrap_or_default())
+        Ok(self
+            .work()
+            .map(|work| work.new_id().to_hex())
+            .unwrap_or_default())
     }
 
     async fn random(&mut self, len: u32) -> Host<Vec<u8>> {
@@ -88,7 +100,9 @@ impl call::Host for State {
 
     async fn setting(&mut self, name: String) -> Host<Option<String>> {
         self.count(name.len())?;
-        let Some(work) = self.work() else { return Ok(None) };
+        let Some(work) = self.work() else {
+            return Ok(None);
+        };
         match work.setting(&name).await {
             Ok(value) => Ok(value),
             Err(Failure::Fault(_)) => Ok(None),
@@ -116,37 +130,63 @@ impl documents::Host for State {
     }
 
     async fn by_id(&mut self, type_name: String, id: String) -> Host<Result<u32, Fault>> {
-        on_work!(self, type_name.len() + id.len(), |work| work.by_id(&type_name, &id).await)
+        on_work!(self, type_name.len() + id.len(), |work| work
+            .by_id(&type_name, &id)
+            .await)
     }
 
-    async fn by_key(&mut self, type_name: String, key: Vec<Arg>) -> Host<Result<Option<u32>, Fault>> {
-        on_work!(self, type_name.len() + weight_of(&key), |work| work.by_key(&type_name, &args_in(key)).await)
+    async fn by_key(
+        &mut self,
+        type_name: String,
+        key: Vec<Arg>,
+    ) -> Host<Result<Option<u32>, Fault>> {
+        on_work!(self, type_name.len() + weight_of(&key), |work| work
+            .by_key(&type_name, &args_in(key))
+            .await)
     }
 
     async fn taken(&mut self, type_name: String, key: Vec<Arg>) -> Host<Result<bool, Fault>> {
-        on_work!(self, type_name.len() + weight_of(&key), |work| work.taken(&type_name, &args_in(key)).await)
+        on_work!(self, type_name.len() + weight_of(&key), |work| work
+            .taken(&type_name, &args_in(key))
+            .await)
     }
 
-    async fn select(&mut self, type_name: String, where_: String, after: String, limit: u32) -> Host<Result<Vec<u32>, Fault>> {
-        on_work!(self, type_name.len() + where_.len(), |work| work.select(&type_name, &where_, &after, limit).await)
+    async fn select(
+        &mut self,
+        type_name: String,
+        where_: String,
+        after: String,
+        limit: u32,
+    ) -> Host<Result<Vec<u32>, Fault>> {
+        on_work!(self, type_name.len() + where_.len(), |work| work
+            .select(&type_name, &where_, &after, limit)
+            .await)
     }
 
-    async fn make(&mut self, type_name: String, key: Vec<Arg>) -> Host<Result<(u32, documents::Origin), Fault>> {
+    async fn make(
+        &mut self,
+        type_name: String,
+        key: Vec<Arg>,
+    ) -> Host<Result<(u32, documents::Origin), Fault>> {
         on_work!(self, type_name.len() + weight_of(&key), |work| {
-            work.make(&type_name, &args_in(key)).await.map(|(document, origin)| {
-                let origin = match origin {
-                    Origin::Fresh => documents::Origin::Fresh,
-                    Origin::Visible => documents::Origin::Visible,
-                    Origin::Hidden => documents::Origin::Hidden,
-                };
-                (document, origin)
-            })
+            work.make(&type_name, &args_in(key))
+                .await
+                .map(|(document, origin)| {
+                    let origin = match origin {
+                        Origin::Fresh => documents::Origin::Fresh,
+                        Origin::Visible => documents::Origin::Visible,
+                        Origin::Hidden => documents::Origin::Hidden,
+                    };
+                    (document, origin)
+                })
         })
     }
 
     async fn create(&mut self, type_name: String, args: Vec<Arg>) -> Host<Result<Outcome, Fault>> {
         self.count(type_name.len() + weight_of(&args))?;
-        let Some(mut work) = self.take_work() else { return Ok(Err(fault_out(outside()))) };
+        let Some(mut work) = self.take_work() else {
+            return Ok(Err(fault_out(outside())));
+        };
         let nested = match work.nest_create(&type_name, args_in(args)).await {
             Ok(nested) => nested,
             Err(failure) => {
@@ -156,7 +196,11 @@ impl documents::Host for State {
         };
         let registry = work.request().registry.clone();
         let Some(loaded) = registry.plugin(&nested.of.plugin) else {
-            return Err(Abort::Trap { plugin: nested.of.plugin.clone(), reason: "its code is not loaded".into() }.into());
+            return Err(Abort::Trap {
+                plugin: nested.of.plugin.clone(),
+                reason: "its code is not loaded".into(),
+            }
+            .into());
         };
         let entry = Entry::Create(nested.of.declaration.name.clone());
         let (mut work, result) = Box::pin(run_nested(work, loaded, entry, nested.args)).await?;
@@ -174,12 +218,23 @@ impl documents::Host for State {
     }
 
     async fn get(&mut self, d: u32, path: String) -> Host<Result<Option<Value>, Fault>> {
-        on_work!(self, path.len(), |work| work.get(d, &path).map(|value| value.map(value_out)))
+        on_work!(self, path.len(), |work| work
+            .get(d, &path)
+            .map(|value| value.map(value_out)))
     }
 
-    async fn get_many(&mut self, d: u32, paths: Vec<String>) -> Host<Result<Vec<Option<Value>>, Fault>> {
+    async fn get_many(
+        &mut self,
+        d: u32,
+        paths: Vec<String>,
+    ) -> Host<Result<Vec<Option<Value>>, Fault>> {
         on_work!(self, weight_of_texts(&paths), |work| {
-            work.get_many(d, &paths).map(|values| values.into_iter().map(|value| value.map(value_out)).collect())
+            work.get_many(d, &paths).map(|values| {
+                values
+                    .into_iter()
+                    .map(|value| value.map(value_out))
+                    .collect()
+            })
         })
     }
 
@@ -187,16 +242,28 @@ impl documents::Host for State {
         on_work!(self, path.len(), |work| work.len(d, &path))
     }
 
-    async fn find(&mut self, d: u32, path: String, where_: String, start: u32) -> Host<Result<Option<u32>, Fault>> {
-        on_work!(self, path.len() + where_.len(), |work| work.find(d, &path, &where_, start))
+    async fn find(
+        &mut self,
+        d: u32,
+        path: String,
+        where_: String,
+        start: u32,
+    ) -> Host<Result<Option<u32>, Fault>> {
+        on_work!(self, path.len() + where_.len(), |work| work
+            .find(d, &path, &where_, start))
     }
 
     async fn set(&mut self, d: u32, path: String, v: Value) -> Host<Result<(), Fault>> {
-        on_work!(self, path.len() + weight(&v), |work| work.set(d, &path, &value_in(v)))
+        on_work!(self, path.len() + weight(&v), |work| work.set(
+            d,
+            &path,
+            &value_in(v)
+        ))
     }
 
     async fn set_many(&mut self, d: u32, values: Vec<Arg>) -> Host<Result<(), Fault>> {
-        on_work!(self, weight_of(&values), |work| work.set_many(d, &args_in(values)))
+        on_work!(self, weight_of(&values), |work| work
+            .set_many(d, &args_in(values)))
     }
 
     async fn unset(&mut self, d: u32, path: String) -> Host<Result<(), Fault>> {
@@ -204,35 +271,71 @@ impl documents::Host for State {
     }
 
     async fn push(&mut self, d: u32, path: String, v: Value) -> Host<Result<(), Fault>> {
-        on_work!(self, path.len() + weight(&v), |work| work.push(d, &path, &value_in(v)))
+        on_work!(self, path.len() + weight(&v), |work| work.push(
+            d,
+            &path,
+            &value_in(v)
+        ))
     }
 
-    async fn push_unique(&mut self, d: u32, path: String, v: Value, keys: Vec<String>) -> Host<Result<bool, Fault>> {
-        on_work!(self, path.len() + weight(&v) + weight_of_texts(&keys), |work| {
-            work.push_unique(d, &path, &value_in(v), &keys)
-        })
+    async fn push_unique(
+        &mut self,
+        d: u32,
+        path: String,
+        v: Value,
+        keys: Vec<String>,
+    ) -> Host<Result<bool, Fault>> {
+        on_work!(
+            self,
+            path.len() + weight(&v) + weight_of_texts(&keys),
+            |work| { work.push_unique(d, &path, &value_in(v), &keys) }
+        )
     }
 
-    async fn pull(&mut self, d: u32, path: String, where_: String, limit: u32) -> Host<Result<u32, Fault>> {
-        on_work!(self, path.len() + where_.len(), |work| work.pull(d, &path, &where_, limit))
+    async fn pull(
+        &mut self,
+        d: u32,
+        path: String,
+        where_: String,
+        limit: u32,
+    ) -> Host<Result<u32, Fault>> {
+        on_work!(self, path.len() + where_.len(), |work| work
+            .pull(d, &path, &where_, limit))
     }
 
-    async fn relate(&mut self, left: u32, relationship: String, right: u32, details: Vec<Arg>) -> Host<Result<documents::Relation, Fault>> {
+    async fn relate(
+        &mut self,
+        left: u32,
+        relationship: String,
+        right: u32,
+        details: Vec<Arg>,
+    ) -> Host<Result<documents::Relation, Fault>> {
         on_work!(self, relationship.len() + weight_of(&details), |work| {
-            work.relate(left, &relationship, right, &args_in(details)).await.map(|relation| match relation {
-                Relation::Added => documents::Relation::Added,
-                Relation::Present => documents::Relation::Present,
-                Relation::Repaired => documents::Relation::Repaired,
-            })
+            work.relate(left, &relationship, right, &args_in(details))
+                .await
+                .map(|relation| match relation {
+                    Relation::Added => documents::Relation::Added,
+                    Relation::Present => documents::Relation::Present,
+                    Relation::Repaired => documents::Relation::Repaired,
+                })
         })
     }
 
-    async fn add_source(&mut self, d: u32, source: String, details: Vec<Arg>) -> Host<Result<bool, Fault>> {
-        on_work!(self, source.len() + weight_of(&details), |work| work.add_source(d, &source, &args_in(details)).await)
+    async fn add_source(
+        &mut self,
+        d: u32,
+        source: String,
+        details: Vec<Arg>,
+    ) -> Host<Result<bool, Fault>> {
+        on_work!(self, source.len() + weight_of(&details), |work| work
+            .add_source(d, &source, &args_in(details))
+            .await)
     }
 
     async fn merge_shared(&mut self, d: u32, args: Vec<Arg>) -> Host<Result<(), Fault>> {
-        on_work!(self, weight_of(&args), |work| work.merge_shared(d, &args_in(args)).await)
+        on_work!(self, weight_of(&args), |work| work
+            .merge_shared(d, &args_in(args))
+            .await)
     }
 
     async fn inherit_sources(&mut self, origin: u32, target: u32) -> Host<Result<u32, Fault>> {
@@ -254,7 +357,9 @@ impl uploads::Host for State {
     }
 
     async fn digest(&mut self, u: u32, algorithm: String) -> Host<Result<Option<String>, Fault>> {
-        on_work!(self, algorithm.len(), |work| work.upload_digest(u, &algorithm).await)
+        on_work!(self, algorithm.len(), |work| work
+            .upload_digest(u, &algorithm)
+            .await)
     }
 
     async fn kind(&mut self, u: u32) -> Host<Result<(String, String), Fault>> {
@@ -286,7 +391,9 @@ impl uploads::Host for State {
 impl registers::Host for State {
     async fn has(&mut self, register: String, name: String) -> Host<bool> {
         self.count(register.len() + name.len())?;
-        let Some(work) = self.work() else { return Ok(false) };
+        let Some(work) = self.work() else {
+            return Ok(false);
+        };
         let request = work.request().clone();
         if register == "source" {
             return Ok(request.caller.rights.sources.contains_key(&name));
@@ -296,11 +403,17 @@ impl registers::Host for State {
 
     async fn entries(&mut self, register: String, after: String) -> Host<Vec<String>> {
         self.count(register.len() + after.len())?;
-        let Some(work) = self.work() else { return Ok(Vec::new()) };
+        let Some(work) = self.work() else {
+            return Ok(Vec::new());
+        };
         let request = work.request().clone();
         if register == "source" {
             let sources = request.caller.rights.sources.keys();
-            return Ok(sources.filter(|name| **name > after).take(ENTRIES).cloned().collect());
+            return Ok(sources
+                .filter(|name| **name > after)
+                .take(ENTRIES)
+                .cloned()
+                .collect());
         }
         stored(request.services.registers.entries(&register, &after).await)
     }
@@ -317,7 +430,9 @@ impl registers::Host for State {
 
     async fn registrable_domain(&mut self, host: String) -> Host<Option<String>> {
         self.count(host.len())?;
-        let Some(work) = self.work() else { return Ok(None) };
+        let Some(work) = self.work() else {
+            return Ok(None);
+        };
         let request = work.request().clone();
         // Another process may have loaded another list.
         stored(request.services.registers.refresh().await)?;

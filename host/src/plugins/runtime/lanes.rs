@@ -28,13 +28,20 @@ impl Lanes {
     ///
     /// No threads to be had.
     pub(crate) fn new(permits: usize, most_waiting: usize) -> std::io::Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let threads = std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .max(2);
         let slow = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("critd-slow-call")
             .enable_all()
             .build()?;
-        Ok(Self { slow: Some(slow), permits: Semaphore::new(permits), waiting: AtomicUsize::new(0), most_waiting })
+        Ok(Self {
+            slow: Some(slow),
+            permits: Semaphore::new(permits),
+            waiting: AtomicUsize::new(0),
+            most_waiting,
+        })
     }
 
     /// One permit a request, not one an instance: nested creates would wait for each other.
@@ -48,12 +55,18 @@ impl Lanes {
         }
         let waiting = Waiting::enter(&self.waiting);
         if waiting.before >= self.most_waiting {
-            return Err(format!("{} requests wait for plugins already", waiting.before));
+            return Err(format!(
+                "{} requests wait for plugins already",
+                waiting.before
+            ));
         }
         match tokio::time::timeout(PATIENCE, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err("the server is stopping".into()),
-            Err(_) => Err(format!("no plugin call could begin within {} seconds", PATIENCE.as_secs())),
+            Err(_) => Err(format!(
+                "no plugin call could begin within {} seconds",
+                PATIENCE.as_secs()
+            )),
         }
     }
 
@@ -62,14 +75,21 @@ impl Lanes {
     /// # Errors
     ///
     /// The host itself broke: a panic.
-    pub(crate) async fn run<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
         let mut call = Box::pin(call);
         if let Ok(done) = tokio::time::timeout(QUICK, &mut call).await {
             return Ok(done);
         }
-        let Some(slow) = &self.slow else { return Ok(call.await) };
+        let Some(slow) = &self.slow else {
+            return Ok(call.await);
+        };
         let mut task = AbortedWhenDropped(slow.spawn(call));
-        (&mut task.0).await.map_err(|error| format!("a call of a plugin broke the host: {error}"))
+        (&mut task.0)
+            .await
+            .map_err(|error| format!("a call of a plugin broke the host: {error}"))
     }
 }
 
@@ -97,7 +117,10 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn enter(count: &'a AtomicUsize) -> Self {
-        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            count,
+            before: count.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 

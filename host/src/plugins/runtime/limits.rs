@@ -8,7 +8,15 @@ use wasmtime::ResourceLimiter;
 use super::engine::{LARGEST_MEMORY_MIB, TABLE_ELEMENTS};
 
 /// Names of the limits, as manifests and declarations write them.
-pub(crate) const LIMIT_NAMES: [&str; 7] = ["time_ms", "memory_mib", "host_calls", "documents", "uploads", "bytes", "log_lines"];
+pub(crate) const LIMIT_NAMES: [&str; 7] = [
+    "time_ms",
+    "memory_mib",
+    "host_calls",
+    "documents",
+    "uploads",
+    "bytes",
+    "log_lines",
+];
 
 /// Limits of a call. `documents` and `uploads` hold for the whole request, nested creates included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +95,10 @@ impl Limits {
 /// A sentence.
 pub(crate) fn check_limit(name: &str, value: u64) -> Result<(), String> {
     if !LIMIT_NAMES.contains(&name) {
-        return Err(format!("there is no limit `{name}`; known are {}", LIMIT_NAMES.join(", ")));
+        return Err(format!(
+            "there is no limit `{name}`; known are {}",
+            LIMIT_NAMES.join(", ")
+        ));
     }
     let highest = match name {
         "time_ms" => 600_000,
@@ -96,7 +107,9 @@ pub(crate) fn check_limit(name: &str, value: u64) -> Result<(), String> {
         _ => u64::from(u32::MAX),
     };
     if value == 0 || value > highest {
-        return Err(format!("the limit `{name}` must be between 1 and {highest}, not {value}"));
+        return Err(format!(
+            "the limit `{name}` must be between 1 and {highest}, not {value}"
+        ));
     }
     Ok(())
 }
@@ -113,7 +126,11 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(limit_mib: u64) -> Self {
         let limit = usize::try_from(limit_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
-        Self { used: 0, limit, denied: false }
+        Self {
+            used: 0,
+            limit,
+            denied: false,
+        }
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> bool {
@@ -128,7 +145,12 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             self.denied = true;
             return Ok(false);
@@ -136,7 +158,12 @@ impl ResourceLimiter for Meter {
         Ok(self.grow(current, desired))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if desired > TABLE_ELEMENTS || maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -150,11 +177,21 @@ mod tests {
 
     #[test]
     fn a_plugin_can_lower_its_limits_and_never_raise_them() {
-        let operator = Limits::default().overridden(&BTreeMap::from([("time_ms".into(), 500), ("log_lines".into(), 1_000)]));
+        let operator = Limits::default().overridden(&BTreeMap::from([
+            ("time_ms".into(), 500),
+            ("log_lines".into(), 1_000),
+        ]));
         assert_eq!((operator.time_ms, operator.log_lines), (500, 1_000));
-        let wishes = BTreeMap::from([("time_ms".into(), 9_000), ("log_lines".into(), 3), ("memory_mib".into(), 16)]);
+        let wishes = BTreeMap::from([
+            ("time_ms".into(), 9_000),
+            ("log_lines".into(), 3),
+            ("memory_mib".into(), 16),
+        ]);
         let limits = operator.lowered(&wishes);
-        assert_eq!((limits.time_ms, limits.log_lines, limits.memory_mib), (500, 3, 16));
+        assert_eq!(
+            (limits.time_ms, limits.log_lines, limits.memory_mib),
+            (500, 3, 16)
+        );
     }
 
     #[test]
@@ -164,8 +201,14 @@ mod tests {
             check_limit("time", 1),
             Err("there is no limit `time`; known are time_ms, memory_mib, host_calls, documents, uploads, bytes, log_lines".into())
         );
-        assert_eq!(check_limit("memory_mib", 257), Err("the limit `memory_mib` must be between 1 and 256, not 257".into()));
-        assert_eq!(check_limit("host_calls", 0), Err("the limit `host_calls` must be between 1 and 4294967295, not 0".into()));
+        assert_eq!(
+            check_limit("memory_mib", 257),
+            Err("the limit `memory_mib` must be between 1 and 256, not 257".into())
+        );
+        assert_eq!(
+            check_limit("host_calls", 0),
+            Err("the limit `host_calls` must be between 1 and 4294967295, not 0".into())
+        );
     }
 
     #[test]

@@ -51,7 +51,10 @@ pub(crate) struct Code {
 
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Code").field("handles", &self.handler.is_some()).field("serves", &self.serves).finish_non_exhaustive()
+        f.debug_struct("Code")
+            .field("handles", &self.handler.is_some())
+            .field("serves", &self.serves)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,9 +84,14 @@ impl Runtime {
     ///
     /// The machine can't run WebAssembly, or the folder can't be made.
     pub(crate) fn pooling(instances: u32, cache: &Path) -> Result<Self, String> {
-        let (engine, allocator) = engine::pooling(instances).map_err(|error| format!("the WebAssembly engine: {error:#}"))?;
-        let cache = cache::Cache::open(cache, &engine)
-            .map_err(|error| format!("the folder of compiled plugins, {}: {error}", cache.display()))?;
+        let (engine, allocator) = engine::pooling(instances)
+            .map_err(|error| format!("the WebAssembly engine: {error:#}"))?;
+        let cache = cache::Cache::open(cache, &engine).map_err(|error| {
+            format!(
+                "the folder of compiled plugins, {}: {error}",
+                cache.display()
+            )
+        })?;
         Self::new(engine, allocator, Some(cache))
     }
 
@@ -93,16 +101,26 @@ impl Runtime {
     ///
     /// The machine can't run WebAssembly.
     pub(crate) fn on_demand() -> Result<Self, String> {
-        let (engine, allocator) = engine::on_demand().map_err(|error| format!("the WebAssembly engine: {error:#}"))?;
+        let (engine, allocator) =
+            engine::on_demand().map_err(|error| format!("the WebAssembly engine: {error:#}"))?;
         Self::new(engine, allocator, None)
     }
 
-    fn new(engine: Engine, allocator: Allocator, cache: Option<cache::Cache>) -> Result<Self, String> {
+    fn new(
+        engine: Engine,
+        allocator: Allocator,
+        cache: Option<cache::Cache>,
+    ) -> Result<Self, String> {
         let mut linker = Linker::new(&engine);
         FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .and_then(|()| wasmtime_wasi::p2::add_to_linker_async(&mut linker))
             .map_err(|error| format!("the host functions: {error:#}"))?;
-        Ok(Self { engine, linker, cache, allocator })
+        Ok(Self {
+            engine,
+            linker,
+            cache,
+            allocator,
+        })
     }
 
     /// Compiles a component, whose SHA-256 is `digest`, or finds it compiled; resolves its imports.
@@ -120,11 +138,17 @@ impl Runtime {
             .linker
             .instantiate_pre(&component)
             .map_err(|error| format!("it does not fit this server's contract 1.0: {error:#}"))?;
-        let plugin = plugin::GuestIndices::new(&instances)
-            .map_err(|error| format!("it does not export `critd:plugin/plugin@1.0.0`: {error:#}"))?;
+        let plugin = plugin::GuestIndices::new(&instances).map_err(|error| {
+            format!("it does not export `critd:plugin/plugin@1.0.0`: {error:#}")
+        })?;
         let handler = handler::GuestIndices::new(&instances).ok();
         let serves = service::GuestIndices::new(&instances).is_ok();
-        Ok(Code { instances, plugin, handler, serves })
+        Ok(Code {
+            instances,
+            plugin,
+            handler,
+            serves,
+        })
     }
 
     /// Calls `describe` in an instance that is then thrown away.
@@ -144,7 +168,10 @@ impl Runtime {
         match answer {
             Ok(Ok(text)) => Ok(text),
             Ok(Err(error)) => Err(store.data().classify(&error)),
-            Err(_) => Err(Abort::Time { plugin: name.into(), limit_ms: limits.time_ms }),
+            Err(_) => Err(Abort::Time {
+                plugin: name.into(),
+                limit_ms: limits.time_ms,
+            }),
         }
     }
 }
@@ -154,14 +181,32 @@ impl Runtime {
 /// # Errors
 ///
 /// The call was ended; the transaction is gone, nothing of it may be stored.
-pub(crate) async fn call(work: Box<Work>, loaded: &Loaded, entry: Entry, args: Vec<Arg>) -> Result<Ended, Abort> {
+pub(crate) async fn call(
+    work: Box<Work>,
+    loaded: &Loaded,
+    entry: Entry,
+    args: Vec<Arg>,
+) -> Result<Ended, Abort> {
     let name = &loaded.declaration.name;
-    let broken = |reason: &str| Abort::Trap { plugin: name.clone(), reason: reason.into() };
-    let code = loaded.code.as_ref().ok_or_else(|| broken("its code is not loaded"))?;
-    let handler = code.handler.as_ref().ok_or_else(|| broken("it exports no `handler`"))?;
+    let broken = |reason: &str| Abort::Trap {
+        plugin: name.clone(),
+        reason: reason.into(),
+    };
+    let code = loaded
+        .code
+        .as_ref()
+        .ok_or_else(|| broken("its code is not loaded"))?;
+    let handler = code
+        .handler
+        .as_ref()
+        .ok_or_else(|| broken("it exports no `handler`"))?;
     let limits = loaded.limits;
     let args = args.into_iter().map(translate::arg_out).collect::<Vec<_>>();
-    let mut store = store(code.instances.engine(), limits, State::new(name, limits, work));
+    let mut store = store(
+        code.instances.engine(),
+        limits,
+        State::new(name, limits, work),
+    );
     let running = async {
         let instance = code.instances.instantiate_async(&mut store).await?;
         let guest = handler.load(&mut store, &instance)?;
@@ -174,16 +219,28 @@ pub(crate) async fn call(work: Box<Work>, loaded: &Loaded, entry: Entry, args: V
     let answer = match answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(store.data().classify(&error)),
-        Err(_) => return Err(Abort::Time { plugin: name.clone(), limit_ms: limits.time_ms }),
+        Err(_) => {
+            return Err(Abort::Time {
+                plugin: name.clone(),
+                limit_ms: limits.time_ms,
+            });
+        }
     };
     let mut state = store.into_data();
     state.log_stderr();
-    let work = state.take_work().ok_or_else(|| broken("its transaction was lost"))?;
-    let answer = answer.map(translate::outcome_in).map_err(translate::fault_in);
+    let work = state
+        .take_work()
+        .ok_or_else(|| broken("its transaction was lost"))?;
+    let answer = answer
+        .map(translate::outcome_in)
+        .map_err(translate::fault_in);
     if let Ok(outcome) = &answer
         && (outcome.message.len() + outcome.extra.len()) as u64 > limits.bytes
     {
-        return Err(Abort::Budget { plugin: name.clone(), what: "bytes of output".into() });
+        return Err(Abort::Budget {
+            plugin: name.clone(),
+            what: "bytes of output".into(),
+        });
     }
     Ok((work, answer))
 }
@@ -191,7 +248,11 @@ pub(crate) async fn call(work: Box<Work>, loaded: &Loaded, entry: Entry, args: V
 fn store(engine: &Engine, limits: Limits, state: State) -> Store<State> {
     let mut store = Store::new(engine, state);
     // What one host call may make the host allocate for its parameters: a list of empty texts is small in the guest only.
-    store.set_hostcall_fuel(usize::try_from(limits.bytes.saturating_mul(2)).unwrap_or(usize::MAX).max(4 << 20));
+    store.set_hostcall_fuel(
+        usize::try_from(limits.bytes.saturating_mul(2))
+            .unwrap_or(usize::MAX)
+            .max(4 << 20),
+    );
     store.limiter(|state| &mut state.meter);
     // At each tick the guest lets others have the thread; what ends it is the timeout around the call.
     store.set_epoch_deadline(1);

@@ -33,7 +33,10 @@ struct Used {
 
 impl State {
     pub(super) fn new(plugin: &str, limits: Limits, work: Box<Work>) -> Self {
-        Self { work: Some(work), ..Self::outside_of_calls(plugin, limits) }
+        Self {
+            work: Some(work),
+            ..Self::outside_of_calls(plugin, limits)
+        }
     }
 
     /// For `describe`: no transaction, no caller.
@@ -78,7 +81,11 @@ impl State {
     }
 
     fn used_up(&self, what: &str) -> wasmtime::Error {
-        Abort::Budget { plugin: self.plugin.clone(), what: what.into() }.into()
+        Abort::Budget {
+            plugin: self.plugin.clone(),
+            what: what.into(),
+        }
+        .into()
     }
 
     /// A line for the log. Level as in the contract: 0 debug to 4 critical.
@@ -92,10 +99,17 @@ impl State {
             if !self.last_words.is_empty() {
                 self.last_words.push_str("; ");
             }
-            self.last_words.push_str(cut(&message, LAST_WORDS_BYTES.saturating_sub(self.last_words.len())));
+            self.last_words.push_str(cut(
+                &message,
+                LAST_WORDS_BYTES.saturating_sub(self.last_words.len()),
+            ));
         }
         let (request, action, type_name) = match self.work() {
-            Some(work) => (work.request().request_id.clone(), work.action().to_owned(), work.type_name().to_owned()),
+            Some(work) => (
+                work.request().request_id.clone(),
+                work.action().to_owned(),
+                work.type_name().to_owned(),
+            ),
             None => Default::default(),
         };
         let plugin = self.plugin.as_str();
@@ -110,9 +124,17 @@ impl State {
 
     /// What was written to stderr by a call that went well.
     pub(super) fn log_stderr(&self) {
-        let text = self.wasi.as_ref().map(|wasi| wasi.stderr()).unwrap_or_default();
+        let text = self
+            .wasi
+            .as_ref()
+            .map(|wasi| wasi.stderr())
+            .unwrap_or_default();
         if !text.is_empty() {
-            tracing::info!(plugin = self.plugin.as_str(), "stderr: {}", one_line(&text, MESSAGE_BYTES));
+            tracing::info!(
+                plugin = self.plugin.as_str(),
+                "stderr: {}",
+                one_line(&text, MESSAGE_BYTES)
+            );
         }
     }
 
@@ -122,12 +144,21 @@ impl State {
             return abort.clone();
         }
         if self.meter.denied {
-            return Abort::Memory { plugin: self.plugin.clone(), limit_mib: self.limits.memory_mib };
+            return Abort::Memory {
+                plugin: self.plugin.clone(),
+                limit_mib: self.limits.memory_mib,
+            };
         }
-        let stderr = self.wasi.as_ref().map(|wasi| wasi.stderr()).unwrap_or_default();
+        let stderr = self
+            .wasi
+            .as_ref()
+            .map(|wasi| wasi.stderr())
+            .unwrap_or_default();
         let trap = match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => "recursion without end".to_owned(),
-            Some(wasmtime::Trap::MemoryOutOfBounds) => "memory accessed out of bounds, most often recursion without end".to_owned(),
+            Some(wasmtime::Trap::MemoryOutOfBounds) => {
+                "memory accessed out of bounds, most often recursion without end".to_owned()
+            }
             Some(trap) => trap.to_string(),
             None => one_line(&error.root_cause().to_string(), MESSAGE_BYTES),
         };
@@ -138,15 +169,27 @@ impl State {
             }
             reason.push_str(&one_line(&stderr, MESSAGE_BYTES));
         }
-        let reason = if reason.is_empty() { trap } else { format!("{reason} ({trap})") };
-        Abort::Trap { plugin: self.plugin.clone(), reason }
+        let reason = if reason.is_empty() {
+            trap
+        } else {
+            format!("{reason} ({trap})")
+        };
+        Abort::Trap {
+            plugin: self.plugin.clone(),
+            reason,
+        }
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (now, seed) = self.work.as_ref().map_or((0, [0; 32]), |work| (work.now(), work.request().seed));
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(now, seed))).view()
+        let (now, seed) = self
+            .work
+            .as_ref()
+            .map_or((0, [0; 32]), |work| (work.now(), work.request().seed));
+        self.wasi
+            .get_or_insert_with(|| Box::new(Wasi::new(now, seed)))
+            .view()
     }
 }
 
@@ -160,7 +203,10 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         return text;
     }
-    let end = (0..=bytes).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0);
+    let end = (0..=bytes)
+        .rev()
+        .find(|place| text.is_char_boundary(*place))
+        .unwrap_or(0);
     &text[..end]
 }
 
@@ -184,7 +230,10 @@ mod tests {
 
     #[test]
     fn a_plugins_text_stays_one_line() {
-        assert_eq!(one_line("a\nERROR forged\u{1b}[0m\tb", 100), "a\\nERROR forged\u{fffd}[0m b");
+        assert_eq!(
+            one_line("a\nERROR forged\u{1b}[0m\tb", 100),
+            "a\\nERROR forged\u{fffd}[0m b"
+        );
         assert_eq!(one_line("aé", 2), "a");
     }
 
@@ -195,7 +244,10 @@ mod tests {
             state.log(1, "x").unwrap();
         }
         let error = state.log(1, "x").unwrap_err();
-        assert_eq!(state.classify(&error).to_string(), "the plugin `chatty` used up its budget of log lines");
+        assert_eq!(
+            state.classify(&error).to_string(),
+            "the plugin `chatty` used up its budget of log lines"
+        );
     }
 
     #[test]

@@ -34,11 +34,19 @@ pub(super) fn value_out(value: Value) -> wire::Value {
 }
 
 pub(super) fn args_in(args: Vec<wire::Arg>) -> Vec<Arg> {
-    args.into_iter().map(|arg| Arg { name: arg.name, value: value_in(arg.value) }).collect()
+    args.into_iter()
+        .map(|arg| Arg {
+            name: arg.name,
+            value: value_in(arg.value),
+        })
+        .collect()
 }
 
 pub(super) fn arg_out(arg: Arg) -> wire::Arg {
-    wire::Arg { name: arg.name, value: value_out(arg.value) }
+    wire::Arg {
+        name: arg.name,
+        value: value_out(arg.value),
+    }
 }
 
 pub(super) fn fault_in(fault: wire::Fault) -> Fault {
@@ -60,11 +68,19 @@ pub(super) fn fault_out(fault: Fault) -> wire::Fault {
 }
 
 pub(super) fn outcome_in(outcome: wire::Outcome) -> Outcome {
-    Outcome { document: outcome.document, message: outcome.message, extra: outcome.extra }
+    Outcome {
+        document: outcome.document,
+        message: outcome.message,
+        extra: outcome.extra,
+    }
 }
 
 pub(super) fn outcome_out(outcome: Outcome) -> wire::Outcome {
-    wire::Outcome { document: outcome.document, message: outcome.message, extra: outcome.extra }
+    wire::Outcome {
+        document: outcome.document,
+        message: outcome.message,
+        extra: outcome.extra,
+    }
 }
 
 /// Bytes that a value brings.
@@ -83,7 +99,9 @@ pub(super) fn weight(value: &wire::Value) -> usize {
 
 /// Bytes that a list of named values brings.
 pub(super) fn weight_of(args: &[wire::Arg]) -> usize {
-    args.iter().map(|arg| arg.name.len() + weight(&arg.value)).sum()
+    args.iter()
+        .map(|arg| arg.name.len() + weight(&arg.value))
+        .sum()
 }
 
 /// Bytes that a list of texts brings.

@@ -27,18 +27,23 @@ fn forbidden(message: String) -> Failure {
 
 impl Work {
     /// Applies an operation to a document and logs it, unless it changes nothing.
-    pub(super) fn apply(&mut self, index: usize, operation: Op, condition: Option<String>) -> Result<Effect, Failure> {
+    pub(super) fn apply(
+        &mut self,
+        index: usize,
+        operation: Op,
+        condition: Option<String>,
+    ) -> Result<Effect, Failure> {
         self.apply_on(Side::Own, index, operation, condition)
     }
 
-    pub(super) fn apply_on(&mut self, side: Side, index: usize, mut operation: Op, condition: Option<String>) -> Result<Effect, Failure> {
-        let document = &mut self.documents[index];
-        if let Some(savepoint) = self.savepoints.last_mut()
-            && index < savepoint.documents
-        {
-            let before = || (document.draft.clone(), document.source_added, document.rekeyed);
-            savepoint.before.entry(index).or_insert_with(before);
-        }
+    pub(super) fn apply_on(
+        &mut self,
+        side: Side,
+        index: usize,
+        mut operation: Op,
+        condition: Option<String>,
+    ) -> Result<Effect, Failure> {
+        let document = self.touch(index);
         let effect = document.draft.apply(&operation).map_err(draft_failed)?;
         let Effect::Changed(count) = effect else {
             return Ok(effect);
@@ -48,36 +53,58 @@ impl Work {
             Op::Pull { removed, .. } => *removed = count,
             Op::Set(path, _) | Op::Unset(path) => {
                 let root = path.root();
-                document.rekeyed |= document.of.declaration.keys.iter().flatten().any(|name| name == root);
+                document.rekeyed |= document
+                    .of
+                    .declaration
+                    .keys
+                    .iter()
+                    .flatten()
+                    .any(|name| name == root);
             }
             Op::Push(..) | Op::Increment(..) => {}
         }
-        self.log.push(Logged { document: index, operation, partner: side == Side::Partner, condition });
+        self.log.push(Logged {
+            document: index,
+            operation,
+            partner: side == Side::Partner,
+            condition,
+        });
         Ok(effect)
     }
 
     /// May the innermost call write this field? Whatever a plugin declares, some fields are kept by the host or by the
     /// type's own plugin.
     pub(super) fn may_change(&self, index: usize, path: &FieldPath) -> Result<(), Failure> {
-        let frame = self.frame().ok_or_else(|| internal("no call is under way"))?;
+        let frame = self
+            .frame()
+            .ok_or_else(|| internal("no call is under way"))?;
         let of = &self.documents[index].of;
         let (root, type_name) = (path.root(), &of.declaration.name);
         if KEPT.contains(&root) {
             return Err(forbidden(format!("`{root}` is kept by the server.")));
         }
         if root == "source" && frame.subject != Some(index) {
-            return Err(forbidden("Sources are added by the server's own rules.".into()));
+            return Err(forbidden(
+                "Sources are added by the server's own rules.".into(),
+            ));
         }
         let Some(field) = fields::root_field(&of.declaration, root) else {
-            return Err(internal(format!("`{type_name}` declares no field `{root}`")));
+            return Err(internal(format!(
+                "`{type_name}` declares no field `{root}`"
+            )));
         };
         if field.protected && frame.plugin != of.plugin {
-            return Err(forbidden(format!("`{root}` is kept by the type's own plugin.")));
+            return Err(forbidden(format!(
+                "`{root}` is kept by the type's own plugin."
+            )));
         }
         if self.touches(index, path.as_str()) {
             return Ok(());
         }
-        Err(internal(format!("`{}` writes `{path}` of a `{type_name}` without declaring it in `touches`", frame.plugin)))
+        Err(internal(format!(
+            "`{}` writes `{path}` of a `{type_name}` without declaring it in `touches`",
+            frame.plugin
+        )))
     }
 
     /// Does the innermost call declare to write this path, or own the document?
@@ -87,24 +114,43 @@ impl Work {
         };
         let of = &self.documents[index].of;
         if frame.subject == Some(index) {
-            return frame.touches.iter().filter_map(|touched| touched.strip_prefix("self.")).any(|touched| {
-                path.strip_prefix(touched).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            });
+            return frame
+                .touches
+                .iter()
+                .filter_map(|touched| touched.strip_prefix("self."))
+                .any(|touched| {
+                    path.strip_prefix(touched)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                });
         }
         if frame.is_create() && frame.plugin == of.plugin {
             return true;
         }
-        let others = frame.touches.iter().filter_map(|touched| touched.strip_prefix("other:"));
-        others.into_iter().any(|touched| touched == "*" || touched == of.declaration.name)
+        let others = frame
+            .touches
+            .iter()
+            .filter_map(|touched| touched.strip_prefix("other:"));
+        others
+            .into_iter()
+            .any(|touched| touched == "*" || touched == of.declaration.name)
     }
 
     /// May the innermost call have the host's own rules applied to this document: sources, campaigns, relationships?
     pub(super) fn may_apply_rules(&self, index: usize, root: &str) -> bool {
-        self.touches(index, root) || self.frame().is_some_and(|frame| frame.created.contains(&index))
+        self.touches(index, root)
+            || self
+                .frame()
+                .is_some_and(|frame| frame.created.contains(&index))
     }
 
     /// The value converted to the kind of the place, and no entry in somebody else's name.
-    fn converted(&self, index: usize, path: &FieldPath, value: &Value, element: bool) -> Result<Bson, Failure> {
+    fn converted(
+        &self,
+        index: usize,
+        path: &FieldPath,
+        value: &Value,
+        element: bool,
+    ) -> Result<Bson, Failure> {
         let document = &self.documents[index];
         let mut place = fields::place(&document.of.declaration, path);
         if element {
@@ -119,7 +165,12 @@ impl Work {
             return Err(forbidden(format!("`{path}` is set by keeping a file.")));
         }
         let bson = place.convert(value);
-        let bson = bson.map_err(|wanted| Failure::Fault(Fault::Invalid(path.to_string(), format!("`{path}` must be {wanted}."))))?;
+        let bson = bson.map_err(|wanted| {
+            Failure::Fault(Fault::Invalid(
+                path.to_string(),
+                format!("`{path}` must be {wanted}."),
+            ))
+        })?;
         self.check_analysts(index, path, &bson)?;
         Ok(bson)
     }
@@ -138,15 +189,23 @@ impl Work {
             return Ok(());
         }
         let root = FieldPath::parse(path.root()).map_err(|error| internal(error.to_string()))?;
-        let before = self.documents[index].draft.get(&root).map_err(draft_failed)?;
+        let before = self.documents[index]
+            .draft
+            .get(&root)
+            .map_err(draft_failed)?;
         let mut there = Vec::new();
         match &before {
             Some(Bson::String(name)) => there.push(name.as_str()),
             Some(value) => analysts(value, &mut there),
             None => {}
         }
-        match named.iter().find(|name| **name != user && !there.contains(name)) {
-            Some(name) => Err(forbidden(format!("An entry can't be written in the name of {name}."))),
+        match named
+            .iter()
+            .find(|name| **name != user && !there.contains(name))
+        {
+            Some(name) => Err(forbidden(format!(
+                "An entry can't be written in the name of {name}."
+            ))),
             None => Ok(()),
         }
     }
@@ -177,7 +236,9 @@ impl Work {
     ///
     /// As for [`Work::set`]; what came before the fault stays set.
     pub fn set_many(&mut self, document: DocNumber, values: &[Arg]) -> Result<(), Failure> {
-        values.iter().try_for_each(|arg| self.set(document, &arg.name, &arg.value))
+        values
+            .iter()
+            .try_for_each(|arg| self.set(document, &arg.name, &arg.value))
     }
 
     /// `documents.unset`.
@@ -212,7 +273,13 @@ impl Work {
     /// # Errors
     ///
     /// As for [`Work::push`].
-    pub fn push_unique(&mut self, document: DocNumber, path: &str, value: &Value, keys: &[String]) -> Result<bool, Failure> {
+    pub fn push_unique(
+        &mut self,
+        document: DocNumber,
+        path: &str,
+        value: &Value,
+        keys: &[String],
+    ) -> Result<bool, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
         self.may_change(index, &path)?;
         let value = self.converted(index, &path, value, true)?;
@@ -220,8 +287,20 @@ impl Work {
     }
 
     /// Appends unless an element agrees in all of `keys`; then that element, and it alone, counts as read.
-    pub(super) fn append_unique(&mut self, side: Side, index: usize, path: FieldPath, value: Bson, keys: &[String]) -> Result<bool, Failure> {
-        let operation = Op::PushUnique { path: path.clone(), value: value.clone(), keys: keys.to_vec(), added: true };
+    pub(super) fn append_unique(
+        &mut self,
+        side: Side,
+        index: usize,
+        path: FieldPath,
+        value: Bson,
+        keys: &[String],
+    ) -> Result<bool, Failure> {
+        let operation = Op::PushUnique {
+            path: path.clone(),
+            value: value.clone(),
+            keys: keys.to_vec(),
+            added: true,
+        };
         if self.apply_on(side, index, operation, None)? != Effect::Unchanged {
             return Ok(true);
         }
@@ -233,20 +312,33 @@ impl Work {
     }
 
     /// Position of the first element that agrees in all of `keys`. Not remembered.
-    pub(super) fn alike(&self, index: usize, path: &FieldPath, value: &Bson, keys: &[String]) -> Result<Option<usize>, Failure> {
+    pub(super) fn alike(
+        &self,
+        index: usize,
+        path: &FieldPath,
+        value: &Bson,
+        keys: &[String],
+    ) -> Result<Option<usize>, Failure> {
         let condition = match (keys, value) {
             ([], value) => Filter::Field(FieldPath::itself(), Test::Eq(value.clone())),
             (keys, Bson::Document(document)) => {
                 let mut all = Vec::with_capacity(keys.len());
                 for key in keys {
-                    let path = FieldPath::parse(key).map_err(|error| internal(format!("`{key}`: {error}")))?;
-                    all.push(Filter::Field(path, Test::Eq(document.get(key).cloned().unwrap_or(Bson::Null))));
+                    let path = FieldPath::parse(key)
+                        .map_err(|error| internal(format!("`{key}`: {error}")))?;
+                    all.push(Filter::Field(
+                        path,
+                        Test::Eq(document.get(key).cloned().unwrap_or(Bson::Null)),
+                    ));
                 }
                 Filter::And(all)
             }
             _ => return Err(internal("keys name fields of an object")),
         };
-        self.documents[index].draft.find(path, &condition, 0).map_err(draft_failed)
+        self.documents[index]
+            .draft
+            .find(path, &condition, 0)
+            .map_err(draft_failed)
     }
 
     /// `documents.pull`.
@@ -254,12 +346,24 @@ impl Work {
     /// # Errors
     ///
     /// As for [`Work::push`]; `internal`: a malformed condition.
-    pub fn pull(&mut self, document: DocNumber, path: &str, condition: &str, limit: u32) -> Result<u32, Failure> {
+    pub fn pull(
+        &mut self,
+        document: DocNumber,
+        path: &str,
+        condition: &str,
+        limit: u32,
+    ) -> Result<u32, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
         self.may_change(index, &path)?;
         let of = Arc::clone(&self.documents[index].of);
-        let filter = conditions::read(condition, &fields::place(&of.declaration, &path).element()).map_err(internal)?;
-        let operation = Op::Pull { path: path.clone(), condition: filter, limit, removed: 0 };
+        let filter = conditions::read(condition, &fields::place(&of.declaration, &path).element())
+            .map_err(internal)?;
+        let operation = Op::Pull {
+            path: path.clone(),
+            condition: filter,
+            limit,
+            removed: 0,
+        };
         match self.apply(index, operation, Some(condition.to_owned()))? {
             Effect::Changed(count) => Ok(count),
             Effect::Unchanged => {

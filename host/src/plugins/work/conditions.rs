@@ -13,12 +13,19 @@ use crate::store::{FieldPath, Filter, Test};
 ///
 /// A sentence for the author of the plugin.
 pub(super) fn read(text: &str, place: &Place<'_>) -> Result<Filter, String> {
-    let json: Json = serde_json::from_str(text).map_err(|error| format!("malformed condition: {error}"))?;
+    let json: Json =
+        serde_json::from_str(text).map_err(|error| format!("malformed condition: {error}"))?;
     let Json::Object(members) = &json else {
-        return Ok(Filter::Field(FieldPath::itself(), Test::Eq(place.condition_value(&json)?)));
+        return Ok(Filter::Field(
+            FieldPath::itself(),
+            Test::Eq(place.condition_value(&json)?),
+        ));
     };
     if members.len() == 1 && members.keys().any(|name| name.starts_with('$')) {
-        return Ok(Filter::Field(FieldPath::itself(), Test::Eq(place.condition_value(&json)?)));
+        return Ok(Filter::Field(
+            FieldPath::itself(),
+            Test::Eq(place.condition_value(&json)?),
+        ));
     }
     let mut all = Vec::new();
     for (name, wanted) in members {
@@ -37,8 +44,9 @@ pub(super) fn read(text: &str, place: &Place<'_>) -> Result<Filter, String> {
 
 fn tests(wanted: &Json, place: &Place<'_>) -> Result<Vec<Test>, String> {
     const NAMES: [&str; 7] = ["gt", "gte", "lt", "lte", "ne", "in", "exists"];
-    let Some(members) = wanted.as_object().filter(|members| !members.is_empty() && members.keys().all(|name| NAMES.contains(&name.as_str())))
-    else {
+    let Some(members) = wanted.as_object().filter(|members| {
+        !members.is_empty() && members.keys().all(|name| NAMES.contains(&name.as_str()))
+    }) else {
         return Ok(vec![Test::Eq(place.condition_value(wanted)?)]);
     };
     members
@@ -53,7 +61,12 @@ fn tests(wanted: &Json, place: &Place<'_>) -> Result<Vec<Test>, String> {
                 "exists" => Test::Exists(wanted.as_bool().ok_or("`exists` wants true or false")?),
                 _ => {
                     let values = wanted.as_array().ok_or("`in` wants a list")?;
-                    Test::In(values.iter().map(|value| place.condition_value(value)).collect::<Result<_, _>>()?)
+                    Test::In(
+                        values
+                            .iter()
+                            .map(|value| place.condition_value(value))
+                            .collect::<Result<_, _>>()?,
+                    )
                 }
             })
         })
@@ -65,7 +78,9 @@ impl Place<'_> {
     fn condition_value(&self, json: &Json) -> Result<Bson, String> {
         let plain = json_to_bson(json)?;
         Ok(match plain {
-            Bson::String(_) | Bson::Int32(_) | Bson::Int64(_) => self.convert_bson(plain.clone()).unwrap_or(plain),
+            Bson::String(_) | Bson::Int32(_) | Bson::Int64(_) => {
+                self.convert_bson(plain.clone()).unwrap_or(plain)
+            }
             other => other,
         })
     }

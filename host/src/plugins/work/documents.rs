@@ -35,19 +35,28 @@ pub(super) fn draft_failed(error: DraftError) -> Failure {
 
 impl Work {
     pub(super) fn type_entry(&self, name: &str) -> Result<Arc<TypeEntry>, Failure> {
-        self.request.registry.type_as_written(name).cloned().ok_or_else(not_found)
+        self.request
+            .registry
+            .type_as_written(name)
+            .cloned()
+            .ok_or_else(not_found)
     }
 
     /// The document behind a number of the innermost frame.
     pub(super) fn document(&self, number: DocNumber) -> Result<usize, Failure> {
-        let position = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let position = usize::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_sub(1));
         let index = position.and_then(|position| self.frame()?.documents.get(position).copied());
         index.ok_or_else(|| internal(format!("no document number {number} in this call")))
     }
 
     /// The number of a document in the innermost frame; always the same.
     pub(super) fn number(&mut self, index: usize) -> Result<DocNumber, Failure> {
-        let frame = self.frames.last_mut().ok_or_else(|| internal("no call is under way"))?;
+        let frame = self
+            .frames
+            .last_mut()
+            .ok_or_else(|| internal("no call is under way"))?;
         if let Some(position) = frame.documents.iter().position(|known| *known == index) {
             return Ok(position as u32 + 1);
         }
@@ -57,9 +66,12 @@ impl Work {
 
     /// Reads a path of the contract.
     pub(super) fn path(&self, text: &str) -> Result<FieldPath, Failure> {
-        let path = FieldPath::parse(text).map_err(|error| internal(format!("`{text}`: {error}")))?;
+        let path =
+            FieldPath::parse(text).map_err(|error| internal(format!("`{text}`: {error}")))?;
         if path.segments().count() > MOST_PARTS {
-            return Err(internal(format!("`{text}` has more than {MOST_PARTS} parts")));
+            return Err(internal(format!(
+                "`{text}` has more than {MOST_PARTS} parts"
+            )));
         }
         Ok(path)
     }
@@ -80,12 +92,18 @@ impl Work {
             return Err(self.budget("documents"));
         }
         let index = self.documents.len();
-        self.by_id.insert((open.of.declaration.collection.clone(), open.id), index);
+        self.by_id
+            .insert((open.of.declaration.collection.clone(), open.id), index);
         self.documents.push(open);
         Ok(index)
     }
 
-    fn add_stored(&mut self, of: &Arc<TypeEntry>, stored: StoredDocument, hidden: bool) -> Result<usize, Failure> {
+    fn add_stored(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        stored: StoredDocument,
+        hidden: bool,
+    ) -> Result<usize, Failure> {
         self.add(Open {
             of: Arc::clone(of),
             id: stored.id,
@@ -93,6 +111,7 @@ impl Work {
             draft: Draft::stored(stored.body),
             reads: BTreeMap::new(),
             hidden,
+            claimed: false,
             source_added: false,
             rekeyed: false,
             withdrawn: false,
@@ -101,18 +120,30 @@ impl Work {
 
     /// A document already open.
     fn known(&self, of: &TypeEntry, id: ObjectId) -> Option<usize> {
-        self.by_id.get(&(of.declaration.collection.clone(), id)).copied()
+        self.by_id
+            .get(&(of.declaration.collection.clone(), id))
+            .copied()
     }
 
     /// A visible document.
-    pub(super) async fn open_by_id(&mut self, of: &Arc<TypeEntry>, id: ObjectId) -> Result<Option<usize>, Failure> {
+    pub(super) async fn open_by_id(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        id: ObjectId,
+    ) -> Result<Option<usize>, Failure> {
         if let Some(index) = self.known(of, id) {
             return Ok(self.shown(index));
         }
         let collection = of.declaration.collection.clone();
         let store = Arc::clone(&self.request.services.store);
-        match store.get(&collection, id).await.map_err(|error| store_failed(&error))? {
-            Some(stored) if self.is_visible(&of.declaration, &stored) => self.add_stored(of, stored, false).map(Some),
+        match store
+            .get(&collection, id)
+            .await
+            .map_err(|error| store_failed(&error))?
+        {
+            Some(stored) if self.is_visible(&of.declaration, &stored) => {
+                self.add_stored(of, stored, false).map(Some)
+            }
             Some(_) => Ok(None),
             None => {
                 self.absent.push((collection, id));
@@ -154,42 +185,73 @@ impl Work {
     /// A unique key with values as they are stored, in the order of the declaration.
     fn key_value(&self, of: &TypeDeclaration, key: &[Arg]) -> Result<KeyValue, Failure> {
         let stored_name = |arg: &Arg| {
-            let field = of.fields.iter().find(|field| field.name == arg.name || field.stored_name() == arg.name);
+            let field = of
+                .fields
+                .iter()
+                .find(|field| field.name == arg.name || field.stored_name() == arg.name);
             field.map_or_else(|| arg.name.clone(), |field| field.stored_name().to_owned())
         };
         let names: Vec<String> = key.iter().map(stored_name).collect();
-        let declared = of.keys.iter().find(|declared| declared.len() == names.len() && declared.iter().all(|name| names.contains(name)));
+        let declared = of.keys.iter().find(|declared| {
+            declared.len() == names.len() && declared.iter().all(|name| names.contains(name))
+        });
         let Some(declared) = declared else {
-            return Err(internal(format!("`{}` has no unique key of {}", of.name, names.join(", "))));
+            return Err(internal(format!(
+                "`{}` has no unique key of {}",
+                of.name,
+                names.join(", ")
+            )));
         };
         let mut parts = Vec::with_capacity(declared.len());
         for name in declared {
             let Some((_, arg)) = names.iter().zip(key).find(|(given, _)| *given == name) else {
                 return Err(internal(format!("`{name}` is missing in the key")));
             };
-            let path = FieldPath::parse(name).map_err(|error| internal(format!("`{name}`: {error}")))?;
+            let path =
+                FieldPath::parse(name).map_err(|error| internal(format!("`{name}`: {error}")))?;
             let value = fields::place(of, &path).convert(&arg.value);
-            let value = value.map_err(|wanted| Failure::Fault(Fault::Invalid(name.clone(), format!("`{name}` must be {wanted}."))))?;
+            let value = value.map_err(|wanted| {
+                Failure::Fault(Fault::Invalid(
+                    name.clone(),
+                    format!("`{name}` must be {wanted}."),
+                ))
+            })?;
             parts.push((path, value));
         }
-        Ok(KeyValue { collection: of.collection.clone(), parts })
+        Ok(KeyValue {
+            collection: of.collection.clone(),
+            parts,
+        })
     }
 
     /// The document with a unique key, visible or not, own writes seen.
-    async fn holder(&mut self, of: &Arc<TypeEntry>, key: &KeyValue) -> Result<Option<usize>, Failure> {
+    async fn holder(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        key: &KeyValue,
+    ) -> Result<Option<usize>, Failure> {
         if let Some(index) = self.made_keys.get(&key_text(key)) {
             return Ok(Some(*index));
         }
         for index in 0..self.documents.len() {
-            if self.documents[index].rekeyed && !self.documents[index].withdrawn && self.has_key(index, key)? {
+            if self.documents[index].rekeyed
+                && !self.documents[index].withdrawn
+                && self.has_key(index, key)?
+            {
                 return Ok(Some(index));
             }
         }
         let store = Arc::clone(&self.request.services.store);
-        let stored = store.by_key(key).await.map_err(|error| store_failed(&error))?;
+        let stored = store
+            .by_key(key)
+            .await
+            .map_err(|error| store_failed(&error))?;
         let holder = stored.as_ref().map(|stored| stored.id);
         if !self.keys.iter().any(|read| read.key == *key) {
-            self.keys.push(KeyRead { key: key.clone(), holder });
+            self.keys.push(KeyRead {
+                key: key.clone(),
+                holder,
+            });
         }
         let Some(stored) = stored else {
             return Ok(None);
@@ -220,7 +282,11 @@ impl Work {
     /// # Errors
     ///
     /// Fault `missing`: no such type; `internal`: not a unique key of it.
-    pub async fn by_key(&mut self, type_name: &str, key: &[Arg]) -> Result<Option<DocNumber>, Failure> {
+    pub async fn by_key(
+        &mut self,
+        type_name: &str,
+        key: &[Arg],
+    ) -> Result<Option<DocNumber>, Failure> {
         let of = self.type_entry(type_name)?;
         let key = self.key_value(&of.declaration, key)?;
         match self.visible_holder(&of, &key).await? {
@@ -229,8 +295,15 @@ impl Work {
         }
     }
 
-    pub(super) async fn visible_holder(&mut self, of: &Arc<TypeEntry>, key: &KeyValue) -> Result<Option<usize>, Failure> {
-        Ok(self.holder(of, key).await?.and_then(|index| self.shown(index)))
+    pub(super) async fn visible_holder(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        key: &KeyValue,
+    ) -> Result<Option<usize>, Failure> {
+        Ok(self
+            .holder(of, key)
+            .await?
+            .and_then(|index| self.shown(index)))
     }
 
     /// `documents.taken`.
@@ -249,17 +322,31 @@ impl Work {
     /// # Errors
     ///
     /// Fault `missing`: no such type; `internal`: malformed, or no indexed field in the condition.
-    pub async fn select(&mut self, type_name: &str, condition: &str, after: &str, limit: u32) -> Result<Vec<DocNumber>, Failure> {
+    pub async fn select(
+        &mut self,
+        type_name: &str,
+        condition: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<DocNumber>, Failure> {
         let of = self.type_entry(type_name)?;
-        let filter = conditions::read(condition, &Place::Root(&of.declaration)).map_err(internal)?;
+        let filter =
+            conditions::read(condition, &Place::Root(&of.declaration)).map_err(internal)?;
         if !uses_index(&of.declaration, &filter) {
-            return Err(internal(format!("no indexed field of `{type_name}` in the condition {condition}")));
+            return Err(internal(format!(
+                "no indexed field of `{type_name}` in the condition {condition}"
+            )));
         }
         let after = match after {
             "" => None,
-            text => Some(ObjectId::parse_str(text).map_err(|_| internal(format!("`{text}` is no object id")))?),
+            text => Some(
+                ObjectId::parse_str(text)
+                    .map_err(|_| internal(format!("`{text}` is no object id")))?,
+            ),
         };
-        let found = self.selected(&of, &filter, after, limit.min(MOST_SELECTED)).await?;
+        let found = self
+            .selected(&of, &filter, after, limit.min(MOST_SELECTED))
+            .await?;
         found.into_iter().map(|index| self.number(index)).collect()
     }
 
@@ -277,7 +364,10 @@ impl Work {
         let mut from = after;
         let mut complete = false;
         while !complete && (found.len() as u32) < limit {
-            let ids = store.select(&collection, filter, from, MOST_SELECTED).await.map_err(|error| store_failed(&error))?;
+            let ids = store
+                .select(&collection, filter, from, MOST_SELECTED)
+                .await
+                .map_err(|error| store_failed(&error))?;
             complete = (ids.len() as u32) < MOST_SELECTED;
             self.selections.push(SelectRead {
                 collection: collection.clone(),
@@ -288,8 +378,14 @@ impl Work {
             });
             from = ids.last().copied().or(from);
             for id in ids {
-                let Some(index) = self.open_by_id(of, id).await? else { continue };
-                if self.documents[index].draft.matches(filter).map_err(draft_failed)? {
+                let Some(index) = self.open_by_id(of, id).await? else {
+                    continue;
+                };
+                if self.documents[index]
+                    .draft
+                    .matches(filter)
+                    .map_err(draft_failed)?
+                {
                     found.push((id, index));
                 }
                 if found.len() as u32 == limit {
@@ -300,7 +396,8 @@ impl Work {
         // What the request itself made or changed so that it meets the condition now.
         for (index, document) in self.documents.iter().enumerate() {
             let own = document.revision.is_none() || !document.draft.is_unchanged();
-            let concerned = own && !document.withdrawn && document.of.declaration.collection == collection;
+            let concerned =
+                own && !document.withdrawn && document.of.declaration.collection == collection;
             if concerned
                 && after.is_none_or(|after| document.id > after)
                 && !found.iter().any(|(id, _)| *id == document.id)
@@ -320,17 +417,31 @@ impl Work {
     /// # Errors
     ///
     /// Fault `internal`: not in a create, another plugin's type, not a unique key.
-    pub async fn make(&mut self, type_name: &str, key: &[Arg]) -> Result<(DocNumber, Origin), Failure> {
+    pub async fn make(
+        &mut self,
+        type_name: &str,
+        key: &[Arg],
+    ) -> Result<(DocNumber, Origin), Failure> {
         let of = self.type_entry(type_name)?;
-        let frame = self.frame().ok_or_else(|| internal("no call is under way"))?;
+        let frame = self
+            .frame()
+            .ok_or_else(|| internal("no call is under way"))?;
         if !frame.is_create() || frame.plugin != of.plugin {
-            return Err(internal(format!("`{}` can't make a `{type_name}` here", frame.plugin)));
+            return Err(internal(format!(
+                "`{}` can't make a `{type_name}` here",
+                frame.plugin
+            )));
         }
-        let key = if key.is_empty() { None } else { Some(self.key_value(&of.declaration, key)?) };
+        let key = if key.is_empty() {
+            None
+        } else {
+            Some(self.key_value(&of.declaration, key)?)
+        };
         if let Some(key) = &key
             && let Some(index) = self.holder(&of, key).await?
         {
-            let document = &self.documents[index];
+            let document = self.touch(index);
+            document.claimed = true;
             let origin = match (document.revision, document.hidden) {
                 (None, _) => Origin::Fresh,
                 (Some(_), true) => Origin::Hidden,
@@ -347,6 +458,7 @@ impl Work {
             draft: Draft::fresh(&body).map_err(draft_failed)?,
             reads: BTreeMap::new(),
             hidden: false,
+            claimed: true,
             source_added: false,
             rekeyed: true,
             withdrawn: false,
@@ -359,7 +471,12 @@ impl Work {
     }
 
     /// A new document before anything is done to it (create.md 2.7, documents.md 2.1).
-    pub(super) fn initial(&self, of: &TypeDeclaration, id: ObjectId, key: Option<&KeyValue>) -> Result<Document, Failure> {
+    pub(super) fn initial(
+        &self,
+        of: &TypeDeclaration,
+        id: ObjectId,
+        key: Option<&KeyValue>,
+    ) -> Result<Document, Failure> {
         let now = Bson::DateTime(DateTime::from_millis(self.request.now));
         let mut body = Document::new();
         body.insert("_id", id);
@@ -373,11 +490,16 @@ impl Work {
         for field in &of.fields {
             let name = field.stored_name();
             let value = match (&field.default, field.kind) {
-                (Some(serde_json::Value::String(text)), FieldKind::Date) if text == "now" => now.clone(),
+                (Some(serde_json::Value::String(text)), FieldKind::Date) if text == "now" => {
+                    now.clone()
+                }
                 (Some(default), _) => {
-                    let plain = json_to_bson(default).map_err(|problem| internal(format!("default of `{name}`: {problem}")))?;
+                    let plain = json_to_bson(default)
+                        .map_err(|problem| internal(format!("default of `{name}`: {problem}")))?;
                     let value = Place::Field(field).convert_bson(plain);
-                    value.map_err(|wanted| internal(format!("the default of `{name}` is not {wanted}")))?
+                    value.map_err(|wanted| {
+                        internal(format!("the default of `{name}` is not {wanted}"))
+                    })?
                 }
                 (None, FieldKind::List) => Bson::Array(Vec::new()),
                 (None, _) => continue,
@@ -418,7 +540,11 @@ impl Work {
     ///
     /// Fault `internal`: an unknown number.
     pub fn type_of(&self, document: DocNumber) -> Result<String, Failure> {
-        Ok(self.documents[self.document(document)?].of.declaration.name.clone())
+        Ok(self.documents[self.document(document)?]
+            .of
+            .declaration
+            .name
+            .clone())
     }
 
     /// What is at a path; remembered.
@@ -433,7 +559,9 @@ impl Work {
         if document.revision.is_none() || document.reads.contains_key(path) {
             return Ok(());
         }
-        let stored = Draft::stored(Arc::clone(document.draft.base())).get(path).map_err(draft_failed)?;
+        let stored = Draft::stored(Arc::clone(document.draft.base()))
+            .get(path)
+            .map_err(draft_failed)?;
         document.reads.insert(path.clone(), stored);
         Ok(())
     }
@@ -453,7 +581,11 @@ impl Work {
     /// # Errors
     ///
     /// As for [`Work::get`]; more than 256 paths.
-    pub fn get_many(&mut self, document: DocNumber, paths: &[String]) -> Result<Vec<Option<Value>>, Failure> {
+    pub fn get_many(
+        &mut self,
+        document: DocNumber,
+        paths: &[String],
+    ) -> Result<Vec<Option<Value>>, Failure> {
         if paths.len() > 256 {
             return Err(internal("more than 256 paths at once"));
         }
@@ -468,7 +600,10 @@ impl Work {
     pub fn len(&mut self, document: DocNumber, path: &str) -> Result<u32, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
         self.remember(index, &path)?;
-        let length = self.documents[index].draft.len(&path).map_err(draft_failed)?;
+        let length = self.documents[index]
+            .draft
+            .len(&path)
+            .map_err(draft_failed)?;
         Ok(u32::try_from(length).unwrap_or(u32::MAX))
     }
 
@@ -477,13 +612,22 @@ impl Work {
     /// # Errors
     ///
     /// Fault `internal`: not a list, a malformed condition.
-    pub fn find(&mut self, document: DocNumber, path: &str, condition: &str, start: u32) -> Result<Option<u32>, Failure> {
+    pub fn find(
+        &mut self,
+        document: DocNumber,
+        path: &str,
+        condition: &str,
+        start: u32,
+    ) -> Result<Option<u32>, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
         let of = Arc::clone(&self.documents[index].of);
         let place = fields::place(&of.declaration, &path).element();
         let filter = conditions::read(condition, &place).map_err(internal)?;
         self.remember(index, &path)?;
-        let found = self.documents[index].draft.find(&path, &filter, start as usize).map_err(draft_failed)?;
+        let found = self.documents[index]
+            .draft
+            .find(&path, &filter, start as usize)
+            .map_err(draft_failed)?;
         Ok(found.and_then(|position| u32::try_from(position).ok()))
     }
 }
@@ -499,10 +643,29 @@ fn uses_index(of: &TypeDeclaration, filter: &Filter) -> bool {
         Filter::And(conditions) => conditions.iter().any(|condition| uses_index(of, condition)),
         Filter::Field(path, test) => {
             let narrows = !matches!(test, Test::Ne(_) | Test::Nin(_) | Test::Exists(_));
-            let declared = fields::root_field(of, path.root()).is_some_and(|field| field.indexed || field.sortable);
-            let common = matches!(path.root(), "_id" | "source" | "campaign" | "bucket_list" | "relationships" | "created" | "modified" | "status");
-            narrows && (declared || common || of.keys.iter().any(|key| key.first().is_some_and(|first| first == path.as_str())))
+            let declared = fields::root_field(of, path.root())
+                .is_some_and(|field| field.indexed || field.sortable);
+            let common = matches!(
+                path.root(),
+                "_id"
+                    | "source"
+                    | "campaign"
+                    | "bucket_list"
+                    | "relationships"
+                    | "created"
+                    | "modified"
+                    | "status"
+            );
+            narrows
+                && (declared
+                    || common
+                    || of
+                        .keys
+                        .iter()
+                        .any(|key| key.first().is_some_and(|first| first == path.as_str())))
         }
-        Filter::All | Filter::Nothing | Filter::Or(_) | Filter::Element(..) | Filter::Not(_) => false,
+        Filter::All | Filter::Nothing | Filter::Or(_) | Filter::Element(..) | Filter::Not(_) => {
+            false
+        }
     }
 }

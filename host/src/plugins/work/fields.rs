@@ -12,11 +12,21 @@ use crate::plugins::value::{Value, integer, json_to_bson};
 use crate::store::FieldPath;
 
 /// Fields that only the host writes. `source` is a special case: actions on sources may edit it.
-pub(super) const KEPT: [&str; 6] = ["_id", "schema_version", "created", "modified", "relationships", "unsupported_attrs"];
+pub(super) const KEPT: [&str; 6] = [
+    "_id",
+    "schema_version",
+    "created",
+    "modified",
+    "relationships",
+    "unsupported_attrs",
+];
 
 /// The fields of every top-level object (documents.md 2).
 static COMMON: LazyLock<Vec<FieldDeclaration>> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "the text is a literal, and every test of this module reads it")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the text is a literal, and every test of this module reads it"
+    )]
     let fields = serde_json::from_str(DECLARATIONS).expect("valid declarations");
     fields
 });
@@ -71,7 +81,16 @@ const DECLARATIONS: &str = r#"[
 
 /// The lists that every top-level object has, in the order in which a new document gets them.
 pub(super) const LISTS: [&str; 10] = [
-    "campaign", "bucket_list", "sectors", "tickets", "actions", "locations", "releasability", "screenshots", "objects", "relationships",
+    "campaign",
+    "bucket_list",
+    "sectors",
+    "tickets",
+    "actions",
+    "locations",
+    "releasability",
+    "screenshots",
+    "objects",
+    "relationships",
 ];
 
 /// What the declaration says of a place in a document.
@@ -95,7 +114,10 @@ pub(super) fn place<'a>(of: &'a TypeDeclaration, path: &FieldPath) -> Place<'a> 
 }
 
 /// The field at a path, if it is a declared one.
-pub(super) fn declared<'a>(of: &'a TypeDeclaration, path: &FieldPath) -> Option<&'a FieldDeclaration> {
+pub(super) fn declared<'a>(
+    of: &'a TypeDeclaration,
+    path: &FieldPath,
+) -> Option<&'a FieldDeclaration> {
     match place(of, path) {
         Place::Field(field) => Some(field),
         _ => None,
@@ -107,19 +129,27 @@ pub(super) fn root_field<'a>(of: &'a TypeDeclaration, name: &str) -> Option<&'a 
     if let Some(own) = of.fields.iter().find(|field| field.stored_name() == name) {
         return Some(own);
     }
-    let has_common = if name == "source" { of.sources } else { of.top_level || name == "schema_version" || name == "unsupported_attrs" };
+    let has_common = if name == "source" {
+        of.sources
+    } else {
+        of.top_level || name == "schema_version" || name == "unsupported_attrs"
+    };
     COMMON.iter().find(|field| has_common && field.name == name)
 }
 
 impl<'a> Place<'a> {
     /// Further down.
     pub(super) fn inner(self, path: &FieldPath) -> Place<'a> {
-        path.segments().fold(self, |place, segment| place.step(segment))
+        path.segments()
+            .fold(self, |place, segment| place.step(segment))
     }
 
     fn step(self, segment: &str) -> Place<'a> {
         let position = segment.bytes().all(|byte| byte.is_ascii_digit());
-        let named = |fields: &'a [FieldDeclaration]| match fields.iter().find(|field| field.stored_name() == segment) {
+        let named = |fields: &'a [FieldDeclaration]| match fields
+            .iter()
+            .find(|field| field.stored_name() == segment)
+        {
             Some(field) => Place::Field(field),
             None => Place::Free,
         };
@@ -170,10 +200,15 @@ impl<'a> Place<'a> {
             Value::Int(number) => integer(*number),
             Value::Num(number) => Bson::Double(*number),
             Value::Text(text) => Bson::String(text.clone()),
-            Value::Bytes(bytes) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.clone() }),
+            Value::Bytes(bytes) => Bson::Binary(Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: bytes.clone(),
+            }),
             Value::Date(milliseconds) => Bson::DateTime(DateTime::from_millis(*milliseconds)),
             Value::Id(id) => Bson::ObjectId(ObjectId::parse_str(id).map_err(|_| "an object id")?),
-            Value::Json(text) => json_to_bson(&serde_json::from_str(text).map_err(|error| error.to_string())?)?,
+            Value::Json(text) => {
+                json_to_bson(&serde_json::from_str(text).map_err(|error| error.to_string())?)?
+            }
             Value::File(_) => return Err("no file (use `keep`)".into()),
         };
         self.convert_bson(plain)
@@ -210,13 +245,21 @@ fn members(field: &FieldDeclaration, value: Bson) -> Result<Bson, String> {
     let Bson::Document(document) = value else {
         return Err("an object".into());
     };
-    let converted = document.into_iter().filter(|(_, value)| *value != Bson::Null).map(|(name, value)| {
-        let value = match field.fields.iter().find(|field| field.stored_name() == name) {
-            Some(field) => of_kind(field.kind, Some(field), value).map_err(|wanted| format!("{wanted} in `{name}`"))?,
-            None => value,
-        };
-        Ok::<_, String>((name, value))
-    });
+    let converted = document
+        .into_iter()
+        .filter(|(_, value)| *value != Bson::Null)
+        .map(|(name, value)| {
+            let value = match field
+                .fields
+                .iter()
+                .find(|field| field.stored_name() == name)
+            {
+                Some(field) => of_kind(field.kind, Some(field), value)
+                    .map_err(|wanted| format!("{wanted} in `{name}`"))?,
+                None => value,
+            };
+            Ok::<_, String>((name, value))
+        });
     Ok(Bson::Document(converted.collect::<Result<_, _>>()?))
 }
 
@@ -232,13 +275,25 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
         (FieldKind::Text, _) => Err("a text".into()),
         (FieldKind::Int, Bson::Int32(number)) => Ok(Bson::Int32(number)),
         (FieldKind::Int, Bson::Int64(number)) => Ok(integer(number)),
-        (FieldKind::Int, Bson::Double(number)) if number.fract() == 0.0 && number.abs() < 9.2e18 => Ok(integer(number as i64)),
-        (FieldKind::Int, Bson::String(text)) => text.trim().parse().map(integer).map_err(|_| "an integer".into()),
+        (FieldKind::Int, Bson::Double(number))
+            if number.fract() == 0.0 && number.abs() < 9.2e18 =>
+        {
+            Ok(integer(number as i64))
+        }
+        (FieldKind::Int, Bson::String(text)) => text
+            .trim()
+            .parse()
+            .map(integer)
+            .map_err(|_| "an integer".into()),
         (FieldKind::Int, _) => Err("an integer".into()),
         (FieldKind::Num, Bson::Double(number)) => Ok(Bson::Double(number)),
         (FieldKind::Num, Bson::Int32(number)) => Ok(Bson::Double(f64::from(number))),
         (FieldKind::Num, Bson::Int64(number)) => Ok(Bson::Double(number as f64)),
-        (FieldKind::Num, Bson::String(text)) => text.trim().parse().map(Bson::Double).map_err(|_| "a number".into()),
+        (FieldKind::Num, Bson::String(text)) => text
+            .trim()
+            .parse()
+            .map(Bson::Double)
+            .map_err(|_| "a number".into()),
         (FieldKind::Num, _) => Err("a number".into()),
         (FieldKind::Bool, Bson::Boolean(flag)) => Ok(Bson::Boolean(flag)),
         (FieldKind::Bool, Bson::Int32(number @ (0 | 1))) => Ok(Bson::Boolean(number == 1)),
@@ -246,23 +301,34 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
         (FieldKind::Date, Bson::DateTime(date)) => Ok(Bson::DateTime(date)),
         (FieldKind::Date, Bson::String(text)) => {
             let date = dates::strict(&text).or_else(|| dates::lenient(&text));
-            date.map(|date| Bson::DateTime(DateTime::from_millis(date))).ok_or_else(|| "a date".into())
+            date.map(|date| Bson::DateTime(DateTime::from_millis(date)))
+                .ok_or_else(|| "a date".into())
         }
         (FieldKind::Date, _) => Err("a date".into()),
         (FieldKind::Id | FieldKind::File, Bson::ObjectId(id)) => Ok(Bson::ObjectId(id)),
-        (FieldKind::Id, Bson::String(text)) => ObjectId::parse_str(&text).map(Bson::ObjectId).map_err(|_| "an object id".into()),
+        (FieldKind::Id, Bson::String(text)) => ObjectId::parse_str(&text)
+            .map(Bson::ObjectId)
+            .map_err(|_| "an object id".into()),
         (FieldKind::Id | FieldKind::File, _) => Err("an object id".into()),
-        (FieldKind::Uuid, Bson::String(text)) => {
-            uuid::Uuid::parse_str(text.trim()).map(|uuid| uuid_value(uuid.as_bytes())).map_err(|_| "a UUID".into())
+        (FieldKind::Uuid, Bson::String(text)) => uuid::Uuid::parse_str(text.trim())
+            .map(|uuid| uuid_value(uuid.as_bytes()))
+            .map_err(|_| "a UUID".into()),
+        (FieldKind::Uuid, Bson::Binary(binary)) if binary.bytes.len() == 16 => {
+            Ok(uuid_value(&binary.bytes))
         }
-        (FieldKind::Uuid, Bson::Binary(binary)) if binary.bytes.len() == 16 => Ok(uuid_value(&binary.bytes)),
         (FieldKind::Uuid, _) => Err("a UUID".into()),
         (FieldKind::Binary, Bson::Binary(binary)) => Ok(Bson::Binary(binary)),
         (FieldKind::Binary, _) => Err("bytes".into()),
         (FieldKind::List, Bson::Array(elements)) => {
-            let Some(field) = field else { return Ok(Bson::Array(elements)) };
+            let Some(field) = field else {
+                return Ok(Bson::Array(elements));
+            };
             let convert = |element| Place::Element(field).convert_bson(element);
-            elements.into_iter().map(convert).collect::<Result<_, _>>().map(Bson::Array)
+            elements
+                .into_iter()
+                .map(convert)
+                .collect::<Result<_, _>>()
+                .map(Bson::Array)
         }
         (FieldKind::List, _) => Err("a list".into()),
         (FieldKind::Map, value) => match field {
@@ -274,5 +340,8 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
 
 /// Documents.md 1.2: UUIDs are binary of subtype 3, in the order of RFC 4122.
 fn uuid_value(bytes: &[u8]) -> Bson {
-    Bson::Binary(Binary { subtype: BinarySubtype::UuidOld, bytes: bytes.to_vec() })
+    Bson::Binary(Binary {
+        subtype: BinarySubtype::UuidOld,
+        bytes: bytes.to_vec(),
+    })
 }

@@ -13,12 +13,18 @@ use super::rules::{date, invalid, refused};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::value::{Abort, Failure, bson_to_json};
-use crate::store::{CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op, Write, WriteSet};
+use crate::store::{
+    CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op,
+    Write, WriteSet,
+};
 
 /// Who did what (documents.md 6.3).
 const AUDIT: &str = "audit_log";
 /// Lists whose values are counted by type: field, collection, `schema_version` of the counters.
-const COUNTED: [(&str, &str, i32); 2] = [("bucket_list", "bucket_lists", 2), ("sectors", "sector_lists", 1)];
+const COUNTED: [(&str, &str, i32); 2] = [
+    ("bucket_list", "bucket_lists", 2),
+    ("sectors", "sector_lists", 1),
+];
 
 /// The collections that transactions write besides those of the types. They must be declared to the store.
 #[must_use]
@@ -27,7 +33,9 @@ pub fn collections() -> Vec<CollectionSpec> {
         name: (*collection).to_owned(),
         classed: false,
         administrative: false,
-        keys: vec![KeySpec { fields: vec![FieldPath::literal("name")] }],
+        keys: vec![KeySpec {
+            fields: vec![FieldPath::literal("name")],
+        }],
         indexes: Vec::new(),
     });
     let audit = CollectionSpec {
@@ -35,7 +43,11 @@ pub fn collections() -> Vec<CollectionSpec> {
         classed: false,
         administrative: false,
         keys: Vec::new(),
-        indexes: vec![IndexSpec { path: FieldPath::literal("target_id"), sortable: false, searchable: false }],
+        indexes: vec![IndexSpec {
+            path: FieldPath::literal("target_id"),
+            sortable: false,
+            searchable: false,
+        }],
     };
     counters.chain([audit]).collect()
 }
@@ -54,8 +66,12 @@ impl Work {
             let (name, mut operands) = match &entry.operation {
                 Op::Set(path, value) => ("set", vec![json!(path.as_str()), bson_to_json(value)]),
                 Op::Unset(path) => ("unset", vec![json!(path.as_str())]),
-                Op::Push(path, value) | Op::PushUnique { path, value, .. } => ("push", vec![json!(path.as_str()), bson_to_json(value)]),
-                Op::Pull { path, removed, .. } => ("pull", vec![json!(path.as_str()), json!(removed)]),
+                Op::Push(path, value) | Op::PushUnique { path, value, .. } => {
+                    ("push", vec![json!(path.as_str()), bson_to_json(value)])
+                }
+                Op::Pull { path, removed, .. } => {
+                    ("pull", vec![json!(path.as_str()), json!(removed)])
+                }
                 Op::Increment(path, by) => ("increment", vec![json!(path.as_str()), json!(by)]),
             };
             if let Some(condition) = &entry.condition {
@@ -64,7 +80,10 @@ impl Work {
             let mut operation = serde_json::Map::new();
             operation.insert(name.to_owned(), Json::Array(operands));
             if subject != Some(entry.document) {
-                operation.insert("of".into(), json!(self.documents[entry.document].of.declaration.name));
+                operation.insert(
+                    "of".into(),
+                    json!(self.documents[entry.document].of.declaration.name),
+                );
             }
             Json::Object(operation)
         });
@@ -87,14 +106,26 @@ impl Work {
             }
             self.check_result(index)?;
             let document = &self.documents[index];
-            let operations: Vec<Op> = self.log.iter().filter(|entry| entry.document == index).map(|entry| entry.operation.clone()).collect();
+            let operations: Vec<Op> = self
+                .log
+                .iter()
+                .filter(|entry| entry.document == index)
+                .map(|entry| entry.operation.clone())
+                .collect();
             let of = &document.of.declaration;
             match document.revision {
                 None => {
-                    set.writes.push(Write::Insert { collection: of.collection.clone(), body: new_body(document)? });
+                    set.writes.push(Write::Insert {
+                        collection: of.collection.clone(),
+                        body: new_body(document)?,
+                    });
                     audited.push((index, "new document".to_owned()));
                 }
-                Some(_) if operations.is_empty() || leaves_all_as_it_was(document, &operations)? => continue,
+                Some(_)
+                    if operations.is_empty() || leaves_all_as_it_was(document, &operations)? =>
+                {
+                    continue;
+                }
                 Some(_) => {
                     let changed = self.change(index, operations)?;
                     set.writes.push(changed);
@@ -117,7 +148,12 @@ impl Work {
     /// Everything read and nothing to be written: whether a fault of the handler still holds. Consumes the transaction.
     #[must_use]
     pub fn into_read_set(mut self) -> WriteSet {
-        WriteSet { documents: self.reads(), keys: std::mem::take(&mut self.keys), selections: self.selections, writes: Vec::new() }
+        WriteSet {
+            documents: self.reads(),
+            keys: std::mem::take(&mut self.keys),
+            selections: self.selections,
+            writes: Vec::new(),
+        }
     }
 
     /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
@@ -126,7 +162,12 @@ impl Work {
         let document = &self.documents[index];
         let of = &document.of.declaration;
         let version = FieldPath::literal("schema_version");
-        if document.draft.get(&version).map_err(draft_failed)?.is_none() {
+        if document
+            .draft
+            .get(&version)
+            .map_err(draft_failed)?
+            .is_none()
+        {
             // A stub that a batch job left (documents.md 3.5): it becomes a document like any other.
             for (name, value) in self.initial(of, document.id, None)? {
                 let path = FieldPath::parse(&name).map_err(|error| internal(error.to_string()))?;
@@ -135,12 +176,24 @@ impl Work {
                 }
             }
         }
-        let for_its_own_sake = self.log.iter().any(|entry| entry.document == index && !entry.partner);
+        let for_its_own_sake = self
+            .log
+            .iter()
+            .any(|entry| entry.document == index && !entry.partner);
         if of.top_level && for_its_own_sake {
-            operations.push(Op::Set(FieldPath::literal("modified"), date(self.request.now)));
+            operations.push(Op::Set(
+                FieldPath::literal("modified"),
+                date(self.request.now),
+            ));
         }
-        let key = DocKey { collection: of.collection.clone(), id: document.id };
-        Ok(Write::Change { document: key, operations })
+        let key = DocKey {
+            collection: of.collection.clone(),
+            id: document.id,
+        };
+        Ok(Write::Change {
+            document: key,
+            operations,
+        })
     }
 
     fn audit_entry(&mut self, index: usize, value: &str) -> Write {
@@ -150,19 +203,28 @@ impl Work {
             "_id": id, "schema_version": 1, "user": self.user(), "type": &document.of.declaration.name, "target_id": document.id,
             "value": value, "method": "save()", "date": date(self.request.now),
         };
-        Write::Insert { collection: AUDIT.to_owned(), body }
+        Write::Insert {
+            collection: AUDIT.to_owned(),
+            body,
+        }
     }
 
     fn reads(&mut self) -> Vec<DocRead> {
         let opened = self.documents.iter_mut().filter_map(|document| {
             Some(DocRead {
-                document: DocKey { collection: document.of.declaration.collection.clone(), id: document.id },
+                document: DocKey {
+                    collection: document.of.declaration.collection.clone(),
+                    id: document.id,
+                },
                 revision: Some(document.revision?),
                 values: std::mem::take(&mut document.reads).into_iter().collect(),
             })
         });
         let absent = self.absent.iter().map(|(collection, id)| DocRead {
-            document: DocKey { collection: collection.clone(), id: *id },
+            document: DocKey {
+                collection: collection.clone(),
+                id: *id,
+            },
             revision: None,
             values: Vec::new(),
         });
@@ -173,21 +235,38 @@ impl Work {
     fn check_result(&self, index: usize) -> Result<(), Failure> {
         let document = &self.documents[index];
         let of = &document.of.declaration;
-        if document.hidden && !document.source_added {
-            return Err(internal(format!("a `{}` that the user may not see was left without a source of the user's", of.name)));
+        if document.hidden && document.claimed && !document.source_added {
+            return Err(internal(format!(
+                "a `{}` that the user may not see was left without a source of the user's",
+                of.name
+            )));
         }
         if document.revision.is_none() {
-            if of.sources && document.draft.is_empty(&FieldPath::literal("source")).map_err(draft_failed)? {
+            if of.sources
+                && document
+                    .draft
+                    .is_empty(&FieldPath::literal("source"))
+                    .map_err(draft_failed)?
+            {
                 return Err(invalid("source", "Missing source information."));
             }
             for field in of.fields.iter().filter(|field| field.required) {
-                let path = FieldPath::parse(field.stored_name()).map_err(|error| internal(error.to_string()))?;
+                let path = FieldPath::parse(field.stored_name())
+                    .map_err(|error| internal(error.to_string()))?;
                 if document.draft.get(&path).map_err(draft_failed)?.is_none() {
-                    return Err(internal(format!("a new `{}` lacks the required field `{path}`", of.name)));
+                    return Err(internal(format!(
+                        "a new `{}` lacks the required field `{path}`",
+                        of.name
+                    )));
                 }
             }
         }
-        if of.sources && self.log.iter().any(|entry| entry.document == index && writes_source(&entry.operation)) {
+        if of.sources
+            && self
+                .log
+                .iter()
+                .any(|entry| entry.document == index && writes_source(&entry.operation))
+        {
             self.check_sources(document)?;
         }
         Ok(())
@@ -199,7 +278,10 @@ impl Work {
         for (source, count) in instances(&document.draft)? {
             let gained = before.get(&source).is_none_or(|before| count > *before);
             if gained && !self.request.caller.rights.may_write(&source) {
-                return Err(refused("forbidden", format!("User does not have permission to add object using source {source}.")));
+                return Err(refused(
+                    "forbidden",
+                    format!("User does not have permission to add object using source {source}."),
+                ));
             }
         }
         Ok(())
@@ -216,12 +298,26 @@ impl Work {
                 continue;
             }
             let of_value = (collection, value.clone());
-            let key = KeyValue { collection: collection.to_owned(), parts: vec![(FieldPath::literal("name"), value.as_str().into())] };
+            let key = KeyValue {
+                collection: collection.to_owned(),
+                parts: vec![(FieldPath::literal("name"), value.as_str().into())],
+            };
             if !absent.contains(&of_value) {
-                if let Some(counter) = store.by_key(&key).await.map_err(|error| store_failed(&error))? {
-                    let path = FieldPath::parse(&type_name).map_err(|error| internal(error.to_string()))?;
-                    let document = DocKey { collection: collection.to_owned(), id: counter.id };
-                    set.writes.push(Write::Change { document, operations: vec![Op::Increment(path, difference)] });
+                if let Some(counter) = store
+                    .by_key(&key)
+                    .await
+                    .map_err(|error| store_failed(&error))?
+                {
+                    let path = FieldPath::parse(&type_name)
+                        .map_err(|error| internal(error.to_string()))?;
+                    let document = DocKey {
+                        collection: collection.to_owned(),
+                        id: counter.id,
+                    };
+                    set.writes.push(Write::Change {
+                        document,
+                        operations: vec![Op::Increment(path, difference)],
+                    });
                     continue;
                 }
                 self.keys.push(KeyRead { key, holder: None });
@@ -230,18 +326,34 @@ impl Work {
             if difference < 0 {
                 continue;
             }
-            let body = fresh.entry(of_value).or_insert_with(|| self.new_counter(collection, &value));
+            let body = fresh
+                .entry(of_value)
+                .or_insert_with(|| self.new_counter(collection, &value));
             body.insert(type_name, i32::try_from(difference).unwrap_or(i32::MAX));
         }
-        let inserts = fresh.into_iter().map(|((collection, _), body)| Write::Insert { collection: collection.to_owned(), body });
+        let inserts = fresh
+            .into_iter()
+            .map(|((collection, _), body)| Write::Insert {
+                collection: collection.to_owned(),
+                body,
+            });
         set.writes.extend(inserts);
         Ok(())
     }
 
     fn new_counter(&self, collection: &str, value: &str) -> Document {
-        let version = COUNTED.iter().find(|(_, name, _)| *name == collection).map_or(1, |(_, _, version)| *version);
-        let mut body = doc! { "_id": counter_id(collection, value), "schema_version": version, "name": value };
-        for entry in self.request.registry.types().filter(|entry| entry.declaration.top_level) {
+        let version = COUNTED
+            .iter()
+            .find(|(_, name, _)| *name == collection)
+            .map_or(1, |(_, _, version)| *version);
+        let mut body =
+            doc! { "_id": counter_id(collection, value), "schema_version": version, "name": value };
+        for entry in self
+            .request
+            .registry
+            .types()
+            .filter(|entry| entry.declaration.top_level)
+        {
             body.insert(&entry.declaration.name, 0);
         }
         body
@@ -250,7 +362,11 @@ impl Work {
 
 /// The same id wherever a counter is made, so that there is one of each even without a unique key.
 fn counter_id(collection: &str, value: &str) -> ObjectId {
-    let digest = Sha256::new().chain_update(collection).chain_update([0]).chain_update(value).finalize();
+    let digest = Sha256::new()
+        .chain_update(collection)
+        .chain_update([0])
+        .chain_update(value)
+        .finalize();
     let mut bytes = [0; 12];
     bytes.copy_from_slice(&digest[..12]);
     ObjectId::from_bytes(bytes)
@@ -267,7 +383,10 @@ fn writes_source(operation: &Op) -> bool {
 /// Instances by source.
 fn instances(draft: &Draft) -> Result<BTreeMap<String, usize>, Failure> {
     let mut counts = BTreeMap::new();
-    if let Some(Bson::Array(sources)) = draft.get(&FieldPath::literal("source")).map_err(draft_failed)? {
+    if let Some(Bson::Array(sources)) = draft
+        .get(&FieldPath::literal("source"))
+        .map_err(draft_failed)?
+    {
         for source in sources.iter().filter_map(Bson::as_document) {
             let name = source.get_str("name").unwrap_or_default().to_owned();
             *counts.entry(name).or_default() += source.get_array("instances").map_or(0, Vec::len);
@@ -278,13 +397,18 @@ fn instances(draft: &Draft) -> Result<BTreeMap<String, usize>, Failure> {
 
 /// A field that was set to something else and back is no change (ACT-18).
 fn leaves_all_as_it_was(document: &Open, operations: &[Op]) -> Result<bool, Failure> {
-    if !operations.iter().all(|operation| matches!(operation, Op::Set(..) | Op::Unset(_))) {
+    if !operations
+        .iter()
+        .all(|operation| matches!(operation, Op::Set(..) | Op::Unset(_)))
+    {
         return Ok(false);
     }
     let before = Draft::stored(document.draft.base().clone());
     for root in document.draft.changed_roots() {
         let path = FieldPath::parse(&root).map_err(|error| internal(error.to_string()))?;
-        if before.get(&path).map_err(draft_failed)? != document.draft.get(&path).map_err(draft_failed)? {
+        if before.get(&path).map_err(draft_failed)?
+            != document.draft.get(&path).map_err(draft_failed)?
+        {
             return Ok(false);
         }
     }
@@ -302,11 +426,19 @@ fn count(document: &Open, counts: &mut Counts) -> Result<(), Failure> {
             let Some(Bson::Array(values)) = draft.get(&path).map_err(draft_failed)? else {
                 return Ok(BTreeSet::new());
             };
-            Ok(values.iter().filter_map(Bson::as_str).map(str::to_owned).collect())
+            Ok(values
+                .iter()
+                .filter_map(Bson::as_str)
+                .map(str::to_owned)
+                .collect())
         };
         let (before, after) = (texts(&before)?, texts(&document.draft)?);
         let mut add = |value: &String, by: i64| {
-            let key = (collection, value.clone(), document.of.declaration.name.clone());
+            let key = (
+                collection,
+                value.clone(),
+                document.of.declaration.name.clone(),
+            );
             *counts.entry(key).or_default() += by;
         };
         after.difference(&before).for_each(|value| add(value, 1));
@@ -318,7 +450,9 @@ fn count(document: &Open, counts: &mut Counts) -> Result<(), Failure> {
 /// The body of a new document, with what lists look at first and big texts last.
 fn new_body(document: &Open) -> Result<Document, Failure> {
     let raw = document.draft.to_raw();
-    let body: Document = raw.try_into().map_err(|error: bson::error::Error| Failure::from(Abort::Store(error.to_string())))?;
+    let body: Document = raw
+        .try_into()
+        .map_err(|error: bson::error::Error| Failure::from(Abort::Store(error.to_string())))?;
     let mut members: Vec<(String, Bson)> = body.into_iter().collect();
     members.sort_by_key(|(name, _)| rank(&document.of.declaration, name));
     Ok(members.into_iter().collect())
@@ -338,7 +472,19 @@ fn rank(of: &TypeDeclaration, name: &str) -> usize {
         "unsupported_attrs" => 10,
         _ => match own {
             Some(field) if field.indexed || field.sortable => 4,
-            Some(field) if matches!(field.kind, FieldKind::Int | FieldKind::Num | FieldKind::Bool | FieldKind::Date | FieldKind::Id | FieldKind::File) => 4,
+            Some(field)
+                if matches!(
+                    field.kind,
+                    FieldKind::Int
+                        | FieldKind::Num
+                        | FieldKind::Bool
+                        | FieldKind::Date
+                        | FieldKind::Id
+                        | FieldKind::File
+                ) =>
+            {
+                4
+            }
             Some(field) if matches!(field.kind, FieldKind::List | FieldKind::Map) => 6,
             Some(_) => 8,
             None if fields::LISTS.contains(&name) => 7,

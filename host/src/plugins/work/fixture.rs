@@ -25,7 +25,15 @@ pub(crate) struct Fixture {
 }
 
 fn declarations() -> Vec<Declaration> {
-    let shared = json!(["source", "campaign", "bucket_list", "ticket", "status", "sectors", "related"]);
+    let shared = json!([
+        "source",
+        "campaign",
+        "bucket_list",
+        "ticket",
+        "status",
+        "sectors",
+        "related"
+    ]);
     let plugin = |name: &str, types: Json, actions: Json| {
         let text = json!({"format": 1, "contract": "1.0", "name": name, "version": "1.0.0", "summary": "For tests.", "types": types, "actions": actions});
         Declaration::read(&text.to_string()).unwrap()
@@ -106,21 +114,47 @@ fn declarations() -> Vec<Declaration> {
 
 /// A user with all rights on some sources; alice has OSINT, bob has Partner, carol reads OSINT and writes nothing.
 pub(crate) fn caller(name: &str) -> Arc<Caller> {
-    let all = SourceRights { read: true, write: true, red: true, amber: true, green: true };
+    let all = SourceRights {
+        read: true,
+        write: true,
+        red: true,
+        amber: true,
+        green: true,
+    };
     let (sources, flags): (&[(&str, SourceRights)], &[&str]) = match name {
         "alice" => (&[("OSINT", all), ("Feed", all)], &["*"]),
         "bob" => (&[("Partner", all)], &["*"]),
-        _ => (&[("OSINT", SourceRights { write: false, ..all })], &["Domain.read"]),
+        _ => (
+            &[(
+                "OSINT",
+                SourceRights {
+                    write: false,
+                    ..all
+                },
+            )],
+            &["Domain.read"],
+        ),
     };
     let rights = Rights {
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-        sources: sources.iter().map(|(name, rights)| ((*name).to_owned(), *rights)).collect(),
+        sources: sources
+            .iter()
+            .map(|(name, rights)| ((*name).to_owned(), *rights))
+            .collect(),
     };
-    Arc::new(Caller { user: name.to_owned(), organization: "Example".into(), rights: Arc::new(rights), read_only: false })
+    Arc::new(Caller {
+        user: name.to_owned(),
+        organization: "Example".into(),
+        rights: Arc::new(rights),
+        read_only: false,
+    })
 }
 
 pub(crate) fn arg(name: &str, value: Value) -> Arg {
-    Arg { name: name.to_owned(), value }
+    Arg {
+        name: name.to_owned(),
+        value,
+    }
 }
 
 pub(crate) fn text(name: &str, value: &str) -> Arg {
@@ -130,24 +164,45 @@ pub(crate) fn text(name: &str, value: &str) -> Arg {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
         let registry = Arc::new(Registry::of_declarations(declarations()).unwrap());
         store.declare(&registry.collection_specs()).await.unwrap();
-        store.declare(&crate::access::specifications()).await.unwrap();
+        store
+            .declare(&crate::access::specifications())
+            .await
+            .unwrap();
         let registers = Arc::new(Registers::new(Arc::clone(&store)));
         registers.seed().await.unwrap();
         for source in ["OSINT", "Feed", "Partner"] {
-            registers.add(crate::registers::Register::Source, source).await.unwrap();
+            registers
+                .add(crate::registers::Register::Source, source)
+                .await
+                .unwrap();
         }
-        let services = Services { access: Arc::new(Access::new(Arc::clone(&store))), registers, store };
-        Self { _folder: folder, services, registry }
+        let services = Services {
+            access: Arc::new(Access::new(Arc::clone(&store))),
+            registers,
+            store,
+        };
+        Self {
+            _folder: folder,
+            services,
+            registry,
+        }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
         self.services.store.as_ref()
     }
 
-    pub(crate) fn request(&self, user: &str, now: i64, seed: u8, files: Vec<(String, Arc<StagedFile>)>) -> Arc<Request> {
+    pub(crate) fn request(
+        &self,
+        user: &str,
+        now: i64,
+        seed: u8,
+        files: Vec<(String, Arc<StagedFile>)>,
+    ) -> Arc<Request> {
         Arc::new(Request {
             caller: caller(user),
             registry: Arc::clone(&self.registry),
@@ -161,21 +216,43 @@ impl Fixture {
 
     /// A POST's transaction; every seed is another request.
     pub(crate) fn creating(&self, user: &str, type_name: &str, now: i64, seed: u8) -> Work {
-        let mut work = Work::new(self.request(user, now, seed, Vec::new()), Budgets::default());
+        let mut work = Work::new(
+            self.request(user, now, seed, Vec::new()),
+            Budgets::default(),
+        );
         work.begin_create(self.registry.type_named(type_name).unwrap());
         work
     }
 
     /// A PATCH's transaction.
-    pub(crate) async fn acting(&self, user: &str, action: &str, type_name: &str, id: ObjectId, now: i64, seed: u8) -> Work {
-        let mut work = Work::new(self.request(user, now, seed, Vec::new()), Budgets::default());
-        let (action, of) = (self.registry.action(type_name, action).unwrap(), self.registry.type_named(type_name).unwrap());
-        assert!(work.begin_action(action, of, id).await.unwrap(), "no such document");
+    pub(crate) async fn acting(
+        &self,
+        user: &str,
+        action: &str,
+        type_name: &str,
+        id: ObjectId,
+        now: i64,
+        seed: u8,
+    ) -> Work {
+        let mut work = Work::new(
+            self.request(user, now, seed, Vec::new()),
+            Budgets::default(),
+        );
+        let (action, of) = (
+            self.registry.action(type_name, action).unwrap(),
+            self.registry.type_named(type_name).unwrap(),
+        );
+        assert!(
+            work.begin_action(action, of, id).await.unwrap(),
+            "no such document"
+        );
         work
     }
 
     pub(crate) async fn commit(&self, work: Work) -> Result<(), CommitError> {
-        self.store().commit(work.into_write_set().await.unwrap()).await
+        self.store()
+            .commit(work.into_write_set().await.unwrap())
+            .await
     }
 
     pub(crate) async fn stored(&self, collection: &str, id: ObjectId) -> Document {
@@ -184,17 +261,28 @@ impl Fixture {
     }
 
     pub(crate) async fn all(&self, collection: &str) -> Vec<Document> {
-        let ids = self.store().select(collection, &crate::store::Filter::All, None, 1000).await.unwrap();
+        let ids = self
+            .store()
+            .select(collection, &crate::store::Filter::All, None, 1000)
+            .await
+            .unwrap();
         let stored = self.store().get_many(collection, &ids).await.unwrap();
-        stored.iter().map(|stored| Document::try_from(stored.body.as_ref()).unwrap()).collect()
+        stored
+            .iter()
+            .map(|stored| Document::try_from(stored.body.as_ref()).unwrap())
+            .collect()
     }
 
     /// A domain of alice's, committed.
     pub(crate) async fn domain(&self, name: &str) -> ObjectId {
-        let seed = name.bytes().fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+        let seed = name
+            .bytes()
+            .fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
         let mut work = self.creating("alice", "Domain", NOW - 60_000, seed);
         let (domain, _) = work.make("Domain", &[text("domain", name)]).await.unwrap();
-        work.merge_shared(domain, &[text("source", "OSINT")]).await.unwrap();
+        work.merge_shared(domain, &[text("source", "OSINT")])
+            .await
+            .unwrap();
         let id = id_of(&work, domain);
         self.commit(work).await.unwrap();
         id
@@ -213,5 +301,9 @@ pub(crate) fn fault<T: std::fmt::Debug>(result: Result<T, Failure>) -> Fault {
 }
 
 pub(crate) fn answer(document: DocNumber) -> Outcome {
-    Outcome { document: Some(document), message: String::new(), extra: String::new() }
+    Outcome {
+        document: Some(document),
+        message: String::new(),
+        extra: String::new(),
+    }
 }

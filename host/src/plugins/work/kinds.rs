@@ -13,14 +13,38 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("application/x-tar", "POSIX tar archive"),
     ("application/rtf", "Rich Text Format data"),
     ("application/java", "compiled Java class data"),
-    ("application/vnd.ms-cab-compressed", "Microsoft Cabinet archive data"),
-    ("application/x-ole-storage", "Composite Document File V2 Document"),
-    ("application/msword", "Composite Document File V2 Document, Word"),
-    ("application/vnd.ms-excel", "Composite Document File V2 Document, Excel"),
-    ("application/vnd.ms-powerpoint", "Composite Document File V2 Document, PowerPoint"),
-    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "Microsoft Word 2007+"),
-    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Microsoft Excel 2007+"),
-    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "Microsoft PowerPoint 2007+"),
+    (
+        "application/vnd.ms-cab-compressed",
+        "Microsoft Cabinet archive data",
+    ),
+    (
+        "application/x-ole-storage",
+        "Composite Document File V2 Document",
+    ),
+    (
+        "application/msword",
+        "Composite Document File V2 Document, Word",
+    ),
+    (
+        "application/vnd.ms-excel",
+        "Composite Document File V2 Document, Excel",
+    ),
+    (
+        "application/vnd.ms-powerpoint",
+        "Composite Document File V2 Document, PowerPoint",
+    ),
+    (
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "Microsoft Word 2007+",
+    ),
+    (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "Microsoft Excel 2007+",
+    ),
+    (
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "Microsoft PowerPoint 2007+",
+    ),
     ("application/x-sqlite3", "SQLite 3.x database"),
     ("application/wasm", "WebAssembly binary module"),
     ("image/png", "PNG image data"),
@@ -46,7 +70,11 @@ pub(super) fn kind_of(head: &[u8]) -> (String, String) {
         return known(description, "application/vnd.tcpdump.pcap");
     }
     if head.starts_with(b"\x7fELF") {
-        let bits = if head.get(4) == Some(&2) { "ELF 64-bit" } else { "ELF 32-bit" };
+        let bits = if head.get(4) == Some(&2) {
+            "ELF 64-bit"
+        } else {
+            "ELF 32-bit"
+        };
         return known(bits, "application/x-executable");
     }
     if head.starts_with(b"-----BEGIN CERTIFICATE-----") {
@@ -54,7 +82,10 @@ pub(super) fn kind_of(head: &[u8]) -> (String, String) {
     }
     if let Some(found) = infer::get(head) {
         let mime = found.mime_type();
-        let description = DESCRIPTIONS.iter().find(|(name, _)| *name == mime).map_or(mime, |(_, description)| description);
+        let description = DESCRIPTIONS
+            .iter()
+            .find(|(name, _)| *name == mime)
+            .map_or(mime, |(_, description)| description);
         return known(description, mime);
     }
     match text_of(head) {
@@ -68,21 +99,32 @@ fn portable_executable(head: &[u8]) -> Option<&'static str> {
         return None;
     }
     let word = |at: usize| Some(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?));
-    let header = head.get(0x3c..0x40).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    let header = header.and_then(|header| usize::try_from(header).ok()).unwrap_or(usize::MAX);
+    let header = head
+        .get(0x3c..0x40)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_le_bytes);
+    let header = header
+        .and_then(|header| usize::try_from(header).ok())
+        .unwrap_or(usize::MAX);
     if header.checked_add(4).and_then(|end| head.get(header..end)) != Some(b"PE\0\0".as_slice()) {
         return Some("MS-DOS executable");
     }
     let is_library = word(header + 22).is_some_and(|flags| flags & 0x2000 != 0);
     let is_console = word(header + 24 + 68) == Some(3);
-    Some(match (word(header + 24).unwrap_or_default(), is_library, is_console) {
-        (0x20b, true, _) => "PE32+ executable (DLL) for MS Windows",
-        (0x20b, false, true) => "PE32+ executable (console) for MS Windows",
-        (0x20b, false, false) => "PE32+ executable (GUI) for MS Windows",
-        (_, true, _) => "PE32 executable (DLL) for MS Windows",
-        (_, false, true) => "PE32 executable (console) for MS Windows",
-        (_, false, false) => "PE32 executable (GUI) for MS Windows",
-    })
+    Some(
+        match (
+            word(header + 24).unwrap_or_default(),
+            is_library,
+            is_console,
+        ) {
+            (0x20b, true, _) => "PE32+ executable (DLL) for MS Windows",
+            (0x20b, false, true) => "PE32+ executable (console) for MS Windows",
+            (0x20b, false, false) => "PE32+ executable (GUI) for MS Windows",
+            (_, true, _) => "PE32 executable (DLL) for MS Windows",
+            (_, false, true) => "PE32 executable (console) for MS Windows",
+            (_, false, false) => "PE32 executable (GUI) for MS Windows",
+        },
+    )
 }
 
 fn capture(head: &[u8]) -> Option<&'static str> {
@@ -98,7 +140,8 @@ fn text_of(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return Some("Unicode text, UTF-16");
     }
-    let control = |byte: &u8| *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x08);
+    let control =
+        |byte: &u8| *byte < 0x20 && !matches!(*byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 0x08);
     if head.iter().any(control) || head.contains(&0x7f) {
         return None;
     }
@@ -127,17 +170,33 @@ mod tests {
         program[0x80 + 24 + 68] = 3;
         let cases: [(&[u8], &str, &str); 9] = [
             (b"", "empty", "application/x-empty"),
-            (&program, "PE32+ executable (console) for MS Windows", "application/x-dosexec"),
+            (
+                &program,
+                "PE32+ executable (console) for MS Windows",
+                "application/x-dosexec",
+            ),
             (b"MZ", "MS-DOS executable", "application/x-dosexec"),
             (b"%PDF-1.7\n", "PDF document", "application/pdf"),
             (b"hello\n", "ASCII text", "text/plain"),
-            ("h\u{e9}llo".as_bytes(), "Unicode text, UTF-8 text", "text/plain"),
+            (
+                "h\u{e9}llo".as_bytes(),
+                "Unicode text, UTF-8 text",
+                "text/plain",
+            ),
             (b"\x00\x01\x02", "data", "application/octet-stream"),
-            (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "pcap capture file (little-endian)", "application/vnd.tcpdump.pcap"),
+            (
+                b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00",
+                "pcap capture file (little-endian)",
+                "application/vnd.tcpdump.pcap",
+            ),
             (b"\x89PNG\r\n\x1a\n", "PNG image data", "image/png"),
         ];
         for (head, description, mime) in cases {
-            assert_eq!(kind_of(head), (description.to_owned(), mime.to_owned()), "{head:?}");
+            assert_eq!(
+                kind_of(head),
+                (description.to_owned(), mime.to_owned()),
+                "{head:?}"
+            );
         }
     }
 }

@@ -23,11 +23,11 @@ mod conditions;
 mod documents;
 mod fields;
 mod finish;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod kinds;
 mod relate;
 mod rules;
-#[cfg(test)]
-pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -113,7 +113,13 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { documents: 1_000, uploads: 1_000, creates: 500, depth: 4, made_bytes: 256 << 20 }
+        Self {
+            documents: 1_000,
+            uploads: 1_000,
+            creates: 500,
+            depth: 4,
+            made_bytes: 256 << 20,
+        }
     }
 }
 
@@ -168,8 +174,10 @@ struct Open {
     draft: Draft,
     /// What was there at the paths that were read, before own writes.
     reads: BTreeMap<FieldPath, Option<Bson>>,
-    /// Exists but is not visible to the caller; only `make` opens such documents.
+    /// Exists but is not visible to the caller.
     hidden: bool,
+    /// Reached by `make`: if it is hidden, it must end with a source of the caller's.
+    claimed: bool,
     /// A source instance was added by the host's own rules.
     source_added: bool,
     /// A field of a unique key was written.
@@ -194,7 +202,15 @@ struct Savepoint {
     documents: usize,
     warnings: usize,
     /// What documents were before they were first written after this point.
-    before: HashMap<usize, (Draft, bool, bool)>,
+    before: HashMap<usize, Before>,
+}
+
+/// What a document was at a savepoint.
+struct Before {
+    draft: Draft,
+    source_added: bool,
+    rekeyed: bool,
+    claimed: bool,
 }
 
 /// The transaction of one run.
@@ -268,11 +284,24 @@ impl Work {
     }
 
     fn budget(&self, what: &str) -> Failure {
-        let plugin = self.frame().map(|frame| frame.plugin.clone()).unwrap_or_default();
-        Abort::Budget { plugin, what: what.to_owned() }.into()
+        let plugin = self
+            .frame()
+            .map(|frame| frame.plugin.clone())
+            .unwrap_or_default();
+        Abort::Budget {
+            plugin,
+            what: what.to_owned(),
+        }
+        .into()
     }
 
-    fn push_frame(&mut self, plugin: &str, action: &str, type_name: &str, touches: &[String]) -> &mut Frame {
+    fn push_frame(
+        &mut self,
+        plugin: &str,
+        action: &str,
+        type_name: &str,
+        touches: &[String],
+    ) -> &mut Frame {
         self.frames.push(Frame {
             plugin: plugin.to_owned(),
             action: action.to_owned(),
@@ -303,12 +332,22 @@ impl Work {
     /// # Errors
     ///
     /// Only the store's.
-    pub async fn begin_action(&mut self, action: &Arc<ActionEntry>, on: &Arc<TypeEntry>, id: ObjectId) -> Result<bool, Failure> {
+    pub async fn begin_action(
+        &mut self,
+        action: &Arc<ActionEntry>,
+        on: &Arc<TypeEntry>,
+        id: ObjectId,
+    ) -> Result<bool, Failure> {
         let Some(subject) = self.open_by_id(on, id).await? else {
             return Ok(false);
         };
         let declaration = &action.declaration;
-        let frame = self.push_frame(&action.plugin, &declaration.name, &on.declaration.name, &declaration.touches);
+        let frame = self.push_frame(
+            &action.plugin,
+            &declaration.name,
+            &on.declaration.name,
+            &declaration.touches,
+        );
         frame.subject = Some(subject);
         self.number_files();
         Ok(true)
@@ -316,7 +355,12 @@ impl Work {
 
     /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]).
     pub fn begin_create(&mut self, of: &Arc<TypeEntry>) {
-        self.push_frame(&of.plugin, "", &of.declaration.name, &of.declaration.touches);
+        self.push_frame(
+            &of.plugin,
+            "",
+            &of.declaration.name,
+            &of.declaration.touches,
+        );
         self.number_files();
     }
 
@@ -327,12 +371,25 @@ impl Work {
     /// # Errors
     ///
     /// A fault as for one's own POST; `internal` if the create is not declared; an abort if a budget is used up.
-    pub async fn nest_create(&mut self, type_name: &str, args: Vec<Arg>) -> Result<Nested, Failure> {
+    pub async fn nest_create(
+        &mut self,
+        type_name: &str,
+        args: Vec<Arg>,
+    ) -> Result<Nested, Failure> {
         let of = self.type_entry(type_name)?;
         let name = &of.declaration.name;
-        let frame = self.frame().ok_or_else(|| internal("no call is under way"))?;
-        if !frame.touches.iter().any(|touched| touched.strip_prefix("create:").is_some_and(|touched| touched == name || touched == "*")) {
-            return Err(internal(format!("`{}` creates a `{name}` without declaring `create:{name}`", frame.plugin)));
+        let frame = self
+            .frame()
+            .ok_or_else(|| internal("no call is under way"))?;
+        if !frame.touches.iter().any(|touched| {
+            touched
+                .strip_prefix("create:")
+                .is_some_and(|touched| touched == name || touched == "*")
+        }) {
+            return Err(internal(format!(
+                "`{}` creates a `{name}` without declaring `create:{name}`",
+                frame.plugin
+            )));
         }
         if !of.declaration.methods.iter().any(|method| method == "POST") {
             return Err(Fault::Missing(format!("{name} can't be created.")).into());
@@ -351,12 +408,17 @@ impl Work {
             services: &request.services,
             now: request.now,
         };
-        let checked = arguments::for_nested_create(context, &of, args).await.map_err(|refused| match refused {
-            NotDone::Refused(refusal) => Failure::Fault(refusal.into()),
-            NotDone::Internal(reason) | NotDone::Busy(reason) => Abort::Store(reason).into(),
-            NotDone::NoDocument => Fault::Missing("Not found.".into()).into(),
-        })?;
-        checked.warnings.iter().for_each(|warning| self.warn(warning));
+        let checked = arguments::for_nested_create(context, &of, args)
+            .await
+            .map_err(|refused| match refused {
+                NotDone::Refused(refusal) => Failure::Fault(refusal.into()),
+                NotDone::Internal(reason) | NotDone::Busy(reason) => Abort::Store(reason).into(),
+                NotDone::NoDocument => Fault::Missing("Not found.".into()).into(),
+            })?;
+        checked
+            .warnings
+            .iter()
+            .for_each(|warning| self.warn(warning));
         // Files change their numbers with the call.
         let mut args = checked.args;
         let mut uploads = Vec::new();
@@ -374,7 +436,10 @@ impl Work {
         });
         let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
         frame.uploads = uploads;
-        Ok(Nested { of: Arc::clone(&of), args })
+        Ok(Nested {
+            of: Arc::clone(&of),
+            args,
+        })
     }
 
     /// `documents.create`, second half: pops the frame. A success is translated into numbers of the frame below; a fault
@@ -422,19 +487,42 @@ impl Work {
     fn roll_back(&mut self, savepoint: Savepoint) {
         self.log.truncate(savepoint.log);
         self.warnings.truncate(savepoint.warnings);
-        for (index, (draft, source_added, rekeyed)) in savepoint.before {
+        for (index, before) in savepoint.before {
             let document = &mut self.documents[index];
-            (document.draft, document.source_added, document.rekeyed) = (draft, source_added, rekeyed);
+            document.draft = before.draft;
+            document.source_added = before.source_added;
+            document.rekeyed = before.rekeyed;
+            document.claimed = before.claimed;
         }
         for document in &mut self.documents[savepoint.documents..] {
             document.withdrawn = true;
         }
         self.by_id.retain(|_, index| *index < savepoint.documents);
-        self.made_keys.retain(|_, index| *index < savepoint.documents);
+        self.made_keys
+            .retain(|_, index| *index < savepoint.documents);
+    }
+
+    /// To be called before anything about a document changes: keeps what it was for the innermost savepoint.
+    fn touch(&mut self, index: usize) -> &mut Open {
+        let document = &mut self.documents[index];
+        if let Some(savepoint) = self.savepoints.last_mut()
+            && index < savepoint.documents
+        {
+            savepoint.before.entry(index).or_insert_with(|| Before {
+                draft: document.draft.clone(),
+                source_added: document.source_added,
+                rekeyed: document.rekeyed,
+                claimed: document.claimed,
+            });
+        }
+        document
     }
 
     fn named(&self, outcome: &Outcome) -> Result<Option<usize>, Failure> {
-        outcome.document.map(|number| self.document(number)).transpose()
+        outcome
+            .document
+            .map(|number| self.document(number))
+            .transpose()
     }
 
     /// The document an outcome of the innermost frame names.
@@ -444,8 +532,14 @@ impl Work {
     /// Fault `internal`: an unknown number.
     pub fn concerned(&self, outcome: &Outcome) -> Result<Option<Concerned>, Failure> {
         Ok(self.named(outcome)?.map(|index| {
-            let Open { of, id, revision, .. } = &self.documents[index];
-            Concerned { type_name: of.declaration.name.clone(), id: *id, fresh: revision.is_none() }
+            let Open {
+                of, id, revision, ..
+            } = &self.documents[index];
+            Concerned {
+                type_name: of.declaration.name.clone(),
+                id: *id,
+                fresh: revision.is_none(),
+            }
         }))
     }
 
@@ -466,7 +560,8 @@ impl Work {
     #[must_use]
     pub fn about(&self) -> Option<(&str, ObjectId)> {
         let open = self.documents.get(self.about?)?;
-        (!open.hidden && open.revision.is_some()).then(|| (open.of.declaration.name.as_str(), open.id))
+        (!open.hidden && open.revision.is_some())
+            .then(|| (open.of.declaration.name.as_str(), open.id))
     }
 
     /// Sentences for `warnings` of the answer, in order, without duplicates.
@@ -525,7 +620,9 @@ impl Work {
         let len = len.min(1024) as usize;
         let mut bytes = Vec::with_capacity(len + 32);
         while bytes.len() < len {
-            let block = Sha256::new().chain_update(self.request.seed).chain_update(self.random_blocks.to_be_bytes());
+            let block = Sha256::new()
+                .chain_update(self.request.seed)
+                .chain_update(self.random_blocks.to_be_bytes());
             bytes.extend_from_slice(&block.finalize());
             self.random_blocks += 1;
         }
@@ -536,7 +633,11 @@ impl Work {
     /// `call.may`.
     #[must_use]
     pub fn may(&self, flag: &str) -> bool {
-        self.request.caller.rights.may(&qualified(flag, self.type_name())) || self.request.caller.rights.may(flag)
+        self.request
+            .caller
+            .rights
+            .may(&qualified(flag, self.type_name()))
+            || self.request.caller.rights.may(flag)
     }
 
     /// `call.may-write`.
@@ -545,13 +646,18 @@ impl Work {
         self.request.caller.rights.may_write(source)
     }
 
-    /// `call.setting`. Whether plugins may read it is for the runtime to decide.
+    /// `call.setting`: of those that the operator made readable for plugins.
     ///
     /// # Errors
     ///
     /// Only the store's.
     pub async fn setting(&mut self, name: &str) -> Result<Option<String>, Failure> {
-        self.request.services.registers.setting(name).await.map_err(|error| store_failed(&error))
+        self.request
+            .services
+            .registers
+            .setting_for_plugins(name)
+            .await
+            .map_err(|error| store_failed(&error))
     }
 
     /// `call.warn`: at most 100, each 500 bytes.

@@ -40,7 +40,11 @@ impl Half {
     }
 
     fn keys(details: &Details) -> Vec<String> {
-        let mut keys = vec!["value".to_owned(), "relationship".to_owned(), "type".to_owned()];
+        let mut keys = vec![
+            "value".to_owned(),
+            "relationship".to_owned(),
+            "type".to_owned(),
+        ];
         if details.given_date.is_some() {
             keys.push("relationship_date".to_owned());
         }
@@ -54,7 +58,11 @@ impl Half {
             is("relationship", self.name.into()),
             is("type", self.partner_type.as_str().into()),
         ];
-        all.extend(details.given_date.map(|given| is("relationship_date", date(given))));
+        all.extend(
+            details
+                .given_date
+                .map(|given| is("relationship_date", date(given))),
+        );
         Filter::And(all)
     }
 
@@ -68,8 +76,15 @@ impl Half {
 
     /// The half that is lacking, with what the other one says (forge_relationship.5).
     fn mirror(&self, other: &Document) -> Document {
-        let mut entry = doc! { "relationship": self.name, "value": self.partner, "type": &self.partner_type };
-        for name in ["relationship_date", "date", "analyst", "rel_reason", "rel_confidence"] {
+        let mut entry =
+            doc! { "relationship": self.name, "value": self.partner, "type": &self.partner_type };
+        for name in [
+            "relationship_date",
+            "date",
+            "analyst",
+            "rel_reason",
+            "rel_confidence",
+        ] {
             if let Some(value) = other.get(name) {
                 entry.insert(name, value.clone());
             }
@@ -85,36 +100,64 @@ impl Work {
     ///
     /// Fault `invalid` (relationship name, confidence, date), `refused(conflict)` (with itself),
     /// `refused(unsupported_for_type)`.
-    pub async fn relate(&mut self, left: DocNumber, relationship: &str, right: DocNumber, details: &[Arg]) -> Result<Relation, Failure> {
+    pub async fn relate(
+        &mut self,
+        left: DocNumber,
+        relationship: &str,
+        right: DocNumber,
+        details: &[Arg],
+    ) -> Result<Relation, Failure> {
         let (left, right) = (self.document(left)?, self.document(right)?);
-        self.relate_documents(left, relationship, right, details).await
+        self.relate_documents(left, relationship, right, details)
+            .await
     }
 
-    pub(super) async fn relate_documents(&mut self, left: usize, relationship: &str, right: usize, details: &[Arg]) -> Result<Relation, Failure> {
+    pub(super) async fn relate_documents(
+        &mut self,
+        left: usize,
+        relationship: &str,
+        right: usize,
+        details: &[Arg],
+    ) -> Result<Relation, Failure> {
         if left == right {
             return Err(refused("conflict", "Cannot forge relationship to oneself"));
         }
         for index in [left, right] {
             let of = &self.documents[index].of.declaration;
             if !of.top_level {
-                return Err(refused("unsupported_for_type", format!("{} objects have no relationships.", of.name)));
+                return Err(refused(
+                    "unsupported_for_type",
+                    format!("{} objects have no relationships.", of.name),
+                ));
             }
         }
         let recognised = vocabulary::recognise("RelationshipTypes", relationship);
-        let names = recognised.and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
+        let names = recognised
+            .and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
         let Some((recognised, inverse)) = names else {
             return Err(invalid("relationship", "Could not find relationship type"));
         };
         if recognised.by_old_name {
-            self.warn(&format!("'{}' is an old name; '{}' is used.", relationship.trim(), recognised.value));
+            self.warn(&format!(
+                "'{}' is an old name; '{}' is used.",
+                relationship.trim(),
+                recognised.value
+            ));
         }
         let confidence = text_of(details, "rel_confidence").unwrap_or_else(|| "unknown".into());
         let Some(confidence) = vocabulary::canonical("RelationshipConfidence", &confidence) else {
-            return Err(invalid("rel_confidence", format!("Invalid relationship confidence: {confidence}.")));
+            return Err(invalid(
+                "rel_confidence",
+                format!("Invalid relationship confidence: {confidence}."),
+            ));
         };
         // One side must be the plugin's to write; for the other no right is needed (forge_relationship.7).
-        if !self.may_apply_rules(left, "relationships") && !self.may_apply_rules(right, "relationships") {
-            return Err(internal("neither of the documents is this plugin's to relate; declare it in `touches`"));
+        if !self.may_apply_rules(left, "relationships")
+            && !self.may_apply_rules(right, "relationships")
+        {
+            return Err(internal(
+                "neither of the documents is this plugin's to relate; declare it in `touches`",
+            ));
         }
         let given_date = date_of(details, "relationship_date")?;
         let details = Details {
@@ -126,22 +169,46 @@ impl Work {
             reason: text_of(details, "rel_reason").unwrap_or_default(),
         };
         let relation = self.relate_pair(left, recognised.value, inverse, right, &details)?;
-        self.relate_family(left, recognised.value, inverse, right, &details).await?;
+        self.relate_family(left, recognised.value, inverse, right, &details)
+            .await?;
         Ok(relation)
     }
 
     fn half(&self, on: usize, name: &'static str, partner: usize, side: Side) -> Half {
         let of = &self.documents[partner].of.declaration;
-        Half { on, name, partner: self.documents[partner].id, partner_type: of.name.clone(), side }
+        Half {
+            on,
+            name,
+            partner: self.documents[partner].id,
+            partner_type: of.name.clone(),
+            side,
+        }
     }
 
-    fn relate_pair(&mut self, left: usize, name: &'static str, inverse: &'static str, right: usize, details: &Details) -> Result<Relation, Failure> {
+    fn relate_pair(
+        &mut self,
+        left: usize,
+        name: &'static str,
+        inverse: &'static str,
+        right: usize,
+        details: &Details,
+    ) -> Result<Relation, Failure> {
         // The document that the request is about is changed; whoever it is related to is its partner (documents.md L6).
-        let right_is_subject = self.frames.first().is_some_and(|frame| frame.subject == Some(right));
-        let (left_side, right_side) = if right_is_subject { (Side::Partner, Side::Own) } else { (Side::Own, Side::Partner) };
+        let right_is_subject = self
+            .frames
+            .first()
+            .is_some_and(|frame| frame.subject == Some(right));
+        let (left_side, right_side) = if right_is_subject {
+            (Side::Partner, Side::Own)
+        } else {
+            (Side::Own, Side::Partner)
+        };
         let left = self.half(left, name, right, left_side);
         let right = self.half(right, inverse, left.on, right_side);
-        match (self.present(&left, details)?, self.present(&right, details)?) {
+        match (
+            self.present(&left, details)?,
+            self.present(&right, details)?,
+        ) {
             (Some(_), Some(_)) => Ok(Relation::Present),
             (Some(entry), None) => {
                 self.write_half(&right, right.mirror(&entry), details)?;
@@ -163,25 +230,49 @@ impl Work {
     fn present(&mut self, half: &Half, details: &Details) -> Result<Option<Document>, Failure> {
         let list = Half::list();
         let draft = &self.documents[half.on].draft;
-        let Some(position) = draft.find(&list, &half.same(details), 0).map_err(draft_failed)? else {
+        let Some(position) = draft
+            .find(&list, &half.same(details), 0)
+            .map_err(draft_failed)?
+        else {
             return Ok(None);
         };
         self.remember_element(half.on, &list, position)?;
-        let entry = self.documents[half.on].draft.get(&super::rules::within(&list, position)?).map_err(draft_failed)?;
+        let entry = self.documents[half.on]
+            .draft
+            .get(&super::rules::within(&list, position)?)
+            .map_err(draft_failed)?;
         match entry {
             Some(Bson::Document(entry)) => Ok(Some(entry)),
             _ => Ok(None),
         }
     }
 
-    fn write_half(&mut self, half: &Half, entry: Document, details: &Details) -> Result<(), Failure> {
-        self.append_unique(half.side, half.on, Half::list(), entry.into(), &Half::keys(details))?;
+    fn write_half(
+        &mut self,
+        half: &Half,
+        entry: Document,
+        details: &Details,
+    ) -> Result<(), Failure> {
+        self.append_unique(
+            half.side,
+            half.on,
+            Half::list(),
+            entry.into(),
+            &Half::keys(details),
+        )?;
         Ok(())
     }
 
     /// Rule forge_relationship.6: whatever is related to a member of a family is related to the family too, so that
     /// both relationships read the same way. If there is no family to be seen, nothing is said.
-    async fn relate_family(&mut self, left: usize, name: &'static str, inverse: &'static str, right: usize, details: &Details) -> Result<(), Failure> {
+    async fn relate_family(
+        &mut self,
+        left: usize,
+        name: &'static str,
+        inverse: &'static str,
+        right: usize,
+        details: &Details,
+    ) -> Result<(), Failure> {
         if self.is_family(left)? || self.is_family(right)? {
             return Ok(());
         }
@@ -204,9 +295,16 @@ impl Work {
         let Some(field) = &of.declaration.family else {
             return Ok(None);
         };
-        let path = FieldPath::parse(field).map_err(|error| internal(format!("`{field}`: {error}")))?;
+        let path =
+            FieldPath::parse(field).map_err(|error| internal(format!("`{field}`: {error}")))?;
         let value = self.read(index, &path)?;
-        Ok(Some(value.as_ref().and_then(Bson::as_str).unwrap_or_default().to_owned()))
+        Ok(Some(
+            value
+                .as_ref()
+                .and_then(Bson::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        ))
     }
 
     fn is_family(&mut self, index: usize) -> Result<bool, Failure> {
@@ -226,8 +324,13 @@ impl Work {
         };
         let mut parts = Vec::with_capacity(key.len());
         for name in key {
-            let path = FieldPath::parse(name).map_err(|error| internal(format!("`{name}`: {error}")))?;
-            let value = if name == family { Some(Bson::from("")) } else { self.read(index, &path)? };
+            let path =
+                FieldPath::parse(name).map_err(|error| internal(format!("`{name}`: {error}")))?;
+            let value = if name == family {
+                Some(Bson::from(""))
+            } else {
+                self.read(index, &path)?
+            };
             let Some(value) = value else { return Ok(None) };
             parts.push((path, value));
         }

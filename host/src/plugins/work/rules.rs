@@ -16,7 +16,10 @@ use crate::store::{Draft, FieldPath, Filter, KeyValue, Op, Test};
 use crate::vocabulary;
 
 /// A field or position below a path.
-pub(super) fn within(path: &FieldPath, inner: impl std::fmt::Display) -> Result<FieldPath, Failure> {
+pub(super) fn within(
+    path: &FieldPath,
+    inner: impl std::fmt::Display,
+) -> Result<FieldPath, Failure> {
     FieldPath::parse(&format!("{path}.{inner}")).map_err(|error| internal(error.to_string()))
 }
 
@@ -39,7 +42,10 @@ fn is(field: &'static str, value: impl Into<Bson>) -> Filter {
 
 /// The text of an argument or detail; empty counts as absent.
 pub(super) fn text_of(args: &[Arg], name: &str) -> Option<String> {
-    let value = args.iter().find(|arg| arg.name == name).map(|arg| &arg.value)?;
+    let value = args
+        .iter()
+        .find(|arg| arg.name == name)
+        .map(|arg| &arg.value)?;
     let text = match value {
         Value::Text(text) | Value::Id(text) => text.trim().to_owned(),
         Value::Int(number) => number.to_string(),
@@ -54,25 +60,42 @@ pub(super) fn text_of(args: &[Arg], name: &str) -> Option<String> {
 
 /// A date among details; also as text.
 pub(super) fn date_of(details: &[Arg], name: &str) -> Result<Option<i64>, Failure> {
-    match details.iter().find(|arg| arg.name == name).map(|arg| &arg.value) {
+    match details
+        .iter()
+        .find(|arg| arg.name == name)
+        .map(|arg| &arg.value)
+    {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Date(milliseconds)) => Ok(Some(*milliseconds)),
         Some(Value::Text(text)) if text.trim().is_empty() => Ok(None),
-        Some(Value::Text(text)) => match crate::dates::strict(text).or_else(|| crate::dates::lenient(text)) {
-            Some(milliseconds) => Ok(Some(milliseconds)),
-            None => Err(invalid(name, format!("Invalid date: {text}."))),
-        },
+        Some(Value::Text(text)) => {
+            match crate::dates::strict(text).or_else(|| crate::dates::lenient(text)) {
+                Some(milliseconds) => Ok(Some(milliseconds)),
+                None => Err(invalid(name, format!("Invalid date: {text}."))),
+            }
+        }
         Some(_) => Err(invalid(name, format!("Argument '{name}' must be a date."))),
     }
 }
 
 /// A list argument: an array, or comma-separated text; trimmed, without blanks and duplicates.
 fn list_of(args: &[Arg], name: &str) -> Vec<String> {
-    let pieces: Vec<String> = match args.iter().find(|arg| arg.name == name).map(|arg| &arg.value) {
+    let pieces: Vec<String> = match args
+        .iter()
+        .find(|arg| arg.name == name)
+        .map(|arg| &arg.value)
+    {
         Some(Value::Text(text)) => text.split(',').map(str::to_owned).collect(),
         Some(Value::Int(number)) => vec![number.to_string()],
         Some(Value::Json(text)) => match serde_json::from_str(text) {
-            Ok(Json::Array(elements)) => elements.iter().map(|element| element.as_str().map_or_else(|| element.to_string(), str::to_owned)).collect(),
+            Ok(Json::Array(elements)) => elements
+                .iter()
+                .map(|element| {
+                    element
+                        .as_str()
+                        .map_or_else(|| element.to_string(), str::to_owned)
+                })
+                .collect(),
             Ok(Json::String(text)) => vec![text],
             _ => Vec::new(),
         },
@@ -117,7 +140,12 @@ impl Instance {
 
 impl Work {
     /// Notes an element that was found, unless the request itself put it there.
-    pub(super) fn remember_element(&mut self, index: usize, list: &FieldPath, position: usize) -> Result<(), Failure> {
+    pub(super) fn remember_element(
+        &mut self,
+        index: usize,
+        list: &FieldPath,
+        position: usize,
+    ) -> Result<(), Failure> {
         let path = within(list, position)?;
         let stored = Draft::stored(Arc::clone(self.documents[index].draft.base()));
         if stored.get(&path).map_err(draft_failed)?.is_some() {
@@ -126,8 +154,16 @@ impl Work {
         Ok(())
     }
 
-    fn find_element(&self, index: usize, list: &FieldPath, condition: &Filter) -> Result<Option<usize>, Failure> {
-        self.documents[index].draft.find(list, condition, 0).map_err(draft_failed)
+    fn find_element(
+        &self,
+        index: usize,
+        list: &FieldPath,
+        condition: &Filter,
+    ) -> Result<Option<usize>, Failure> {
+        self.documents[index]
+            .draft
+            .find(list, condition, 0)
+            .map_err(draft_failed)
     }
 
     fn may_use_rules(&self, index: usize, root: &str) -> Result<(), Failure> {
@@ -135,8 +171,13 @@ impl Work {
             return Ok(());
         }
         let of = &self.documents[index].of.declaration.name;
-        let plugin = self.frame().map(|frame| frame.plugin.clone()).unwrap_or_default();
-        Err(internal(format!("`{plugin}` changes `{root}` of a `{of}` without declaring it in `touches`")))
+        let plugin = self
+            .frame()
+            .map(|frame| frame.plugin.clone())
+            .unwrap_or_default();
+        Err(internal(format!(
+            "`{plugin}` changes `{root}` of a `{of}` without declaring it in `touches`"
+        )))
     }
 
     /// `documents.add-source`.
@@ -144,8 +185,12 @@ impl Work {
     /// # Errors
     ///
     /// Fault `refused(forbidden)` (rule S6), `invalid(tlp, …)`, `invalid(source, …)`.
-    #[expect(clippy::unused_async, reason = "the contract's function may have to read the store in other implementations")]
-    pub async fn add_source(&mut self, document: DocNumber, source: &str, details: &[Arg]) -> Result<bool, Failure> {
+    pub async fn add_source(
+        &mut self,
+        document: DocNumber,
+        source: &str,
+        details: &[Arg],
+    ) -> Result<bool, Failure> {
         let index = self.document(document)?;
         self.may_use_rules(index, "source")?;
         let (source, instance) = self.instance(source, details)?;
@@ -159,7 +204,10 @@ impl Work {
             return Err(invalid("source", "Missing source information."));
         }
         if !self.request.caller.rights.may_write(&source) {
-            return Err(refused("forbidden", format!("User does not have permission to add object using source {source}.")));
+            return Err(refused(
+                "forbidden",
+                format!("User does not have permission to add object using source {source}."),
+            ));
         }
         let tlp = text_of(details, "tlp").unwrap_or_else(|| "amber".into());
         let Some(level) = vocabulary::canonical("TLP", &tlp) else {
@@ -176,22 +224,41 @@ impl Work {
     }
 
     /// The merge rule of sources (create.md 2.2), with dates that are unique within a source (ACT-21).
-    fn add_instance(&mut self, index: usize, source: &str, mut instance: Instance) -> Result<bool, Failure> {
+    fn add_instance(
+        &mut self,
+        index: usize,
+        source: &str,
+        mut instance: Instance,
+    ) -> Result<bool, Failure> {
         let of = Arc::clone(&self.documents[index].of);
         if !of.declaration.sources {
-            return Err(refused("unsupported_for_type", format!("{} objects have no sources.", of.declaration.name)));
+            return Err(refused(
+                "unsupported_for_type",
+                format!("{} objects have no sources.", of.declaration.name),
+            ));
         }
         let list = FieldPath::literal("source");
         let Some(position) = self.find_element(index, &list, &is("name", source))? else {
-            let is_first = self.documents[index].draft.is_empty(&list).map_err(draft_failed)?;
+            let is_first = self.documents[index]
+                .draft
+                .is_empty(&list)
+                .map_err(draft_failed)?;
             if is_first {
                 self.remember(index, &list)?;
-                let place = if of.declaration.top_level { "tlp" } else { "unsupported_attrs.tlp" };
-                self.apply(index, Op::Set(FieldPath::literal(place), instance.tlp.as_str().into()), None)?;
+                let place = if of.declaration.top_level {
+                    "tlp"
+                } else {
+                    "unsupported_attrs.tlp"
+                };
+                self.apply(
+                    index,
+                    Op::Set(FieldPath::literal(place), instance.tlp.as_str().into()),
+                    None,
+                )?;
             }
             let entry = doc! { "name": source, "instances": [instance.document()] };
             self.append_unique(Side::Own, index, list, entry.into(), &["name".into()])?;
-            self.documents[index].source_added = true;
+            self.touch(index).source_added = true;
             return Ok(true);
         };
         let entry = within(&list, position)?;
@@ -200,26 +267,24 @@ impl Work {
         if let Some(position) = self.find_element(index, &instances, &instance.same())? {
             self.remember_element(index, &instances, position)?;
             // An equal instance under a source that the caller may write makes the document no stranger.
-            self.mark_source_added(index);
+            self.touch(index).source_added = true;
             return Ok(false);
         }
-        while self.find_element(index, &instances, &is("date", date(instance.date)))?.is_some() {
+        while self
+            .find_element(index, &instances, &is("date", date(instance.date)))?
+            .is_some()
+        {
             instance.date += 1;
         }
-        self.append_unique(Side::Own, index, instances, instance.document().into(), &["date".into()])?;
-        self.mark_source_added(index);
+        self.append_unique(
+            Side::Own,
+            index,
+            instances,
+            instance.document().into(),
+            &["date".into()],
+        )?;
+        self.touch(index).source_added = true;
         Ok(true)
-    }
-
-    fn mark_source_added(&mut self, index: usize) {
-        let document = &mut self.documents[index];
-        if let Some(savepoint) = self.savepoints.last_mut()
-            && index < savepoint.documents
-        {
-            let before = || (document.draft.clone(), document.source_added, document.rekeyed);
-            savepoint.before.entry(index).or_insert_with(before);
-        }
-        document.source_added = true;
     }
 
     /// `documents.inherit-sources`.
@@ -227,7 +292,11 @@ impl Work {
     /// # Errors
     ///
     /// Fault `internal`: an unknown number.
-    pub async fn inherit_sources(&mut self, origin: DocNumber, target: DocNumber) -> Result<u32, Failure> {
+    pub async fn inherit_sources(
+        &mut self,
+        origin: DocNumber,
+        target: DocNumber,
+    ) -> Result<u32, Failure> {
         let (origin, target) = (self.document(origin)?, self.document(target)?);
         self.may_use_rules(target, "source")?;
         let Some(Bson::Array(sources)) = self.read(origin, &FieldPath::literal("source"))? else {
@@ -235,17 +304,23 @@ impl Work {
         };
         let mut added = 0;
         for source in sources.iter().filter_map(Bson::as_document) {
-            let Ok(name) = source.get_str("name") else { continue };
+            let Ok(name) = source.get_str("name") else {
+                continue;
+            };
             if !self.request.caller.rights.may_write(name) {
                 continue;
             }
-            let Ok(instances) = source.get_array("instances") else { continue };
+            let Ok(instances) = source.get_array("instances") else {
+                continue;
+            };
             for instance in instances.iter().filter_map(Bson::as_document) {
                 let text = |name: &str| instance.get_str(name).unwrap_or_default().to_owned();
                 let tlp = vocabulary::canonical("TLP", &text("tlp")).unwrap_or("red");
                 let copy = Instance {
                     analyst: text("analyst"),
-                    date: instance.get_datetime("date").map_or(self.request.now, |date| date.timestamp_millis()),
+                    date: instance
+                        .get_datetime("date")
+                        .map_or(self.request.now, |date| date.timestamp_millis()),
                     method: text("method"),
                     reference: text("reference"),
                     tlp: tlp.to_owned(),
@@ -270,7 +345,11 @@ impl Work {
         {
             self.may_use_rules(index, "source")?;
             // The date of an event is that of its source instance, which the plugin adds itself; here it is always now.
-            let details: Vec<Arg> = args.iter().filter(|arg| arg.name != "date").cloned().collect();
+            let details: Vec<Arg> = args
+                .iter()
+                .filter(|arg| arg.name != "date")
+                .cloned()
+                .collect();
             let (source, instance) = self.instance(&source, &details)?;
             self.add_instance(index, &source, instance)?;
         }
@@ -285,7 +364,13 @@ impl Work {
         for (argument, field) in [("bucket_list", "bucket_list"), ("sectors", "sectors")] {
             for value in list_of(args, argument) {
                 self.may_use_rules(index, field)?;
-                self.append_unique(Side::Own, index, FieldPath::literal(field), value.into(), &[])?;
+                self.append_unique(
+                    Side::Own,
+                    index,
+                    FieldPath::literal(field),
+                    value.into(),
+                    &[],
+                )?;
             }
         }
         self.merge_tickets(index, &list_of(args, "ticket"))?;
@@ -297,17 +382,32 @@ impl Work {
     }
 
     /// Campaigns are merged by name, confidence is only ever raised (create.md 2.3).
-    fn merge_campaigns(&mut self, index: usize, names: &[String], confidence: Option<String>) -> Result<(), Failure> {
+    fn merge_campaigns(
+        &mut self,
+        index: usize,
+        names: &[String],
+        confidence: Option<String>,
+    ) -> Result<(), Failure> {
         let given = confidence.unwrap_or_else(|| "low".into());
         let Some(confidence) = vocabulary::canonical("Confidence", &given) else {
-            return Err(invalid("confidence", format!("Invalid campaign confidence: {given}.")));
+            return Err(invalid(
+                "confidence",
+                format!("Invalid campaign confidence: {given}."),
+            ));
         };
         let list = FieldPath::literal("campaign");
         let user = self.user().to_owned();
         for name in names {
-            let Some(position) = self.find_element(index, &list, &is("name", name.as_str()))? else {
+            let Some(position) = self.find_element(index, &list, &is("name", name.as_str()))?
+            else {
                 let entry = doc! { "name": name, "confidence": confidence, "analyst": &user, "date": date(self.request.now) };
-                self.append_unique(Side::Own, index, list.clone(), entry.into(), &["name".into()])?;
+                self.append_unique(
+                    Side::Own,
+                    index,
+                    list.clone(),
+                    entry.into(),
+                    &["name".into()],
+                )?;
                 continue;
             };
             let entry = within(&list, position)?;
@@ -317,7 +417,11 @@ impl Work {
             let known = known.as_ref().and_then(Bson::as_str).unwrap_or_default();
             if vocabulary::rank("Confidence", confidence) > vocabulary::rank("Confidence", known) {
                 self.apply(index, Op::Set(place, confidence.into()), None)?;
-                self.apply(index, Op::Set(within(&entry, "analyst")?, user.as_str().into()), None)?;
+                self.apply(
+                    index,
+                    Op::Set(within(&entry, "analyst")?, user.as_str().into()),
+                    None,
+                )?;
             }
         }
         Ok(())
@@ -331,12 +435,22 @@ impl Work {
         self.may_use_rules(index, "tickets")?;
         let list = FieldPath::literal("tickets");
         let mut when = self.request.now;
-        while self.find_element(index, &list, &is("date", date(when)))?.is_some() {
+        while self
+            .find_element(index, &list, &is("date", date(when)))?
+            .is_some()
+        {
             when += 1;
         }
         for number in numbers {
-            let entry = doc! { "ticket_number": number, "analyst": self.user(), "date": date(when) };
-            self.append_unique(Side::Own, index, list.clone(), entry.into(), &["ticket_number".into()])?;
+            let entry =
+                doc! { "ticket_number": number, "analyst": self.user(), "date": date(when) };
+            self.append_unique(
+                Side::Own,
+                index,
+                list.clone(),
+                entry.into(),
+                &["ticket_number".into()],
+            )?;
         }
         Ok(())
     }
@@ -358,7 +472,11 @@ impl Work {
         }
         let actions = FieldPath::literal("actions");
         self.remember(index, &actions)?;
-        for position in 0..self.documents[index].draft.len(&actions).map_err(draft_failed)? {
+        for position in 0..self.documents[index]
+            .draft
+            .len(&actions)
+            .map_err(draft_failed)?
+        {
             let place = within(&within(&actions, position)?, "active")?;
             self.apply(index, Op::Set(place, "off".into()), None)?;
         }
@@ -367,11 +485,20 @@ impl Work {
 
     /// `related_id` or `related_md5` with `related_type` and `relationship` (create.md 2.6).
     async fn merge_related(&mut self, index: usize, args: &[Arg]) -> Result<(), Failure> {
-        let (id, key, type_name) = (text_of(args, "related_id"), text_of(args, "related_md5"), text_of(args, "related_type"));
+        let (id, key, type_name) = (
+            text_of(args, "related_id"),
+            text_of(args, "related_md5"),
+            text_of(args, "related_type"),
+        );
         let type_name = match (type_name, id.is_some() || key.is_some()) {
             (None, false) => return Ok(()),
             (Some(type_name), true) => type_name,
-            _ => return Err(invalid("related_type", "Must specify both related_type and related_id or related_md5.")),
+            _ => {
+                return Err(invalid(
+                    "related_type",
+                    "Must specify both related_type and related_id or related_md5.",
+                ));
+            }
         };
         let absent = || Failure::Fault(Fault::Missing("Related object not found.".into()));
         let of = self.type_entry(&type_name).map_err(|_| absent())?;
@@ -385,27 +512,42 @@ impl Work {
         };
         let partner = partner.ok_or_else(absent)?;
         let relationship = text_of(args, "relationship").unwrap_or_else(|| "Related To".into());
-        self.relate_documents(index, &relationship, partner, &[]).await?;
+        self.relate_documents(index, &relationship, partner, &[])
+            .await?;
         Ok(())
     }
 
     /// By the field that the type declares for it (vocabulary.md 15), else by id.
-    async fn by_natural_key(&mut self, of: &Arc<crate::plugins::TypeEntry>, text: &str) -> Result<Option<usize>, Failure> {
+    async fn by_natural_key(
+        &mut self,
+        of: &Arc<crate::plugins::TypeEntry>,
+        text: &str,
+    ) -> Result<Option<usize>, Failure> {
         let Some(lookup) = of.declaration.lookup.clone() else {
             return match bson::oid::ObjectId::parse_str(text) {
                 Ok(id) => self.open_by_id(of, id).await,
                 Err(_) => Ok(None),
             };
         };
-        let path = FieldPath::parse(&lookup).map_err(|error| internal(format!("`{lookup}`: {error}")))?;
-        let is_key = of.declaration.keys.iter().any(|key| key.len() == 1 && key[0] == lookup);
+        let path =
+            FieldPath::parse(&lookup).map_err(|error| internal(format!("`{lookup}`: {error}")))?;
+        let is_key = of
+            .declaration
+            .keys
+            .iter()
+            .any(|key| key.len() == 1 && key[0] == lookup);
         let mut spellings = vec![text.to_owned(), text.to_lowercase()];
         spellings.dedup();
         for spelling in spellings {
             let place = fields::place(&of.declaration, &path);
-            let Ok(value) = place.convert(&Value::Text(spelling)) else { continue };
+            let Ok(value) = place.convert(&Value::Text(spelling)) else {
+                continue;
+            };
             let found = if is_key {
-                let key = KeyValue { collection: of.declaration.collection.clone(), parts: vec![(path.clone(), value)] };
+                let key = KeyValue {
+                    collection: of.declaration.collection.clone(),
+                    parts: vec![(path.clone(), value)],
+                };
                 self.visible_holder(of, &key).await?
             } else {
                 let filter = Filter::Field(path.clone(), Test::Eq(value));
@@ -419,9 +561,15 @@ impl Work {
     }
 
     /// The document that a family rule or another host rule looks for by key.
-    pub(super) async fn visible_by_key(&mut self, of: &Arc<crate::plugins::TypeEntry>, parts: Vec<(FieldPath, Bson)>) -> Result<Option<usize>, Failure> {
-        let key = KeyValue { collection: of.declaration.collection.clone(), parts };
+    pub(super) async fn visible_by_key(
+        &mut self,
+        of: &Arc<crate::plugins::TypeEntry>,
+        parts: Vec<(FieldPath, Bson)>,
+    ) -> Result<Option<usize>, Failure> {
+        let key = KeyValue {
+            collection: of.declaration.collection.clone(),
+            parts,
+        };
         self.visible_holder(of, &key).await
     }
 }
-

@@ -12,7 +12,7 @@ use sha2::{Sha256, Sha512};
 use super::{DocNumber, UploadNumber, Work, internal};
 use crate::plugins::declaration::FieldKind;
 use crate::plugins::value::{Abort, Failure, Fault};
-use crate::store::{FileId, FileInfo, FieldPath, Op, StagedFile, Store};
+use crate::store::{FieldPath, FileId, FileInfo, Op, StagedFile, Store};
 
 /// Most bytes of one `read` or `append`.
 const PIECE: usize = 1 << 20;
@@ -27,8 +27,12 @@ pub(super) struct Upload {
 
 enum Content {
     Staged(Arc<StagedFile>),
-    Making(Making),
-    Kept { bucket: String, id: FileId, info: FileInfo },
+    Making(Box<Making>),
+    Kept {
+        bucket: String,
+        id: FileId,
+        info: FileInfo,
+    },
 }
 
 /// A file that a plugin is writing. Removed when dropped unfinished.
@@ -43,7 +47,13 @@ struct Making {
 impl Making {
     fn new(folder: &Path) -> std::io::Result<Self> {
         let file = tempfile::NamedTempFile::new_in(folder)?;
-        Ok(Self { file, size: 0, sha256: Sha256::new(), md5: Md5::new(), sha1: Sha1::new() })
+        Ok(Self {
+            file,
+            size: 0,
+            sha256: Sha256::new(),
+            md5: Md5::new(),
+            sha1: Sha1::new(),
+        })
     }
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -74,7 +84,11 @@ impl Making {
 /// # Errors
 ///
 /// A sentence for the log.
-pub(crate) async fn stage(store: &dyn Store, name: &str, bytes: Vec<u8>) -> Result<StagedFile, String> {
+pub(crate) async fn stage(
+    store: &dyn Store,
+    name: &str,
+    bytes: Vec<u8>,
+) -> Result<StagedFile, String> {
     let folder = store.staging_folder().to_owned();
     let name = name.to_owned();
     blocking(move || {
@@ -86,7 +100,9 @@ pub(crate) async fn stage(store: &dyn Store, name: &str, bytes: Vec<u8>) -> Resu
 }
 
 /// File work off the threads that serve requests.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, String> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|error| format!("a temporary file: {error}")),
         Err(error) => Err(format!("a temporary file: {error}")),
@@ -108,7 +124,10 @@ fn read_piece(path: &Path, offset: u64, length: usize) -> std::io::Result<Vec<u8
 /// The name without folders of either kind of system, as far as it can be a name at all (B13).
 pub(super) fn base_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    name.chars().filter(|character| !character.is_control()).take(255).collect()
+    name.chars()
+        .filter(|character| !character.is_control())
+        .take(255)
+        .collect()
 }
 
 /// A digest over pieces.
@@ -158,13 +177,19 @@ impl Summing {
 
 impl Work {
     pub(super) fn add_staged(&mut self, file: Arc<StagedFile>) -> usize {
-        self.uploads.push(Upload { name: base_name(&file.name), content: Content::Staged(file), digests: Vec::new() });
+        self.uploads.push(Upload {
+            name: base_name(&file.name),
+            content: Content::Staged(file),
+            digests: Vec::new(),
+        });
         self.uploads.len() - 1
     }
 
     /// The upload behind a number of the innermost frame.
     pub(super) fn upload_index(&self, upload: UploadNumber) -> Result<usize, Failure> {
-        let number = usize::try_from(upload).ok().and_then(|number| number.checked_sub(1));
+        let number = usize::try_from(upload)
+            .ok()
+            .and_then(|number| number.checked_sub(1));
         let index = number.and_then(|number| self.frame()?.uploads.get(number).copied());
         index.ok_or_else(|| internal(format!("no upload number {upload} in this call")))
     }
@@ -174,7 +199,10 @@ impl Work {
         if self.uploads.len() > self.budgets.uploads as usize {
             return Err(self.budget("uploads"));
         }
-        let frame = self.frames.last_mut().ok_or_else(|| internal("no call is under way"))?;
+        let frame = self
+            .frames
+            .last_mut()
+            .ok_or_else(|| internal("no call is under way"))?;
         frame.uploads.push(index);
         Ok(frame.uploads.len() as u32)
     }
@@ -188,10 +216,22 @@ impl Work {
     fn closed(&mut self, index: usize) -> Result<&Content, Failure> {
         let upload = &mut self.uploads[index];
         if let Content::Making(_) = upload.content {
-            let nothing = FileInfo { name: String::new(), size: 0, sha256: [0; 32], md5: [0; 16], kept_at: 0 };
-            let unused = Content::Kept { bucket: String::new(), id: FileId::from_bytes([0; 12]), info: nothing };
+            let nothing = FileInfo {
+                name: String::new(),
+                size: 0,
+                sha256: [0; 32],
+                md5: [0; 16],
+                kept_at: 0,
+            };
+            let unused = Content::Kept {
+                bucket: String::new(),
+                id: FileId::from_bytes([0; 12]),
+                info: nothing,
+            };
             if let Content::Making(making) = std::mem::replace(&mut upload.content, unused) {
-                let staged = making.finish(&upload.name).map_err(|error| failed(format!("a temporary file: {error}")))?;
+                let staged = making
+                    .finish(&upload.name)
+                    .map_err(|error| failed(format!("a temporary file: {error}")))?;
                 upload.content = Content::Staged(Arc::new(staged));
             }
         }
@@ -209,7 +249,11 @@ impl Work {
     }
 
     /// `uploads.digest`.
-    pub async fn upload_digest(&mut self, upload: UploadNumber, algorithm: &str) -> Result<Option<String>, Failure> {
+    pub async fn upload_digest(
+        &mut self,
+        upload: UploadNumber,
+        algorithm: &str,
+    ) -> Result<Option<String>, Failure> {
         let index = self.upload_index(upload)?;
         let known = match (self.closed(index)?, algorithm) {
             (Content::Staged(file), "md5") => Some(hex::encode(file.md5)),
@@ -222,7 +266,11 @@ impl Work {
         if known.is_some() {
             return Ok(known);
         }
-        if let Some((_, digest)) = self.uploads[index].digests.iter().find(|(name, _)| name == algorithm) {
+        if let Some((_, digest)) = self.uploads[index]
+            .digests
+            .iter()
+            .find(|(name, _)| name == algorithm)
+        {
             return Ok(digest.clone());
         }
         // Import hashes of Windows programs are left to whoever parses the file: none applies as far as the host knows.
@@ -231,7 +279,9 @@ impl Work {
             None if algorithm == "impfuzzy" => None,
             None => return Err(internal(format!("no digest `{algorithm}`"))),
         };
-        self.uploads[index].digests.push((algorithm.to_owned(), digest.clone()));
+        self.uploads[index]
+            .digests
+            .push((algorithm.to_owned(), digest.clone()));
         Ok(digest)
     }
 
@@ -267,7 +317,9 @@ impl Work {
         match self.closed(index)? {
             Content::Staged(file) if offset < file.size && length > 0 => {
                 let file = Arc::clone(file);
-                blocking(move || read_piece(&file.path, offset, length)).await.map_err(failed)
+                blocking(move || read_piece(&file.path, offset, length))
+                    .await
+                    .map_err(failed)
             }
             Content::Kept { bucket, id, info } if offset < info.size && length > 0 => {
                 let read = store.read_file(bucket, *id, offset, length as u32).await;
@@ -285,7 +337,12 @@ impl Work {
     }
 
     /// `uploads.read`.
-    pub async fn upload_read(&mut self, upload: UploadNumber, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+    pub async fn upload_read(
+        &mut self,
+        upload: UploadNumber,
+        offset: u64,
+        len: u32,
+    ) -> Result<Vec<u8>, Failure> {
         let index = self.upload_index(upload)?;
         self.piece(index, offset, len).await
     }
@@ -293,46 +350,75 @@ impl Work {
     /// `uploads.make`.
     pub fn upload_make(&mut self, name: &str) -> Result<UploadNumber, Failure> {
         let folder = self.request.services.store.staging_folder();
-        let making = Making::new(folder).map_err(|error| failed(format!("a temporary file: {error}")))?;
-        self.uploads.push(Upload { name: base_name(name), content: Content::Making(making), digests: Vec::new() });
+        let making =
+            Making::new(folder).map_err(|error| failed(format!("a temporary file: {error}")))?;
+        self.uploads.push(Upload {
+            name: base_name(name),
+            content: Content::Making(Box::new(making)),
+            digests: Vec::new(),
+        });
         self.number_of_upload(self.uploads.len() - 1)
     }
 
     /// `uploads.append`.
-    pub async fn upload_append(&mut self, upload: UploadNumber, bytes: &[u8]) -> Result<(), Failure> {
+    pub async fn upload_append(
+        &mut self,
+        upload: UploadNumber,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
         let index = self.upload_index(upload)?;
         if bytes.len() > PIECE {
             return Err(internal("more than 1 MiB at once"));
         }
         let Content::Making(making) = &mut self.uploads[index].content else {
-            return Err(internal(format!("upload number {upload} is closed, or was not made by this plugin")));
+            return Err(internal(format!(
+                "upload number {upload} is closed, or was not made by this plugin"
+            )));
         };
         if self.made_bytes + bytes.len() as u64 > self.budgets.made_bytes {
-            let message = format!("The files within are larger than the {} bytes allowed.", self.budgets.made_bytes);
+            let message = format!(
+                "The files within are larger than the {} bytes allowed.",
+                self.budgets.made_bytes
+            );
             return Err(Fault::Refused("limit".into(), message).into());
         }
         // At most 1 MiB into the page cache: not worth another thread.
-        making.append(bytes).map_err(|error| failed(format!("a temporary file: {error}")))?;
+        making
+            .append(bytes)
+            .map_err(|error| failed(format!("a temporary file: {error}")))?;
         self.made_bytes += bytes.len() as u64;
         Ok(())
     }
 
     /// `uploads.keep`: the file's id.
-    pub async fn upload_keep(&mut self, upload: UploadNumber, document: DocNumber, path: &str) -> Result<String, Failure> {
+    pub async fn upload_keep(
+        &mut self,
+        upload: UploadNumber,
+        document: DocNumber,
+        path: &str,
+    ) -> Result<String, Failure> {
         let index = self.upload_index(upload)?;
         let (document, path) = (self.document(document)?, self.path(path)?);
         let bucket = self.bucket(document, &path)?;
         self.may_change(document, &path)?;
         let store = Arc::clone(&self.request.services.store);
         let id = match self.closed(index)? {
-            Content::Kept { bucket: held, id, .. } if *held == bucket => *id,
+            Content::Kept {
+                bucket: held, id, ..
+            } if *held == bucket => *id,
             Content::Kept { .. } => {
                 let staged = self.staged_copy(index).await?;
-                store.keep_file(&bucket, &staged).await.map_err(|error| failed(error.to_string()))?
+                store
+                    .keep_file(&bucket, &staged)
+                    .await
+                    .map_err(|error| failed(error.to_string()))?
             }
             Content::Staged(file) => {
                 let file = Arc::clone(file);
-                store.keep_file(&bucket, &file).await.map_err(|error| failed(error.to_string()))?
+                store
+                    .keep_file(&bucket, &file)
+                    .await
+                    .map_err(|error| failed(error.to_string()))?
             }
             Content::Making(_) => return Err(internal("the file is still being made")),
         };
@@ -343,34 +429,61 @@ impl Work {
     /// A kept file, once more in the staging folder.
     async fn staged_copy(&mut self, index: usize) -> Result<StagedFile, Failure> {
         let folder: PathBuf = self.request.services.store.staging_folder().to_owned();
-        let mut making = Making::new(&folder).map_err(|error| failed(format!("a temporary file: {error}")))?;
+        let mut making =
+            Making::new(&folder).map_err(|error| failed(format!("a temporary file: {error}")))?;
         loop {
             let piece = self.piece(index, making.size, PIECE as u32).await?;
             if piece.is_empty() {
                 break;
             }
-            making.append(&piece).map_err(|error| failed(format!("a temporary file: {error}")))?;
+            making
+                .append(&piece)
+                .map_err(|error| failed(format!("a temporary file: {error}")))?;
         }
-        making.finish(&self.uploads[index].name).map_err(|error| failed(format!("a temporary file: {error}")))
+        making
+            .finish(&self.uploads[index].name)
+            .map_err(|error| failed(format!("a temporary file: {error}")))
     }
 
     /// `uploads.open`.
-    pub async fn upload_open(&mut self, document: DocNumber, path: &str) -> Result<Option<UploadNumber>, Failure> {
+    pub async fn upload_open(
+        &mut self,
+        document: DocNumber,
+        path: &str,
+    ) -> Result<Option<UploadNumber>, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
         let bucket = self.bucket(index, &path)?;
         let of = Arc::clone(&self.documents[index].of);
         let own = self.frame().is_some_and(|frame| frame.plugin == of.plugin);
-        if !own && !self.request.caller.rights.may(&format!("{}.download", of.declaration.name)) {
-            return Err(Fault::Refused("forbidden".into(), "User does not have permission to download the file.".into()).into());
+        if !own
+            && !self
+                .request
+                .caller
+                .rights
+                .may(&format!("{}.download", of.declaration.name))
+        {
+            return Err(Fault::Refused(
+                "forbidden".into(),
+                "User does not have permission to download the file.".into(),
+            )
+            .into());
         }
         let Some(bson::Bson::ObjectId(id)) = self.read(index, &path)? else {
             return Ok(None);
         };
         let store = Arc::clone(&self.request.services.store);
-        let Some(info) = store.file(&bucket, id).await.map_err(|error| failed(error.to_string()))? else {
+        let Some(info) = store
+            .file(&bucket, id)
+            .await
+            .map_err(|error| failed(error.to_string()))?
+        else {
             return Ok(None);
         };
-        self.uploads.push(Upload { name: base_name(&info.name), content: Content::Kept { bucket, id, info }, digests: Vec::new() });
+        self.uploads.push(Upload {
+            name: base_name(&info.name),
+            content: Content::Kept { bucket, id, info },
+            digests: Vec::new(),
+        });
         self.number_of_upload(self.uploads.len() - 1).map(Some)
     }
 
@@ -380,7 +493,10 @@ impl Work {
         let field = super::fields::declared(of, path).filter(|field| field.kind == FieldKind::File);
         match field.and_then(|field| field.bucket.clone()) {
             Some(bucket) => Ok(bucket),
-            None => Err(internal(format!("`{}` declares no file in `{path}`", of.name))),
+            None => Err(internal(format!(
+                "`{}` declares no file in `{path}`",
+                of.name
+            ))),
         }
     }
 }

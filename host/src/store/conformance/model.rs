@@ -128,7 +128,8 @@ pub(crate) fn any_filter() -> BoxedStrategy<Filter> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Filter::And),
             prop::collection::vec(inner.clone(), 0..4).prop_map(Filter::Or),
-            (any_path(), inner.clone()).prop_map(|(path, condition)| Filter::Element(path, Box::new(condition))),
+            (any_path(), inner.clone())
+                .prop_map(|(path, condition)| Filter::Element(path, Box::new(condition))),
             inner.prop_map(|condition| Filter::Not(Box::new(condition))),
         ]
     })
