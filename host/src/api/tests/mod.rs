@@ -160,6 +160,9 @@ struct Server {
     router: Router,
 }
 
+/// Name and value.
+type Header<'a> = (&'a str, &'a str);
+
 /// An answer.
 struct Answer {
     status: u16,
@@ -292,7 +295,7 @@ impl Server {
     }
 
     /// A request of alice, or of nobody if there is a `!` before the method.
-    async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    async fn call(&self, method: &str, path: &str, headers: &[Header<'_>], body: &str) -> Answer {
         let (method, path) = match method.strip_prefix('!') {
             Some(method) => (method, path.to_owned()),
             None => (method, with_credentials(path, "alice", KEY)),
@@ -328,9 +331,10 @@ impl Server {
     }
 
     /// Stores a document of source `source`, red.
-    async fn insert(&self, collection: &str, sources: &[&str], mut body: Document) -> ObjectId {
+    async fn insert(&self, collection: &str, sources: &[&str], fields: Document) -> ObjectId {
         let id = ObjectId::new();
-        body.insert("_id", id);
+        let mut body = doc! {"_id": id};
+        body.extend(fields);
         if !sources.is_empty() {
             let instance = doc! {"analyst": "x", "method": "", "reference": "", "tlp": "red"};
             let entries: Vec<Document> = sources

@@ -303,7 +303,7 @@ async fn a1_a6_credentials_in_every_place_are_taken_out() {
     );
     let yaml = format!("username: alice\napi_key: '{KEY}'\ntitle: t\n");
     let urlencoded = ("content-type", "application/x-www-form-urlencoded");
-    let rows: [(&str, Vec<(&str, &str)>, &str, u16); 10] = [
+    let rows: [(&str, Vec<Header<'_>>, &str, u16); 10] = [
         (
             "",
             vec![("authorization", &header)],

@@ -104,7 +104,7 @@ async fn b14_b16_b23_envelope_of_a_success() {
         answer.json(),
         json!({"return_code": 0, "type": "Event", "message": "made", "id": id.to_hex(), "url": url, "created": true, "warnings": ["careful"], "further": "kept"})
     );
-    let rows: [(&str, &[(&str, &str)], bool, u16); 4] = [
+    let rows: [(&str, &[Header<'_>], bool, u16); 4] = [
         ("?created_status=201", &[], true, 201),
         ("", &[("prefer", "status=201")], true, 201),
         ("?created_status=201", &[], false, 200),
