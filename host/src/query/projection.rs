@@ -74,15 +74,15 @@ impl Projection {
         if self.is_everything() {
             return;
         }
-        let roots: Vec<String> = document.keys().cloned().collect();
-        for root in roots {
-            if self.required.contains(&root) {
-                continue;
-            }
-            if !self.shows_root(&root) {
-                document.remove(&root);
-            } else if let Some(value) = document.get_mut(&root) {
-                self.prune(value, &root, !self.limited || self.only.contains(&root));
+        // Not by `Document::remove`, which puts the last field in the place of the one removed.
+        let fields = std::mem::take(document);
+        let shown = fields
+            .into_iter()
+            .filter(|(root, _)| self.required.contains(root) || self.shows_root(root));
+        *document = shown.collect();
+        for (root, value) in document.iter_mut() {
+            if !self.required.contains(root) {
+                self.prune(value, root, !self.limited || self.only.contains(root));
             }
         }
     }

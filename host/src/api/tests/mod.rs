@@ -136,7 +136,7 @@ fn registry() -> Registry {
     let declaration: Declaration = serde_json::from_value(json!({
         "format": 1, "contract": "1.0", "name": "test", "version": "1.0.0", "summary": "For tests.",
         "types": [
-            {"name": "Event", "resource": "events", "collection": "events", "schema_version": 3, "sources": true,
+            {"name": "Event", "resource": "events", "collection": "events", "schema_version": 3, "sources": true, "empty_id": true,
              "fields": [{"name": "title", "kind": "text", "required": true, "indexed": true, "searchable": true}, {"name": "event_type", "kind": "text"},
                         {"name": "event_id", "kind": "uuid"}, {"name": "size", "kind": "int", "indexed": true}],
              "args": []},
