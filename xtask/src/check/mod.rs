@@ -121,7 +121,8 @@ fn nextest(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         run_cargo(workspace, &["install", "cargo-nextest", "--locked"])?;
     }
     step("tests");
-    let report = workspace.target.join("nextest/default/junit.xml");
+    // nextest keeps its reports here, wherever Cargo builds.
+    let report = workspace.root.join("target/nextest/default/junit.xml");
     if report.exists() {
         fs::remove_file(&report)?;
     }
