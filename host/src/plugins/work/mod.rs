@@ -25,6 +25,7 @@ mod fields;
 mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod fuzzy;
 mod kinds;
 mod relate;
 mod rules;

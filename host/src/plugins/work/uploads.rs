@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
+use super::fuzzy::Fuzzy;
 use super::{DocNumber, UploadNumber, Work, internal};
 use crate::plugins::declaration::FieldKind;
 use crate::plugins::value::{Abort, Failure, Fault};
@@ -136,7 +137,7 @@ enum Summing {
     Sha1(Sha1),
     Sha256(Sha256),
     Sha512(Sha512),
-    Fuzzy(Box<ssdeep::Generator>),
+    Fuzzy(Box<Fuzzy>),
 }
 
 impl Summing {
@@ -146,7 +147,7 @@ impl Summing {
             "sha1" => Self::Sha1(Sha1::new()),
             "sha256" => Self::Sha256(Sha256::new()),
             "sha512" => Self::Sha512(Sha512::new()),
-            "ssdeep" => Self::Fuzzy(Box::new(ssdeep::Generator::new())),
+            "ssdeep" => Self::Fuzzy(Box::new(Fuzzy::new())),
             _ => return None,
         })
     }
@@ -157,9 +158,7 @@ impl Summing {
             Self::Sha1(digest) => digest.update(bytes),
             Self::Sha256(digest) => digest.update(bytes),
             Self::Sha512(digest) => digest.update(bytes),
-            Self::Fuzzy(generator) => {
-                generator.update(bytes);
-            }
+            Self::Fuzzy(digest) => digest.update(bytes),
         }
     }
 
@@ -170,7 +169,7 @@ impl Summing {
             Self::Sha1(digest) => Some(hex::encode(digest.finalize())),
             Self::Sha256(digest) => Some(hex::encode(digest.finalize())),
             Self::Sha512(digest) => Some(hex::encode(digest.finalize())),
-            Self::Fuzzy(generator) => generator.finalize().ok().map(|hash| hash.to_string()),
+            Self::Fuzzy(digest) => digest.finish(),
         }
     }
 }
