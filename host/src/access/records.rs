@@ -253,6 +253,7 @@ pub(crate) async fn change<T>(
                         Some((FieldPath::parse(root).ok()?, Some(value.clone())))
                     })
                     .collect(),
+                searches: Vec::new(),
             }],
             writes: vec![Write::Change {
                 document,

@@ -17,8 +17,8 @@ use bson::{Bson, Document, doc};
 
 use super::{
     ClassSet, CollectionSpec, CommitError, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec,
-    KeyRead, KeySpec, KeyValue, ListQuery, Op, SortKey, Store, StoredDocument, Test, Visible,
-    Write, WriteSet,
+    KeyRead, KeySpec, KeyValue, ListQuery, Op, SearchRead, SortKey, Store, StoredDocument, Test,
+    Visible, Write, WriteSet,
 };
 
 pub(crate) use conditions::*;
@@ -45,6 +45,7 @@ macro_rules! suite {
             changes_of_different_fields_both_take_effect,
             a_read_that_no_longer_holds_is_a_conflict,
             a_read_of_another_field_still_holds,
+            a_search_guards_its_answer_and_not_the_list,
             a_read_of_a_document_that_goes_is_a_conflict,
             a_read_of_absence_guards_against_its_coming,
             a_key_read_guards_against_a_new_holder,
@@ -267,6 +268,7 @@ pub(crate) async fn read(store: &Shared, number: u32, paths: &[&str]) -> DocRead
         document: thing(number),
         revision: document.map(|document| document.revision),
         values,
+        searches: Vec::new(),
     }
 }
 

@@ -39,7 +39,9 @@ pub use draft::Draft;
 pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
 pub use filter::{Filter, Malformed, Test};
 pub use path::FieldPath;
-pub use write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
+pub use write::{
+    CommitError, DocKey, DocRead, KeyRead, Op, SearchRead, SelectRead, Write, WriteSet,
+};
 
 /// What a store must know of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]

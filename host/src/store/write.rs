@@ -3,7 +3,9 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 
+use super::draft::{Draft, DraftError};
 use super::filter::Filter;
+use super::order::equal_bson;
 use super::path::FieldPath;
 use super::{KeyValue, StoreError};
 
@@ -38,6 +40,52 @@ pub struct DocRead {
     pub revision: Option<u64>,
     /// Paths that were read and what was there. Looked at only if the revision has changed.
     pub values: Vec<(FieldPath, Option<Bson>)>,
+    /// Searches in its lists. Looked at only if the revision has changed.
+    pub searches: Vec<SearchRead>,
+}
+
+/// A search for an element of a list ([`Draft::find`]), and what came of it. Guards the answer and not the list, so
+/// that an append elsewhere in the list does not disturb it.
+#[derive(Debug, Clone)]
+pub struct SearchRead {
+    /// List.
+    pub path: FieldPath,
+    /// Condition on an element.
+    pub condition: Filter,
+    /// Position the search began at.
+    pub start: usize,
+    /// Position of the first element that met the condition.
+    pub found: Option<usize>,
+}
+
+impl DocRead {
+    /// The first path at which the document is no longer what was read; none if all of it still holds.
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError::Damaged`].
+    pub fn broken_by<'a>(&'a self, now: &Draft) -> Result<Option<&'a FieldPath>, DraftError> {
+        for (path, seen) in &self.values {
+            let same = match (&now.get(path)?, seen) {
+                (None, None) => true,
+                (Some(now), Some(seen)) => equal_bson(now, seen),
+                _ => false,
+            };
+            if !same {
+                return Ok(Some(path));
+            }
+        }
+        for search in &self.searches {
+            match now.find(&search.path, &search.condition, search.start) {
+                Ok(found) if found == search.found => {}
+                Ok(_) | Err(DraftError::NotAList(_) | DraftError::Unreachable(_)) => {
+                    return Ok(Some(&search.path));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Which document had a unique key.

@@ -13,7 +13,9 @@ use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::registry::TypeEntry;
 use crate::plugins::value::{Abort, Arg, Failure, Fault, Value, json_to_bson};
 use crate::store::draft::DraftError;
-use crate::store::{Draft, FieldPath, Filter, KeyRead, KeyValue, SelectRead, StoredDocument, Test};
+use crate::store::{
+    Draft, FieldPath, Filter, KeyRead, KeyValue, SearchRead, SelectRead, StoredDocument, Test,
+};
 
 /// Most segments of a path of the contract.
 const MOST_PARTS: usize = 16;
@@ -110,6 +112,7 @@ impl Work {
             revision: Some(stored.revision),
             draft: Draft::stored(stored.body),
             reads: BTreeMap::new(),
+            searches: Vec::new(),
             hidden,
             claimed: false,
             source_added: false,
@@ -457,6 +460,7 @@ impl Work {
             revision: None,
             draft: Draft::fresh(&body).map_err(draft_failed)?,
             reads: BTreeMap::new(),
+            searches: Vec::new(),
             hidden: false,
             claimed: true,
             source_added: false,
@@ -566,6 +570,30 @@ impl Work {
         Ok(())
     }
 
+    /// The first element of a list that meets a condition. What is remembered is the answer, not the list.
+    fn search(
+        &mut self,
+        index: usize,
+        path: FieldPath,
+        condition: Filter,
+        start: usize,
+    ) -> Result<Option<usize>, Failure> {
+        let document = &self.documents[index];
+        let found = document.draft.find(&path, &condition, start);
+        // In a list with own writes the answer depends on how long the list was, and on what went from it.
+        if found.is_err() || document.draft.has_changed(path.root()) {
+            self.remember(index, &path)?;
+        } else if let (Ok(found), Some(_)) = (&found, document.revision) {
+            self.documents[index].searches.push(SearchRead {
+                path,
+                condition,
+                start,
+                found: *found,
+            });
+        }
+        found.map_err(draft_failed)
+    }
+
     /// `documents.get`.
     ///
     /// # Errors
@@ -623,11 +651,7 @@ impl Work {
         let of = Arc::clone(&self.documents[index].of);
         let place = fields::place(&of.declaration, &path).element();
         let filter = conditions::read(condition, &place).map_err(internal)?;
-        self.remember(index, &path)?;
-        let found = self.documents[index]
-            .draft
-            .find(&path, &filter, start as usize)
-            .map_err(draft_failed)?;
+        let found = self.search(index, path, filter, start as usize)?;
         Ok(found.and_then(|position| u32::try_from(position).ok()))
     }
 }

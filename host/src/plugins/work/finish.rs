@@ -218,6 +218,7 @@ impl Work {
                 },
                 revision: Some(document.revision?),
                 values: std::mem::take(&mut document.reads).into_iter().collect(),
+                searches: std::mem::take(&mut document.searches),
             })
         });
         let absent = self.absent.iter().map(|(collection, id)| DocRead {
@@ -227,6 +228,7 @@ impl Work {
             },
             revision: None,
             values: Vec::new(),
+            searches: Vec::new(),
         });
         opened.chain(absent).collect()
     }

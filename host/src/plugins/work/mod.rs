@@ -46,7 +46,7 @@ use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
 use super::{NotDone, Services};
 use crate::access::Caller;
-use crate::store::{Draft, FieldPath, KeyRead, Op, SelectRead, StagedFile, StoreError};
+use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::finish::collections;
 pub(super) use self::uploads::stage;
@@ -175,6 +175,8 @@ struct Open {
     draft: Draft,
     /// What was there at the paths that were read, before own writes.
     reads: BTreeMap<FieldPath, Option<Bson>>,
+    /// Searches in its lists, before own writes.
+    searches: Vec<SearchRead>,
     /// Exists but is not visible to the caller.
     hidden: bool,
     /// Reached by `make`: if it is hidden, it must end with a source of the caller's.

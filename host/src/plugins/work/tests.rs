@@ -478,6 +478,38 @@ async fn two_requests_that_add_sources_to_one_document_do_not_conflict() {
 }
 
 #[tokio::test]
+async fn searches_in_one_list_do_not_conflict_unless_their_answers_change() {
+    let fixture = Fixture::new().await;
+    let id = fixture.domain("a.example.com").await;
+    let mut works = Vec::new();
+    for (seed, number) in [(21, "1"), (22, "2"), (23, "2")] {
+        let mut work = fixture
+            .acting("alice", "ticket_add", "Domain", id, NOW, seed)
+            .await;
+        let domain = work.current().unwrap();
+        let wanted = json!({ "ticket_number": number }).to_string();
+        assert_eq!(work.find(domain, "tickets", &wanted, 0).unwrap(), None);
+        let entry =
+            json!({ "ticket_number": number, "date": { "$date": NOW }, "analyst": "alice" });
+        work.push(domain, "tickets", &Value::Json(entry.to_string()))
+            .unwrap();
+        works.push(work);
+    }
+    let third = works.pop().unwrap();
+    for work in works {
+        fixture.commit(work).await.unwrap();
+    }
+    assert!(matches!(
+        fixture.commit(third).await,
+        Err(CommitError::Conflict(_))
+    ));
+    assert_eq!(
+        list(&fixture.stored("domains", id).await, "tickets").len(),
+        2
+    );
+}
+
+#[tokio::test]
 async fn create_2_3_campaigns_are_only_raised() {
     let fixture = Fixture::new().await;
     let id = fixture.domain("a.example.com").await;

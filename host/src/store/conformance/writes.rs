@@ -71,6 +71,38 @@ pub(crate) async fn a_read_of_another_field_still_holds(store: Shared) {
         .unwrap();
 }
 
+pub(crate) async fn a_search_guards_its_answer_and_not_the_list(store: Shared) {
+    declare(&store).await;
+    apply(&store, vec![insert(1, doc! { "list": [{ "n": 1 }] })]).await;
+    let searched = async |number: i32, found: Option<usize>| {
+        let mut seen = read(&store, 1, &[]).await;
+        seen.searches.push(SearchRead {
+            path: path("list"),
+            condition: eq("n", number),
+            start: 0,
+            found,
+        });
+        seen
+    };
+    let commit = async |seen: DocRead| {
+        store
+            .commit(WriteSet {
+                documents: vec![seen],
+                ..WriteSet::default()
+            })
+            .await
+    };
+    let (first, third) = (searched(1, Some(0)).await, searched(3, None).await);
+    apply(&store, vec![change(1, vec![push("list", doc! { "n": 2 })])]).await;
+    commit(first.clone()).await.unwrap();
+    commit(third.clone()).await.unwrap();
+    apply(&store, vec![change(1, vec![push("list", doc! { "n": 3 })])]).await;
+    commit(first.clone()).await.unwrap();
+    assert!(is_conflict(&commit(third).await));
+    apply(&store, vec![change(1, vec![set("list", 7)])]).await;
+    assert!(is_conflict(&commit(first).await));
+}
+
 pub(crate) async fn a_read_of_a_document_that_goes_is_a_conflict(store: Shared) {
     declare(&store).await;
     apply(&store, vec![insert(1, doc! { "a": 1 })]).await;

@@ -17,7 +17,6 @@ use super::keys;
 use super::list;
 use super::schema::{Collection, Schema, UniqueKey};
 use crate::store::draft::{Draft, DraftError, Effect};
-use crate::store::order::equal_bson;
 use crate::store::write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
 use crate::store::{KeyValue, Result, StoreError};
 
@@ -170,20 +169,11 @@ impl<'a> Group<'a> {
         if !held.dirty && held.row.is_some_and(|row| row.revision == revision) {
             return Ok(());
         }
-        for (path, seen) in &read.values {
-            let now = draft
-                .get(path)
-                .map_err(|error| damaged(&read.document, error))?;
-            let same = match (&now, seen) {
-                (None, None) => true,
-                (Some(now), Some(seen)) => equal_bson(now, seen),
-                _ => false,
-            };
-            if !same {
-                return Err(conflict(format!("`{path}` of {}", name(&read.document))));
-            }
+        match read.broken_by(draft) {
+            Ok(None) => Ok(()),
+            Ok(Some(path)) => Err(conflict(format!("`{path}` of {}", name(&read.document)))),
+            Err(error) => Err(damaged(&read.document, error).into()),
         }
-        Ok(())
     }
 
     fn check_key(&mut self, read: &KeyRead) -> Result<(), CommitError> {
