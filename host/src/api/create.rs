@@ -60,7 +60,7 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
         body.insert("warnings".into(), created.warnings.into());
     }
     insert_further(&mut body, created.extra);
-    let status = if created.fresh && wants_201(call).await? {
+    let status = if created.fresh && wants_201(call) {
         StatusCode::CREATED
     } else {
         StatusCode::OK
@@ -119,10 +119,10 @@ pub(super) fn insert_further(body: &mut Map<String, Json>, further: Map<String, 
 }
 
 /// Rule B23: the setting, the query or the header asks for 201.
-async fn wants_201(call: &Call<'_>) -> Result<bool, Failure> {
-    Ok(call.parameters.last("created_status") == Some("201")
+fn wants_201(call: &Call<'_>) -> bool {
+    call.parameters.last("created_status") == Some("201")
         || prefers_201(&call.headers)
-        || call.setting("post_created_status").await? == "201")
+        || call.settings.text("post_created_status") == Some("201")
 }
 
 fn prefers_201(headers: &HeaderMap) -> bool {

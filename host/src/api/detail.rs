@@ -17,7 +17,7 @@ pub(super) async fn get(
     entry: &TypeEntry,
     id: Option<ObjectId>,
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry).await?;
+    let reader = Reader::admit(call, entry)?;
     reading::refuse_other_formats(&call.parameters)?;
     let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
     // Malformed, unknown and invisible are one answer (rules D-1, S8).
@@ -37,7 +37,7 @@ pub(super) async fn get(
     {
         return Err(Failure::NotFound);
     }
-    if let Some(file) = reading::download(call, reader.of).await? {
+    if let Some(file) = reading::download(call, reader.of)? {
         return Ok(file);
     }
     let rendered = reader

@@ -14,15 +14,15 @@ use crate::query::{self, Limits, Window};
 use crate::store::ListQuery;
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry).await?;
+    let reader = Reader::admit(call, entry)?;
     reading::refuse_other_formats(&call.parameters)?;
-    if let Some(file) = reading::download(call, reader.of).await? {
+    if let Some(file) = reading::download(call, reader.of)? {
         return Ok(file);
     }
     let request = query::list(
         &reader.model,
         &call.parameters,
-        limits(call).await?,
+        limits(call),
         reader.strictness,
     )?;
     let mut warnings = request.warnings;
@@ -78,18 +78,11 @@ pub(super) fn meta(
 }
 
 /// Rules G1, G2 with the settings of limit L4.
-pub(super) async fn limits(call: &Call<'_>) -> Result<Limits, Failure> {
+pub(super) fn limits(call: &Call<'_>) -> Limits {
     let usual = Limits::default();
-    Ok(Limits {
-        default: call
-            .setting("api_limit_per_page")
-            .await?
-            .parse()
-            .unwrap_or(usual.default),
-        most: call
-            .setting("api_max_limit")
-            .await?
-            .parse()
-            .unwrap_or(usual.most),
-    })
+    let limit = |name: &str| u32::try_from(call.settings.number(name)?).ok();
+    Limits {
+        default: limit("api_limit_per_page").unwrap_or(usual.default),
+        most: limit("api_max_limit").unwrap_or(usual.most),
+    }
 }

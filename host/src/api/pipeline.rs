@@ -24,6 +24,7 @@ use super::{
 use crate::access::Caller;
 use crate::plugins::Registry;
 use crate::query::Parameters;
+use crate::registers::Current;
 
 /// A request of an authenticated caller.
 pub(super) struct Call<'a> {
@@ -31,22 +32,14 @@ pub(super) struct Call<'a> {
     /// The set of plugins that the request began with.
     pub(super) registry: Arc<Registry>,
     pub(super) caller: Arc<Caller>,
+    /// As they were when the request came.
+    pub(super) settings: Current,
     /// Of the query string, credentials included (rule G8).
     pub(super) parameters: Parameters,
     pub(super) headers: HeaderMap,
 }
 
 impl Call<'_> {
-    /// A setting as text; empty if there is none of the name.
-    pub(super) async fn setting(&self, name: &str) -> Result<String, Failure> {
-        setting(self.state, name).await
-    }
-
-    /// A setting that is a switch.
-    pub(super) async fn is_set(&self, name: &str) -> Result<bool, Failure> {
-        Ok(setting(self.state, name).await? == "true")
-    }
-
     /// May the caller do this with objects of a type? The flag is one of the type, or names another type itself.
     pub(super) fn may(&self, type_name: &str, flag: &str) -> bool {
         if flag.contains('.') {
@@ -60,10 +53,6 @@ impl Call<'_> {
     pub(super) fn path_of(&self, resource: &str) -> String {
         format!("{}/api/v1/{resource}/", self.state.prefix)
     }
-}
-
-async fn setting(state: &State, name: &str) -> Result<String, Failure> {
-    Ok(state.registers.setting(name).await?.unwrap_or_default())
 }
 
 /// Answers a request, whatever happens, and writes one line to the log about it (rules A7, E2).
@@ -116,7 +105,14 @@ async fn serve(
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    if route::is_api(&state.prefix, path) && setting(state, "enable_api").await? != "true" {
+    let settings = match route::is_api(&state.prefix, path) {
+        true => Some(state.registers.current().await?),
+        false => None,
+    };
+    if settings
+        .as_ref()
+        .is_some_and(|settings| !settings.is_on("enable_api"))
+    {
         return Err(Failure::NotFound);
     }
     let registry = state.handlers.current();
@@ -144,6 +140,7 @@ async fn serve(
         | Target::Set(..)
         | Target::Document(..) => {}
     }
+    let settings = settings.ok_or(Failure::NotFound)?;
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes())
         .map_err(|error| Failure::BadRequest(error.to_string()))?;
     if let Target::Listing = target {
@@ -163,7 +160,11 @@ async fn serve(
             body: Ok(Decoded::default()),
         }
     } else {
-        admit_writing(state, &parts.headers, &parameters, body, peer).await?
+        let allowance = Allowance {
+            most: settings.number("max_body_bytes").unwrap_or(u64::MAX),
+            folder: state.store.staging_folder(),
+        };
+        admit_writing(state, &parts.headers, &parameters, body, allowance, peer).await?
     };
     let Admitted { caller, body } = admitted;
     // The names of users are ASCII without blanks, but nothing in a log depends on it.
@@ -175,6 +176,7 @@ async fn serve(
         state,
         registry,
         caller,
+        settings,
         parameters,
         headers: parts.headers,
     };
@@ -226,19 +228,12 @@ async fn admit_writing(
     headers: &HeaderMap,
     parameters: &Parameters,
     body: Body,
+    allowance: Allowance<'_>,
     peer: Option<IpAddr>,
 ) -> Result<Admitted, Failure> {
-    let most = setting(state, "max_body_bytes")
-        .await?
-        .parse()
-        .unwrap_or(u64::MAX);
-    if body::announces_too_much(headers, most) {
+    if body::announces_too_much(headers, allowance.most) {
         return Err(Failure::TooLarge);
     }
-    let allowance = Allowance {
-        most,
-        folder: state.store.staging_folder(),
-    };
     match credentials::outside_of_body(headers, parameters) {
         Offered::Unusable => Err(Failure::Unauthorized),
         Offered::Pair(pair) => {

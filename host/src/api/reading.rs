@@ -29,13 +29,13 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Rules S15, S21: who may not read the type gets 403, whatever is asked for.
-    pub(super) async fn admit(call: &'a Call<'a>, entry: &'a TypeEntry) -> Result<Self, Failure> {
+    pub(super) fn admit(call: &'a Call<'a>, entry: &'a TypeEntry) -> Result<Self, Failure> {
         let of = entry.declaration.as_ref();
         if !call.may(&of.name, &of.read_permission) {
             return Err(Failure::Forbidden(NO_ACCESS));
         }
         let types = call.state.models.of(&call.registry);
-        let strictness = if call.is_set("strict_queries").await? {
+        let strictness = if call.settings.is_on("strict_queries") {
             Strictness::Strict
         } else {
             Strictness::Lenient
@@ -85,10 +85,7 @@ pub(super) fn refuse_other_formats(parameters: &Parameters) -> Result<(), Failur
 
 /// A download was asked for (rules F12, Q5), and `format` does not win over it (rule Q4): permission (F11), then the
 /// answer of a type whose documents have no files (F10).
-pub(super) async fn download(
-    call: &Call<'_>,
-    of: &TypeDeclaration,
-) -> Result<Option<Response>, Failure> {
+pub(super) fn download(call: &Call<'_>, of: &TypeDeclaration) -> Result<Option<Response>, Failure> {
     let format = call.parameters.last("format");
     let is_wanted = match format {
         Some("json" | "xml" | "yaml") => false,
@@ -98,7 +95,7 @@ pub(super) async fn download(
     if !is_wanted {
         return Ok(None);
     }
-    if call.is_set("api_require_download_flag").await? && !call.may(&of.name, "download") {
+    if call.settings.is_on("api_require_download_flag") && !call.may(&of.name, "download") {
         return Err(Failure::Forbidden(NO_ACCESS));
     }
     if of

@@ -22,7 +22,7 @@ pub(super) async fn get(
     entry: &TypeEntry,
     sent: &[String],
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry).await?;
+    let reader = Reader::admit(call, entry)?;
     reading::refuse_other_formats(&call.parameters)?;
     if sent.len() > MOST {
         return Err(Failure::BadRequest(format!(

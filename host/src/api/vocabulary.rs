@@ -29,7 +29,7 @@ fn entry(call: &Call<'_>, category: &str) -> Json {
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
     reading::refuse_other_formats(&call.parameters)?;
-    let window = query::window(&call.parameters, list::limits(call).await?)?;
+    let window = query::window(&call.parameters, list::limits(call))?;
     let all = categories();
     let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
     let page: Vec<Json> = all

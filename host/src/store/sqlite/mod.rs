@@ -293,7 +293,7 @@ impl Store for SqliteStore {
     async fn administrative_revision(&self) -> Result<u64> {
         let shared = Arc::clone(&self.shared);
         self.readers
-            .read(move |link| {
+            .glance(move |link| {
                 let state = schema::read_state(&link.sql)?;
                 // A good moment to notice classes of another process: without them its documents can't be seen here.
                 if state.commits > shared.counts.read().commits {
@@ -307,7 +307,7 @@ impl Store for SqliteStore {
     async fn get(&self, collection: &str, id: ObjectId) -> Result<Option<StoredDocument>> {
         let collection = self.collection(collection)?;
         self.readers
-            .read(move |link| list::get(link, &collection, id))
+            .glance(move |link| list::get(link, &collection, id))
             .await
     }
 
@@ -315,7 +315,7 @@ impl Store for SqliteStore {
         let collection = self.collection(collection)?;
         let ids = ids.to_vec();
         self.readers
-            .read(move |link| {
+            .read_some(ids.len(), move |link| {
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
                     found.extend(list::get(link, &collection, id)?);
@@ -332,7 +332,7 @@ impl Store for SqliteStore {
             return Ok(None);
         };
         self.readers
-            .read(move |link| {
+            .glance(move |link| {
                 let n = collection.number;
                 let oldest: Option<Vec<u8>> = link
                     .sql
@@ -392,7 +392,7 @@ impl Store for SqliteStore {
             wanted.push((self.collection(&document.collection)?.number, document.id));
         }
         self.readers
-            .read(move |link| {
+            .read_some(wanted.len(), move |link| {
                 let mut classes = Vec::with_capacity(wanted.len());
                 for (n, id) in wanted {
                     let mut statement = link.sql.prepare_cached(&format!(
