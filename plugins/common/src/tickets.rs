@@ -32,13 +32,24 @@ use critd_sdk::{element, prelude::*};
     args = {"ticket": {"ticket_number": "8", "date": "2026-01-01 00:00:00.000000"}},
     message = "Ticket added.",
     object = [{"ticket_number": "8", "date": {"$date": 1767225600001}, "analyst": "example"}])]
+#[example("of many dates in a row the first free one",
+    before = {"tickets": [{"ticket_number": "1", "date": {"$date": 1767225600000}}, {"ticket_number": "2", "date": {"$date": 1767225600001}},
+        {"ticket_number": "3", "date": {"$date": 1767225600002}}, {"ticket_number": "4", "date": {"$date": 1767225600003}},
+        {"ticket_number": "5", "date": {"$date": 1767225600004}}, {"ticket_number": "6", "date": {"$date": 1767225600006}}]},
+    args = {"ticket": {"ticket_number": "8", "date": "2026-01-01 00:00:00.000000"}},
+    message = "Ticket added.",
+    object = [{"ticket_number": "8", "date": {"$date": 1767225600005}, "analyst": "example"}])]
 #[example("no number", args = {"ticket": {"ticket_number": " , "}}, fault = {"invalid": "ticket"})]
 pub(crate) fn ticket_add(tlo: &mut Tlo, call: &Call, args: TicketAdd) -> Outcome {
     let TicketAdd { ticket } = args;
     if ticket.ticket_number.is_empty() {
         return Err(no_number());
     }
-    let (user, date) = (call.user(), free_date(tlo, ticket.date)?);
+    // Rule ACT-21: the date is the handle of an entry, so a new one has it for itself. All of one call share it.
+    let (user, date) = (
+        call.user(),
+        tlo.free_date("tickets", ticket.date, &Map::new())?,
+    );
     let (mut entries, mut added) = (Vec::new(), false);
     for number in ticket.ticket_number {
         let entry = json!({ "ticket_number": number, "date": date, "analyst": user });
@@ -71,14 +82,6 @@ struct NewTickets {
     /// When they were opened.
     #[arg(default = "now", example = "2026-01-15 10:20:30.123456")]
     date: Date,
-}
-
-/// Rule ACT-21: the date is the handle of an entry, so a new one has it for itself. All of one call share it.
-fn free_date(tlo: &Tlo, mut date: Date) -> Result<Date, Fault> {
-    while tlo.find("tickets", &json!({ "date": date }))?.is_some() {
-        date = date.plus_millis(1);
-    }
-    Ok(date)
 }
 
 /// Changes the number of a ticket, which is found by its date. The ticket moves to the end of the list.

@@ -38,9 +38,31 @@ pub(crate) struct Options {
     /// Add 10,000 hosts to one root domain instead of 2,000.
     #[arg(long)]
     full: bool,
+    /// Measure this server instead of building one.
+    #[arg(long)]
+    binary: Option<std::path::PathBuf>,
+    /// Only these parts; others are not measured, and no report is written.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Report to write.
     #[arg(long, default_value = "docs/PERFORMANCE.md")]
     out: std::path::PathBuf,
+}
+
+/// What can be measured by itself. Everything but `hosts` needs the indicators, which are stored in any case.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Tickets,
+    DryRun,
+    Hosts,
+    Reads,
+    Reload,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// Builds, measures, writes the report.
@@ -49,23 +71,32 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         options.documents >= 1_000,
         "--documents must be 1000 or more: percentiles of fewer say nothing"
     );
-    step("build the server as it is released, and the plugins");
-    workspace::run(workspace.cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "critd",
-        "--bin",
-        "critd",
-    ]))?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            step("build the server as it is released, and the plugins");
+            workspace::run(workspace.cargo().args([
+                "build",
+                "--release",
+                "--package",
+                "critd",
+                "--bin",
+                "critd",
+            ]))?;
+            workspace.server("release")
+        }
+    };
     let target = wasm_target::ensure(workspace)?;
-    let binary = workspace.server("release");
     plugins::build_components(workspace, &target, &binary)?;
 
     let folder = tempfile::tempdir_in(&workspace.target)?;
     let bench = Bench::prepare(workspace, folder.path(), &binary)?;
     let mut report = Report::new(options.documents)?;
     bench.measure(options, &target, &mut report)?;
+    if !options.only.is_empty() {
+        println!("{}", report.table());
+        return Ok(());
+    }
     let path = workspace.root.join(&options.out);
     fs::write(&path, report.text()).with_context(|| format!("cannot write {}", path.display()))?;
     println!("{}", report.table());
@@ -168,30 +199,26 @@ impl<'w> Bench<'w> {
         );
 
         self.indicators(&server, options, report)?;
-        self.tickets(&server, report)?;
-        self.dry_run(&server, report)?;
-        self.hosts(&server, options, report)?;
-        self.reads(&server, options, report)?;
+        if options.wants(Part::Tickets) {
+            self.tickets(&server, report)?;
+        }
+        if options.wants(Part::DryRun) {
+            self.dry_run(&server, report)?;
+        }
+        if options.wants(Part::Hosts) {
+            self.hosts(&server, options, report)?;
+        }
+        if options.wants(Part::Reads) {
+            self.reads(&server, options, report)?;
+        }
         report.below(
             "memory after the benchmark",
             report::megabytes(server.resident()?),
             Goal::megabytes(300.0),
             "",
         );
-        step("replace a plugin under load");
-        let replaced = reload::measure(
-            self.workspace,
-            target,
-            self.binary,
-            &self.folder.join("plugins"),
-            &|| self.client(&server),
-            report,
-        );
-        if let Err(reason) = replaced {
-            report.note(
-                "file saved → new plugin version serving",
-                format!("failed: {reason:#}"),
-            );
+        if options.wants(Part::Reload) {
+            self.reload(&server, target, report);
         }
         server.stop()?;
 
@@ -206,6 +233,24 @@ impl<'w> Bench<'w> {
             "",
         );
         server.stop()
+    }
+
+    fn reload(&self, server: &Server, target: &wasm_target::WasmTarget, report: &mut Report) {
+        step("replace a plugin under load");
+        let replaced = reload::measure(
+            self.workspace,
+            target,
+            self.binary,
+            &self.folder.join("plugins"),
+            &|| self.client(server),
+            report,
+        );
+        if let Err(reason) = replaced {
+            report.note(
+                "file saved → new plugin version serving",
+                format!("failed: {reason:#}"),
+            );
+        }
     }
 
     fn indicators(&self, server: &Server, options: &Options, report: &mut Report) -> Result<()> {
@@ -400,7 +445,9 @@ fn indicator_value(number: usize) -> String {
 }
 
 fn ticket(number: usize) -> serde_json::Value {
-    json!({"action": "ticket_add", "ticket": {"ticket_number": number.to_string(), "date": "2026-01-15 10:00:00"}})
+    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+    let date = format!("2026-01-15 {hour:02}:{minute:02}:{second:02}");
+    json!({"action": "ticket_add", "ticket": {"ticket_number": number.to_string(), "date": date}})
 }
 
 fn stored(posted: Posted) -> Result<()> {
