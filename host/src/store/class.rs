@@ -167,8 +167,14 @@ pub fn pairs_of(document: &RawDocument) -> Result<Pairs, Malformed> {
                         .text_bytes()?
                         .map_or(Mark::Other, |text| Mark::of_tlp(Some(text))),
                 };
-                pairs.push((name.to_owned(), mark));
                 instances += 1;
+                // Thousands of instances of one source mostly say the same.
+                if pairs
+                    .last()
+                    .is_none_or(|last| last.0 != name || last.1 != mark)
+                {
+                    pairs.push((name.to_owned(), mark));
+                }
             }
         }
         if instances == 0 {

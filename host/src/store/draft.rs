@@ -37,6 +37,8 @@ enum Root {
     Removed,
     Replaced(Bson),
     Appended(Appended),
+    /// As stored, with elements appended to lists within it.
+    Grown(OwnedValue),
 }
 
 /// The list as stored, and what comes behind it.
@@ -297,6 +299,7 @@ impl Draft {
                 Root::Replaced(value) => {
                     name.len() + 2 + OwnedValue::encode(value).map_or(0, |value| value.bytes.len())
                 }
+                Root::Grown(value) => value.bytes.len(),
                 Root::Appended(appended) => appended
                     .added
                     .iter()
@@ -335,6 +338,7 @@ impl Draft {
             match root.as_ref() {
                 Root::Removed => {}
                 Root::Replaced(value) => write_field(name, value, &mut bytes)?,
+                Root::Grown(value) => write_value(name, value, &mut bytes),
                 Root::Appended(appended) => {
                     let inner = &element.value.bytes[4..element.value.bytes.len() - 1];
                     write_list(name, inner, appended.stored, &appended.added, &mut bytes)?;
@@ -387,6 +391,7 @@ impl Draft {
                         .map(OwnedValue::as_value),
                 }
             }
+            Some(Root::Grown(value)) => Some(value.as_value()),
             None => self.stored_root(name)?,
         };
         let Some(mut value) = stored else {
@@ -410,6 +415,7 @@ impl Draft {
                 Some(list) => Some(decode_appended(list, appended)?),
                 None => None,
             },
+            Some(Root::Grown(value)) => Some(value.as_value().decode()?),
             None => self.stored_root(name)?.map(Value::decode).transpose()?,
         })
     }
@@ -528,10 +534,13 @@ impl Draft {
                         return Ok(());
                     }
                 }
-                Some(Root::Removed | Root::Replaced(_)) => {}
+                Some(Root::Removed | Root::Replaced(_) | Root::Grown(_)) => {}
             }
         } else {
             raw::check_encodable(value, path.segments().count() + 1)?;
+            if self.append_within(path, value)? {
+                return Ok(());
+            }
         }
         self.edit(
             path,
@@ -557,6 +566,37 @@ impl Draft {
                 _ => Bson::Document(Document::new()),
             },
         )
+    }
+
+    /// Appends to a list within a stored root field, without decoding that: a source may have thousands of instances.
+    /// False, and nothing done, if the list is not there or the field has been changed otherwise.
+    fn append_within(&mut self, path: &FieldPath, value: &Bson) -> Result<bool, DraftError> {
+        let mut segments = path.segments();
+        let Some(name) = segments.next() else {
+            return Ok(false);
+        };
+        if let Some(root) = self.changed.get_mut(name) {
+            return match root.as_ref() {
+                Root::Grown(_) => match Arc::make_mut(root) {
+                    Root::Grown(grown) => Ok(grown.append(segments, &OwnedValue::encode(value)?)?),
+                    _ => Ok(false),
+                },
+                _ => Ok(false),
+            };
+        }
+        let Some(stored) = self.stored_root(name)? else {
+            return Ok(false);
+        };
+        let mut grown = OwnedValue {
+            kind: stored.kind,
+            bytes: stored.bytes.to_vec(),
+        };
+        if !grown.append(segments, &OwnedValue::encode(value)?)? {
+            return Ok(false);
+        }
+        self.changed
+            .insert(name.into(), Arc::new(Root::Grown(grown)));
+        Ok(true)
     }
 
     /// Does the list have an element that agrees with `value` in all of `keys`?
@@ -684,12 +724,15 @@ fn decode_appended(list: Value<'_>, appended: &Appended) -> Result<Bson, Malform
 }
 
 fn write_field(name: &str, value: &Bson, to: &mut Vec<u8>) -> Result<(), Malformed> {
-    let value = OwnedValue::encode(value)?;
+    write_value(name, &OwnedValue::encode(value)?, to);
+    Ok(())
+}
+
+fn write_value(name: &str, value: &OwnedValue, to: &mut Vec<u8>) {
     to.push(value.kind);
     to.extend_from_slice(name.as_bytes());
     to.push(0);
     to.extend_from_slice(&value.bytes);
-    Ok(())
 }
 
 /// A list field: elements as they are, then further ones, numbered on.

@@ -308,6 +308,48 @@ impl OwnedValue {
             bytes: &self.bytes,
         }
     }
+
+    /// Appends an element to the list that a path within this value leads to. False, and nothing done, if it leads to
+    /// no list.
+    pub(crate) fn append<'s>(
+        &mut self,
+        path: impl Iterator<Item = &'s str>,
+        element: &OwnedValue,
+    ) -> Result<bool, Malformed> {
+        // Where the containers begin that hold the new element; each of them grows by it.
+        let mut containers = vec![0];
+        let mut value = self.as_value();
+        let mut start = 0;
+        for segment in path {
+            let Some(next) = value.step(segment)? else {
+                return Ok(false);
+            };
+            start += next.bytes.as_ptr().addr() - value.bytes.as_ptr().addr();
+            containers.push(start);
+            value = next;
+        }
+        if !value.is_list() {
+            return Ok(false);
+        }
+        let mut position = 0;
+        for element in Elements::new(value.bytes)? {
+            element?;
+            position += 1;
+        }
+        let end = start + value.bytes.len() - 1;
+        let mut addition = vec![element.kind];
+        addition.extend_from_slice(position.to_string().as_bytes());
+        addition.push(0);
+        addition.extend_from_slice(&element.bytes);
+        for container in &containers {
+            let grown = read_length(&self.bytes[*container..])
+                .and_then(|length| i32::try_from(length + addition.len()).ok())
+                .ok_or(Malformed("too long"))?;
+            self.bytes[*container..*container + 4].copy_from_slice(&grown.to_le_bytes());
+        }
+        self.bytes.splice(end..end, addition);
+        Ok(true)
+    }
 }
 
 /// Names with NUL can't be written, nor can nesting that no reader would accept.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::documents::draft_failed;
 use super::fields;
-use super::rules::{date, invalid, refused};
+use super::rules::{date, invalid, refused, within};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::value::{Abort, Failure, bson_to_json};
@@ -382,17 +382,18 @@ fn writes_source(operation: &Op) -> bool {
     path.root() == "source"
 }
 
-/// Instances by source.
+/// Instances by source. Counted without decoding them: there may be thousands.
 fn instances(draft: &Draft) -> Result<BTreeMap<String, usize>, Failure> {
     let mut counts = BTreeMap::new();
-    if let Some(Bson::Array(sources)) = draft
-        .get(&FieldPath::literal("source"))
-        .map_err(draft_failed)?
-    {
-        for source in sources.iter().filter_map(Bson::as_document) {
-            let name = source.get_str("name").unwrap_or_default().to_owned();
-            *counts.entry(name).or_default() += source.get_array("instances").map_or(0, Vec::len);
-        }
+    let list = FieldPath::literal("source");
+    for position in 0..draft.len(&list).unwrap_or(0) {
+        let entry = within(&list, position)?;
+        let Some(Bson::String(name)) = draft.get(&within(&entry, "name")?).map_err(draft_failed)?
+        else {
+            continue;
+        };
+        let count = draft.len(&within(&entry, "instances")?).unwrap_or(0);
+        *counts.entry(name).or_default() += count;
     }
     Ok(counts)
 }

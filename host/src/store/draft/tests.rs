@@ -270,3 +270,53 @@ fn clones_part_company() {
     assert_eq!(one.len(&FieldPath::literal("list")).unwrap(), 2);
     assert_eq!(two.len(&FieldPath::literal("list")).unwrap(), 3);
 }
+
+#[test]
+fn lists_within_lists_grow_without_being_decoded() {
+    let body = doc! {
+        "_id": 1, "source": [{"name": "A", "instances": [{"n": 1}], "last": 1}, {"name": "B", "instances": []}], "after": "x",
+    };
+    let path = |text: &str| FieldPath::parse(text).unwrap();
+    let mut draft = Draft::fresh(&body).unwrap();
+    for number in 2..=12 {
+        draft
+            .apply(&Op::Push(
+                path("source.0.instances"),
+                doc! {"n": number}.into(),
+            ))
+            .unwrap();
+    }
+    draft
+        .apply(&Op::Push(path("source.1.instances"), "first".into()))
+        .unwrap();
+    assert!(matches!(draft.changed["source"].as_ref(), Root::Grown(_)));
+    let before = draft.clone();
+    assert_eq!(draft.len(&path("source.0.instances")).unwrap(), 12);
+    assert_eq!(
+        draft.get(&path("source.0.instances.11.n")).unwrap(),
+        Some(12.into())
+    );
+    assert_eq!(
+        draft.apply(&Op::Push(path("source.0.name"), 1.into())),
+        Err(DraftError::NotAList(path("source.0.name")))
+    );
+    draft
+        .apply(&Op::Set(path("source.0.last"), 2.into()))
+        .unwrap();
+    let mut expected = body;
+    let sources = expected.get_array_mut("source").unwrap();
+    let first = sources[0].as_document_mut().unwrap();
+    first.insert("last", 2);
+    first
+        .get_array_mut("instances")
+        .unwrap()
+        .extend((2..=12).map(|number| Bson::from(doc! {"n": number})));
+    let second = sources[1].as_document_mut().unwrap();
+    second.insert("instances", vec![Bson::from("first")]);
+    assert_eq!(Document::try_from(draft.to_raw()).unwrap(), expected);
+    assert_eq!(
+        before.get(&path("source.0.last")).unwrap(),
+        Some(1.into()),
+        "a copy made before is as it was"
+    );
+}
