@@ -122,6 +122,7 @@ impl From<StoreError> for Failure {
             StoreError::TooSlow(limit) => {
                 Self::BadRequest(format!("The query took longer than {limit} ms."))
             }
+            StoreError::Unavailable(_) => Self::Busy(error.to_string()),
             other => Self::Internal(other.to_string()),
         }
     }
@@ -142,5 +143,28 @@ impl From<NotDone> for Failure {
             NotDone::Busy(reason) => Self::Busy(reason),
             NotDone::Internal(details) => Self::Internal(details),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_be_reached_is_busy_whoever_met_it() {
+        let lost = || StoreError::Unavailable("no primary".to_owned());
+        for failure in [Failure::from(lost()), Failure::from(NotDone::from(lost()))] {
+            let response = failure.response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(
+                response.headers().get(RETRY_AFTER),
+                Some(&HeaderValue::from_static("1"))
+            );
+        }
+        let broken = Failure::from(StoreError::Engine("disk full".to_owned()));
+        assert_eq!(
+            broken.response().status(),
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
     }
 }

@@ -571,7 +571,7 @@ pub(crate) fn refusal(message: impl Into<String>, code: &str, members: &[(&str, 
 }
 
 fn store_failed(error: StoreError) -> NotDone {
-    NotDone::Internal(error.to_string())
+    error.into()
 }
 
 impl From<Refusal> for NotDone {

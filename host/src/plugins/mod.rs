@@ -39,7 +39,7 @@ use bson::oid::ObjectId;
 
 use crate::access::Access;
 use crate::registers::Registers;
-use crate::store::{StagedFile, Store};
+use crate::store::{StagedFile, Store, StoreError};
 
 use self::runtime::lanes::Lanes;
 use self::runtime::{Runtime, SharedRuntime};
@@ -127,8 +127,17 @@ pub enum NotDone {
     NoDocument,
     /// Something failed here: 500 with an error id; the text is for the log.
     Internal(String),
-    /// Too busy, or a conflict that did not resolve: 503 with `Retry-After`.
+    /// Too busy, no store to be reached, or a conflict that did not resolve: 503 with `Retry-After`.
     Busy(String),
+}
+
+impl From<StoreError> for NotDone {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Busy(error.to_string()),
+            _ => Self::Internal(error.to_string()),
+        }
+    }
 }
 
 /// How the plugin system of a server is set up.

@@ -14,7 +14,7 @@ use super::work::{Budgets, Concerned, Request, Work};
 use super::{Created, Mode, NotDone, Params, Performed, Plugins, Refusal};
 use crate::access::Caller;
 use crate::dates;
-use crate::store::CommitError;
+use crate::store::{CommitError, StoreError};
 
 /// How often a handler is run before a conflict is the client's business.
 const ATTEMPTS: u32 = 8;
@@ -238,7 +238,7 @@ impl Plugins {
             .store
             .get(&on.declaration.collection, id)
             .await;
-        let stored = stored.map_err(|error| NotDone::Internal(error.to_string()))?;
+        let stored = stored.map_err(NotDone::from)?;
         let visible = self.services.access.visible(caller, on.declaration.sources);
         Ok(stored.is_some_and(|stored| visible.allows(stored.class)))
     }
@@ -380,6 +380,9 @@ impl Plugins {
             Err(CommitError::Impossible(reason)) => {
                 Err(NotDone::Refused(refusal("limit", sentence(&reason))).into())
             }
+            Err(CommitError::Store(error @ StoreError::Unavailable(_))) => {
+                Err(NotDone::Busy(format!("{job}: {error}")).into())
+            }
             Err(CommitError::Store(error)) => {
                 Err(NotDone::Internal(format!("{job}: {error}")).into())
             }
@@ -447,6 +450,9 @@ fn refusal(code: &str, message: String) -> Refusal {
 fn failed(failure: Failure, plugin: &Loaded, job: &Job) -> Again {
     match failure {
         Failure::Abort(Abort::Conflict(what)) => Again::Conflict(what),
+        Failure::Abort(abort @ Abort::Unavailable(_)) => {
+            Again::Final(NotDone::Busy(format!("{abort}, in {job}")))
+        }
         Failure::Abort(abort) => Again::Final(NotDone::Internal(format!("{abort}, in {job}"))),
         Failure::Fault(fault) => Again::Final(refused(fault, plugin, job)),
     }

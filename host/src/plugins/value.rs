@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::Refusal;
 use super::work::{DocNumber, UploadNumber};
+use crate::store::StoreError;
 
 /// A value that crosses the contract.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +64,9 @@ pub enum Abort {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(String),
+    /// The store or a place in a queue can't be had right now.
+    #[error("{0}")]
+    Unavailable(String),
     /// Something that was read has changed: run the handler again.
     #[error("changed meanwhile: {0}")]
     Conflict(String),
@@ -98,6 +102,15 @@ pub enum Abort {
         /// Panic message or trap.
         reason: String,
     },
+}
+
+impl From<&StoreError> for Abort {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            _ => Self::Store(error.to_string()),
+        }
+    }
 }
 
 /// Why a host function did not answer.

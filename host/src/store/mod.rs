@@ -148,6 +148,10 @@ pub enum StoreError {
     /// The engine failed: disk full, damaged file, connection lost.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// The engine can't be reached or has no node that writes right now: ask again soon. What a commit was to change may
+    /// be stored already; nothing of it is half.
+    #[error("the store can't be reached: {0}")]
+    Unavailable(String),
     /// Another process has the store open in a way that excludes this one.
     #[error("{0}")]
     InUse(String),

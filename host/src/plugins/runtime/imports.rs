@@ -29,7 +29,7 @@ fn answer<T>(result: Result<T, Failure>) -> Host<Result<T, Fault>> {
 }
 
 fn stored<T>(result: Result<T, StoreError>) -> Host<T> {
-    result.map_err(|error| Abort::Store(error.to_string()).into())
+    result.map_err(|error| Abort::from(&error).into())
 }
 
 /// Counts a call that hands over so many bytes, then does it on the transaction.

@@ -247,7 +247,7 @@ fn internal(reason: impl Into<String>) -> Failure {
 }
 
 fn store_failed(error: &StoreError) -> Failure {
-    Abort::Store(error.to_string()).into()
+    Abort::from(error).into()
 }
 
 impl Work {
@@ -415,7 +415,8 @@ impl Work {
             .await
             .map_err(|refused| match refused {
                 NotDone::Refused(refusal) => Failure::Fault(refusal.into()),
-                NotDone::Internal(reason) | NotDone::Busy(reason) => Abort::Store(reason).into(),
+                NotDone::Internal(reason) => Abort::Store(reason).into(),
+                NotDone::Busy(reason) => Abort::Unavailable(reason).into(),
                 NotDone::NoDocument => Fault::Missing("Not found.".into()).into(),
             })?;
         checked

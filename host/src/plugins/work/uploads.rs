@@ -322,7 +322,7 @@ impl Work {
             }
             Content::Kept { bucket, id, info } if offset < info.size && length > 0 => {
                 let read = store.read_file(bucket, *id, offset, length as u32).await;
-                read.map_err(|error| failed(error.to_string()))
+                read.map_err(|error| super::store_failed(&error))
             }
             _ => Ok(Vec::new()),
         }
@@ -410,14 +410,14 @@ impl Work {
                 store
                     .keep_file(&bucket, &staged)
                     .await
-                    .map_err(|error| failed(error.to_string()))?
+                    .map_err(|error| super::store_failed(&error))?
             }
             Content::Staged(file) => {
                 let file = Arc::clone(file);
                 store
                     .keep_file(&bucket, &file)
                     .await
-                    .map_err(|error| failed(error.to_string()))?
+                    .map_err(|error| super::store_failed(&error))?
             }
             Content::Making(_) => return Err(internal("the file is still being made")),
         };
@@ -474,7 +474,7 @@ impl Work {
         let Some(info) = store
             .file(&bucket, id)
             .await
-            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| super::store_failed(&error))?
         else {
             return Ok(None);
         };
