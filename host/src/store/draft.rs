@@ -9,6 +9,7 @@
 //! A list entered without a position leads nowhere.
 
 mod alike;
+mod decoded;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use bson::{Bson, Document, RawDocumentBuf};
 
 use self::alike::Wanted;
+use self::decoded::{Peek, make_place, peek, step, step_mut};
 use super::filter::Filter;
 use super::order::{self, equal_bson};
 use super::path::FieldPath;
@@ -757,64 +759,6 @@ fn write_list(
     }
     to.push(0);
     raw::set_length(to, start)
-}
-
-fn step<'a>(value: &'a Bson, segment: &str) -> Option<&'a Bson> {
-    match value {
-        Bson::Document(document) => document.get(segment),
-        Bson::Array(list) => list.get(raw::position(segment)?),
-        _ => None,
-    }
-}
-
-fn step_mut<'a>(value: &'a mut Bson, segment: &str) -> Option<&'a mut Bson> {
-    match value {
-        Bson::Document(document) => document.get_mut(segment),
-        Bson::Array(list) => list.get_mut(raw::position(segment)?),
-        _ => None,
-    }
-}
-
-/// Whether a place is there or could be made.
-enum Peek<'a> {
-    Present(&'a Bson),
-    Makeable,
-    Blocked,
-}
-
-fn peek<'a>(root: &'a Bson, segments: &[&str]) -> Peek<'a> {
-    let mut value = root;
-    for segment in segments {
-        match step(value, segment) {
-            Some(next) => value = next,
-            None if matches!(value, Bson::Document(_)) => return Peek::Makeable,
-            None => return Peek::Blocked,
-        }
-    }
-    Peek::Present(value)
-}
-
-/// The place below a root field; missing documents on the way are made. Changes nothing if it can't be reached.
-fn make_place<'a>(root: &'a mut Bson, segments: &[&str]) -> Option<&'a mut Bson> {
-    if matches!(peek(root, segments), Peek::Blocked) {
-        return None;
-    }
-    let mut value = root;
-    for (index, segment) in segments.iter().enumerate() {
-        value = match value {
-            Bson::Document(document) => {
-                let missing = if index + 1 == segments.len() {
-                    Bson::Null
-                } else {
-                    Bson::Document(Document::new())
-                };
-                document.entry((*segment).to_owned()).or_insert(missing)
-            }
-            Bson::Array(list) => list.get_mut(raw::position(segment)?)?,
-            _ => return None,
-        };
-    }
-    Some(value)
 }
 
 #[cfg(test)]
