@@ -340,7 +340,7 @@ impl Draft {
             match root.as_ref() {
                 Root::Removed => {}
                 Root::Replaced(value) => write_field(name, value, &mut bytes)?,
-                Root::Grown(value) => write_value(name, value, &mut bytes),
+                Root::Grown(value) => raw::write_element(name, value, &mut bytes),
                 Root::Appended(appended) => {
                     let inner = &element.value.bytes[4..element.value.bytes.len() - 1];
                     write_list(name, inner, appended.stored, &appended.added, &mut bytes)?;
@@ -578,13 +578,12 @@ impl Draft {
             return Ok(false);
         };
         if let Some(root) = self.changed.get_mut(name) {
-            return match root.as_ref() {
-                Root::Grown(_) => match Arc::make_mut(root) {
-                    Root::Grown(grown) => Ok(grown.append(segments, &OwnedValue::encode(value)?)?),
-                    _ => Ok(false),
-                },
-                _ => Ok(false),
-            };
+            if matches!(root.as_ref(), Root::Grown(_))
+                && let Root::Grown(grown) = Arc::make_mut(root)
+            {
+                return Ok(grown.append(segments, &OwnedValue::encode(value)?)?);
+            }
+            return Ok(false);
         }
         let Some(stored) = self.stored_root(name)? else {
             return Ok(false);
@@ -726,15 +725,8 @@ fn decode_appended(list: Value<'_>, appended: &Appended) -> Result<Bson, Malform
 }
 
 fn write_field(name: &str, value: &Bson, to: &mut Vec<u8>) -> Result<(), Malformed> {
-    write_value(name, &OwnedValue::encode(value)?, to);
+    raw::write_element(name, &OwnedValue::encode(value)?, to);
     Ok(())
-}
-
-fn write_value(name: &str, value: &OwnedValue, to: &mut Vec<u8>) {
-    to.push(value.kind);
-    to.extend_from_slice(name.as_bytes());
-    to.push(0);
-    to.extend_from_slice(&value.bytes);
 }
 
 /// A list field: elements as they are, then further ones, numbered on.
@@ -752,10 +744,7 @@ fn write_list(
     to.extend_from_slice(&[0; 4]);
     to.extend_from_slice(elements);
     for (position, element) in (count..).zip(added) {
-        to.push(element.kind);
-        to.extend_from_slice(position.to_string().as_bytes());
-        to.push(0);
-        to.extend_from_slice(&element.bytes);
+        raw::write_element(&position.to_string(), element, to);
     }
     to.push(0);
     raw::set_length(to, start)

@@ -337,10 +337,8 @@ impl OwnedValue {
             position += 1;
         }
         let end = start + value.bytes.len() - 1;
-        let mut addition = vec![element.kind];
-        addition.extend_from_slice(position.to_string().as_bytes());
-        addition.push(0);
-        addition.extend_from_slice(&element.bytes);
+        let mut addition = Vec::with_capacity(element.bytes.len() + 12);
+        write_element(&position.to_string(), element, &mut addition);
         for container in &containers {
             let grown = read_length(&self.bytes[*container..])
                 .and_then(|length| i32::try_from(length + addition.len()).ok())
@@ -350,6 +348,14 @@ impl OwnedValue {
         self.bytes.splice(end..end, addition);
         Ok(true)
     }
+}
+
+/// Writes an element of a document or list: type, name, value.
+pub(crate) fn write_element(name: &str, value: &OwnedValue, to: &mut Vec<u8>) {
+    to.push(value.kind);
+    to.extend_from_slice(name.as_bytes());
+    to.push(0);
+    to.extend_from_slice(&value.bytes);
 }
 
 /// Names with NUL can't be written, nor can nesting that no reader would accept.

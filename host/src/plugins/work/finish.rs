@@ -13,6 +13,7 @@ use super::rules::{date, invalid, refused, within};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::value::{Abort, Failure, bson_to_json};
+use crate::store::draft::DraftError;
 use crate::store::{
     CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op,
     Write, WriteSet,
@@ -382,18 +383,23 @@ fn writes_source(operation: &Op) -> bool {
     path.root() == "source"
 }
 
-/// Instances by source. Counted without decoding them: there may be thousands.
+/// Instances by source, those of an entry without a name under the empty one. Counted without decoding them: there may be
+/// thousands.
 fn instances(draft: &Draft) -> Result<BTreeMap<String, usize>, Failure> {
+    // What is no list has no elements; damage is an error.
+    let count = |list: &FieldPath| match draft.len(list) {
+        Err(DraftError::NotAList(_)) => Ok(0),
+        counted => counted.map_err(draft_failed),
+    };
     let mut counts = BTreeMap::new();
     let list = FieldPath::literal("source");
-    for position in 0..draft.len(&list).unwrap_or(0) {
+    for position in 0..count(&list)? {
         let entry = within(&list, position)?;
-        let Some(Bson::String(name)) = draft.get(&within(&entry, "name")?).map_err(draft_failed)?
-        else {
-            continue;
+        let name = match draft.get(&within(&entry, "name")?).map_err(draft_failed)? {
+            Some(Bson::String(name)) => name,
+            _ => String::new(),
         };
-        let count = draft.len(&within(&entry, "instances")?).unwrap_or(0);
-        *counts.entry(name).or_default() += count;
+        *counts.entry(name).or_default() += count(&within(&entry, "instances")?)?;
     }
     Ok(counts)
 }
@@ -493,5 +499,31 @@ fn rank(of: &TypeDeclaration, name: &str) -> usize {
             None if fields::LISTS.contains(&name) => 7,
             None => 6,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn s6_instances_are_counted_for_every_entry() {
+        let body = doc! {"source": [
+            {"name": "A", "instances": [{"n": 1}, {"n": 2}]}, {"instances": [{"n": 3}]}, {"name": "A", "instances": [{"n": 4}]},
+            {"name": "B", "instances": "odd"}, 5,
+        ]};
+        let raw = bson::RawDocumentBuf::try_from(&body).unwrap();
+        let counted = instances(&Draft::stored(Arc::new(raw))).unwrap();
+        // A nameless entry must not pass the check of who may write a source.
+        let expected = [("", 1), ("A", 3), ("B", 0)].map(|(name, count)| (name.to_owned(), count));
+        assert_eq!(counted, BTreeMap::from(expected));
+        let none = bson::RawDocumentBuf::try_from(&doc! {"source": "odd"}).unwrap();
+        assert!(
+            instances(&Draft::stored(Arc::new(none)))
+                .unwrap()
+                .is_empty()
+        );
     }
 }
