@@ -16,13 +16,17 @@
 //! A store knows nothing of users, plugins or HTTP. It never interprets a document, except for the fields that
 //! its [`CollectionSpec`] names and for `source` in classed collections.
 
+pub(crate) mod apply;
 pub mod class;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod draft;
 pub mod file;
 pub mod filter;
+pub(crate) mod keys;
+pub(crate) mod literals;
 pub mod order;
+pub(crate) mod page;
 pub mod path;
 pub(crate) mod raw;
 pub mod sqlite;
@@ -192,6 +196,9 @@ pub trait Store: Send + Sync + 'static {
     /// oldest `_id` counts as "the" document, and the keys concerned are reported in the answer.
     async fn declare(&self, collections: &[CollectionSpec]) -> Result<Vec<String>>;
 
+    /// Names of all collections that were declared, ascending.
+    async fn collections(&self) -> Result<Vec<String>>;
+
     /// The classes interned so far. Cheap: no I/O.
     fn classes(&self) -> Arc<ClassTable>;
 
@@ -234,9 +241,28 @@ pub trait Store: Send + Sync + 'static {
     fn staging_folder(&self) -> &std::path::Path;
 
     /// Keeps the bytes of a staged file in a bucket, durably, and answers the id under which documents refer to it.
-    /// Equal bytes in one bucket are kept once and give the same id. A file that no document comes to refer to is
+    /// Equal bytes in one bucket are kept once and give the same id, the lowest under which they are there. A file that no document comes to refer to is
     /// swept later by [`Store::sweep_files`].
     async fn keep_file(&self, bucket: &str, file: &StagedFile) -> Result<FileId>;
+
+    /// Keeps the bytes of a staged file under an id that documents refer to already: files taken over from elsewhere.
+    /// Equal bytes may be in the bucket under other ids. If the id is taken, nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Engine`] if the id has other bytes.
+    async fn keep_file_as(&self, bucket: &str, id: FileId, file: &StagedFile) -> Result<()>;
+
+    /// Names of the buckets that have files, ascending.
+    async fn buckets(&self) -> Result<Vec<String>>;
+
+    /// Files of a bucket by their ids, ascending, at most `limit`, after `after` if given. Also those whose bytes are gone.
+    async fn files(
+        &self,
+        bucket: &str,
+        after: Option<FileId>,
+        limit: u32,
+    ) -> Result<Vec<(FileId, FileInfo)>>;
 
     /// What is known of a kept file; none if there is none or its bytes are gone.
     async fn file(&self, bucket: &str, id: FileId) -> Result<Option<FileInfo>>;

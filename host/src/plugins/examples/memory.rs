@@ -86,6 +86,10 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
+    async fn collections(&self) -> Result<Vec<String>> {
+        Ok(self.documents.keys().cloned().collect())
+    }
+
     fn classes(&self) -> Arc<ClassTable> {
         self.classes.clone()
     }
@@ -162,12 +166,17 @@ impl Store for Memory {
         self.staging.path()
     }
 
-    async fn keep_file(&self, _: &str, file: &StagedFile) -> Result<FileId> {
-        let bytes =
-            std::fs::read(&file.path).map_err(|error| StoreError::Engine(error.to_string()))?;
+    async fn keep_file(&self, bucket: &str, file: &StagedFile) -> Result<FileId> {
         let mut id = [0; 12];
         id.copy_from_slice(&file.sha256[..12]);
         let id = ObjectId::from_bytes(id);
+        self.keep_file_as(bucket, id, file).await?;
+        Ok(id)
+    }
+
+    async fn keep_file_as(&self, _: &str, id: FileId, file: &StagedFile) -> Result<()> {
+        let bytes =
+            std::fs::read(&file.path).map_err(|error| StoreError::Engine(error.to_string()))?;
         let info = FileInfo {
             name: file.name.clone(),
             size: file.size,
@@ -176,7 +185,15 @@ impl Store for Memory {
             kept_at: 0,
         };
         self.files.lock().insert(id, (info, bytes));
-        Ok(id)
+        Ok(())
+    }
+
+    async fn buckets(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn files(&self, _: &str, _: Option<FileId>, _: u32) -> Result<Vec<(FileId, FileInfo)>> {
+        Ok(Vec::new())
     }
 
     async fn file(&self, _: &str, id: FileId) -> Result<Option<FileInfo>> {

@@ -23,6 +23,12 @@ pub(crate) async fn undeclared_collections_are_named(store: Shared) {
     );
 }
 
+pub(crate) async fn collections_are_listed(store: Shared) {
+    assert_eq!(store.collections().await.unwrap(), Vec::<String>::new());
+    declare(&store).await;
+    assert_eq!(store.collections().await.unwrap(), ["plain", "things"]);
+}
+
 pub(crate) async fn administrative_commits_move_the_revision(store: Shared) {
     let users = CollectionSpec {
         name: "users".to_owned(),

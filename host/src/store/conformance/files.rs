@@ -180,6 +180,76 @@ pub(crate) async fn a_file_in_two_buckets_survives_in_one(store: Shared) {
     );
 }
 
+pub(crate) async fn files_keep_the_ids_they_come_with(store: Shared) {
+    declare(&store).await;
+    let keep = |number, bytes: &'static [u8]| {
+        let store = Arc::clone(&store);
+        async move {
+            let file = staged(&store, "a", bytes);
+            store.keep_file_as("sample", id(number), &file).await
+        }
+    };
+    keep(7, b"aaa").await.unwrap();
+    keep(5, b"aaa").await.unwrap();
+    keep(7, b"aaa").await.unwrap();
+    assert_eq!(
+        keep(7, b"bbb").await.unwrap_err().to_string(),
+        format!(
+            "the store failed: file {} of `sample` has other bytes",
+            id(7)
+        )
+    );
+    for number in [5, 7] {
+        let info = store.file("sample", id(number)).await.unwrap().unwrap();
+        assert_eq!((info.name.as_str(), info.size), ("a", 3));
+        let bytes = store.read_file("sample", id(number), 1, 10).await;
+        assert_eq!(bytes.unwrap(), b"aa");
+    }
+    // What comes without an id gets the lowest.
+    let again = store
+        .keep_file("sample", &staged(&store, "b", b"aaa"))
+        .await;
+    assert_eq!(again.unwrap(), id(5));
+    let referred = HashSet::from([id(7)]);
+    let swept = store.sweep_files("sample", &referred, i64::MAX).await;
+    assert_eq!(swept.unwrap(), 1);
+    assert_eq!(store.file("sample", id(5)).await.unwrap(), None);
+    let left = store.read_file("sample", id(7), 0, 10).await;
+    assert_eq!(left.unwrap(), b"aaa");
+}
+
+pub(crate) async fn files_are_listed_by_id(store: Shared) {
+    declare(&store).await;
+    assert_eq!(store.buckets().await.unwrap(), Vec::<String>::new());
+    for number in [4, 2, 9, 1] {
+        let bytes = [number as u8; 3];
+        let file = staged(&store, &format!("f{number}"), &bytes[..number as usize % 3]);
+        store
+            .keep_file_as("sample", id(number), &file)
+            .await
+            .unwrap();
+    }
+    let other = staged(&store, "o", b"o");
+    store.keep_file("objects", &other).await.unwrap();
+    assert_eq!(store.buckets().await.unwrap(), ["objects", "sample"]);
+    let listed = |after, limit| {
+        let store = Arc::clone(&store);
+        async move {
+            let files = store.files("sample", after, limit).await.unwrap();
+            files
+                .into_iter()
+                .map(|(id, info)| (id, info.name, info.size))
+                .collect::<Vec<_>>()
+        }
+    };
+    let file = |number: u32| (id(number), format!("f{number}"), u64::from(number % 3));
+    assert_eq!(listed(None, 3).await, [1, 2, 4].map(file));
+    assert_eq!(listed(Some(id(4)), 3).await, [9].map(file));
+    assert_eq!(listed(Some(id(9)), 3).await, []);
+    let info = store.files("objects", None, 10).await.unwrap().remove(0).1;
+    assert_eq!((info.sha256, info.md5), (other.sha256, other.md5));
+}
+
 pub(crate) async fn staged_files_go_with_their_value(store: Shared) {
     let left = || std::fs::read_dir(store.staging_folder()).unwrap().count();
     let before = left();

@@ -21,7 +21,7 @@ const OLDEST: i32 = 3_051_003;
 const APPLICATION: i64 = 0x6372_6974;
 
 /// Layout of the tables that this program reads and writes.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -226,7 +226,7 @@ fn check_layout(sql: &Connection, file: &Path) -> Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    let layout: i64 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let layout = layout(sql)?;
     let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && application != APPLICATION {
         return unusable("is a database of some other program");
@@ -237,7 +237,12 @@ fn check_layout(sql: &Connection, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Marks a file as ours.
+/// The layout that a file has.
+pub(super) fn layout(sql: &Connection) -> Result<i64> {
+    Ok(sql.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Marks a file as ours, of the current layout.
 pub(super) fn mark_layout(sql: &Connection) -> Result<()> {
     sql.pragma_update(None, "application_id", APPLICATION)?;
     sql.pragma_update(None, "user_version", LAYOUT)?;

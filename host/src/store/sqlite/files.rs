@@ -125,29 +125,141 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-pub(super) async fn keep(store: &SqliteStore, bucket: &str, file: &StagedFile) -> Result<FileId> {
+/// Links the staged bytes to their place, then lets `enter` write the row.
+async fn keep_row<T: Send + 'static>(
+    store: &SqliteStore,
+    file: &StagedFile,
+    enter: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let folder = store.folder().to_owned();
     let (staged, sha256, size) = (file.path.clone(), file.sha256, file.size);
     {
         let (folder, staged) = (folder.clone(), staged.clone());
         blocking(move || link(&folder, &staged, &sha256, size)).await?;
     }
-    let (bucket, name, md5) = (bucket.to_owned(), file.name.clone(), file.md5);
     store
         .write(move |sql| {
             // A sweep may have taken the bytes meanwhile; from now on it waits for this transaction.
             if !place(&folder, &sha256).exists() {
                 link(&folder, &staged, &sha256, size)?;
             }
-            sql.prepare_cached(
-                "INSERT INTO file(bucket, id, sha256, md5, size, name, kept_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (bucket, sha256) DO UPDATE SET kept_at = max(kept_at, ?7)",
+            enter(sql)
+        })
+        .await
+}
+
+/// What the row of a staged file says, except for its id.
+struct Row {
+    bucket: String,
+    name: String,
+    sha256: [u8; 32],
+    md5: [u8; 16],
+    size: u64,
+}
+
+impl Row {
+    fn of(bucket: &str, file: &StagedFile) -> Self {
+        Self {
+            bucket: bucket.to_owned(),
+            name: file.name.clone(),
+            sha256: file.sha256,
+            md5: file.md5,
+            size: file.size,
+        }
+    }
+
+    fn insert(&self, sql: &Connection, id: FileId) -> Result<()> {
+        sql.prepare_cached(
+            "INSERT INTO file(bucket, id, sha256, md5, size, name, kept_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            self.bucket,
+            &id.bytes()[..],
+            self.sha256,
+            self.md5,
+            self.size.cast_signed(),
+            self.name,
+            now()
+        ])?;
+        Ok(())
+    }
+}
+
+pub(super) async fn keep(store: &SqliteStore, bucket: &str, file: &StagedFile) -> Result<FileId> {
+    let row = Row::of(bucket, file);
+    keep_row(store, file, move |sql| {
+        let known: Option<Vec<u8>> = sql
+            .prepare_cached(
+                "SELECT id FROM file WHERE sha256 = ? AND bucket = ? ORDER BY id LIMIT 1",
             )?
-            .execute(params![bucket, &ObjectId::new().bytes()[..], sha256, md5, size as i64, name, now()])?;
-            let id: Vec<u8> = sql
-                .prepare_cached("SELECT id FROM file WHERE bucket = ? AND sha256 = ?")?
-                .query_row(params![bucket, sha256], |row| row.get(0))?;
-            connection::object_id(&id)
+            .query_row(params![row.sha256, row.bucket], |row| row.get(0))
+            .optional()?;
+        let Some(known) = known else {
+            let id = ObjectId::new();
+            row.insert(sql, id)?;
+            return Ok(id);
+        };
+        sql.prepare_cached(
+            "UPDATE file SET kept_at = max(kept_at, ?) WHERE bucket = ? AND id = ?",
+        )?
+        .execute(params![now(), row.bucket, known])?;
+        connection::object_id(&known)
+    })
+    .await
+}
+
+pub(super) async fn keep_as(
+    store: &SqliteStore,
+    bucket: &str,
+    id: FileId,
+    file: &StagedFile,
+) -> Result<()> {
+    let row = Row::of(bucket, file);
+    keep_row(store, file, move |sql| match find(sql, &row.bucket, id)? {
+        None => row.insert(sql, id),
+        Some(known) if known.sha256 == row.sha256 => Ok(()),
+        Some(_) => Err(StoreError::Engine(format!(
+            "file {id} of `{}` has other bytes",
+            row.bucket
+        ))),
+    })
+    .await
+}
+
+pub(super) async fn buckets(store: &SqliteStore) -> Result<Vec<String>> {
+    store
+        .readers
+        .read(|link| {
+            let mut statement = link
+                .sql
+                .prepare_cached("SELECT DISTINCT bucket FROM file ORDER BY bucket")?;
+            let names = statement.query_map([], |row| row.get(0))?;
+            Ok(names.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+}
+
+pub(super) async fn list(
+    store: &SqliteStore,
+    bucket: &str,
+    after: Option<FileId>,
+    limit: u32,
+) -> Result<Vec<(FileId, FileInfo)>> {
+    let bucket = bucket.to_owned();
+    let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
+    store
+        .readers
+        .read(move |link| {
+            let mut statement = link.sql.prepare_cached(
+                "SELECT name, size, sha256, md5, kept_at, id FROM file WHERE bucket = ? AND id > ? ORDER BY id LIMIT ?",
+            )?;
+            let mut rows = statement.query(params![bucket, after, limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: Vec<u8> = row.get(5)?;
+                found.push((connection::object_id(&id)?, info_of(row)?));
+            }
+            Ok(found)
         })
         .await
 }
@@ -156,21 +268,24 @@ fn now() -> i64 {
     bson::DateTime::now().timestamp_millis()
 }
 
+/// Of a row that begins with name, size, sha256, md5, kept_at.
+fn info_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FileInfo> {
+    let size: i64 = row.get(1)?;
+    Ok(FileInfo {
+        name: row.get(0)?,
+        size: size.unsigned_abs(),
+        sha256: row.get(2)?,
+        md5: row.get(3)?,
+        kept_at: row.get(4)?,
+    })
+}
+
 fn find(sql: &Connection, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
     let mut statement = sql.prepare_cached(
         "SELECT name, size, sha256, md5, kept_at FROM file WHERE bucket = ? AND id = ?",
     )?;
     Ok(statement
-        .query_row(params![bucket, &id.bytes()[..]], |row| {
-            let size: i64 = row.get(1)?;
-            Ok(FileInfo {
-                name: row.get(0)?,
-                size: size.unsigned_abs(),
-                sha256: row.get(2)?,
-                md5: row.get(3)?,
-                kept_at: row.get(4)?,
-            })
-        })
+        .query_row(params![bucket, &id.bytes()[..]], info_of)
         .optional()?)
 }
 

@@ -16,12 +16,10 @@ use super::flush::{Row, Rows};
 use super::keys;
 use super::list;
 use super::schema::{Collection, Schema, UniqueKey};
-use crate::store::draft::{Draft, DraftError, Effect};
+use crate::store::apply::{self, conflict, damaged, describe, name};
+use crate::store::draft::Draft;
 use crate::store::write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
 use crate::store::{KeyValue, Result, StoreError};
-
-/// The largest document: MongoDB's limit, so that every document could be moved there.
-const LARGEST: usize = 16 << 20;
 
 /// A document as the group has it.
 struct Held {
@@ -291,20 +289,11 @@ impl<'a> Group<'a> {
         collection: &str,
         body: &bson::Document,
     ) -> Result<(), CommitError> {
-        let Some(Bson::ObjectId(id)) = body.get("_id") else {
-            return Err(CommitError::Impossible(format!(
-                "a document of `{collection}` needs an object id as `_id`"
-            )));
-        };
-        let document = DocKey {
-            collection: collection.to_owned(),
-            id: *id,
-        };
+        let document = apply::inserted(collection, body)?;
         if self.draft(member, &document)?.is_some() {
             return Err(conflict(format!("{} exists already", name(&document))));
         }
-        let draft = Draft::fresh(body).map_err(|error| impossible(&document, error))?;
-        check_size(&document, &draft)?;
+        let (document, draft) = apply::fresh(collection, body)?;
         member.drafts.insert(document, Some(draft));
         Ok(())
     }
@@ -319,38 +308,8 @@ impl<'a> Group<'a> {
         let Some(mut draft) = self.draft(member, document)? else {
             return Err(conflict(format!("{} is gone", name(document))));
         };
-        let mut changed = false;
-        for operation in operations {
-            if path_of(operation).root() == "_id" {
-                return Err(CommitError::Impossible("`_id` can't be changed".to_owned()));
-            }
-            let effect = match draft.apply(operation) {
-                Ok(effect) => effect,
-                // The handler may have decided on another state: let it look again.
-                Err(error) if !self.is_as_read(changes, document) => {
-                    return Err(conflict(format!("{}: {error}", name(document))));
-                }
-                Err(error) => return Err(impossible(document, error)),
-            };
-            changed |= effect != Effect::Unchanged;
-            let expected = match operation {
-                Op::PushUnique { added, .. } => Effect::Changed(1) == effect || !*added,
-                Op::Pull { removed: 0, .. } => effect == Effect::Unchanged,
-                Op::Pull { removed, .. } => effect == Effect::Changed(*removed),
-                Op::Set(..) | Op::Unset(_) | Op::Push(..) | Op::Increment(..) => true,
-            };
-            let appended_unexpectedly = matches!(operation, Op::PushUnique { added: false, .. })
-                && effect != Effect::Unchanged;
-            if !expected || appended_unexpectedly {
-                return Err(conflict(format!(
-                    "`{}` of {}",
-                    path_of(operation),
-                    name(document)
-                )));
-            }
-        }
-        if changed {
-            check_size(document, &draft)?;
+        let as_read = || self.is_as_read(changes, document);
+        if apply::change(document, &mut draft, operations, as_read)? {
             member.drafts.insert(document.clone(), Some(draft));
         }
         Ok(())
@@ -530,49 +489,4 @@ pub(super) fn declared_key<'a>(
 pub(super) fn key_value(key: &KeyValue) -> Result<Option<Vec<u8>>> {
     // A value that can't be written is held by nobody.
     Ok(keys::unique_of(key.parts.iter().map(|(_, value)| value)).unwrap_or_default())
-}
-
-fn describe(key: &KeyValue) -> String {
-    key.parts
-        .iter()
-        .map(|(path, _)| path.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn path_of(operation: &Op) -> &crate::store::FieldPath {
-    match operation {
-        Op::Set(path, _) | Op::Unset(path) | Op::Push(path, _) | Op::Increment(path, _) => path,
-        Op::PushUnique { path, .. } | Op::Pull { path, .. } => path,
-    }
-}
-
-fn check_size(document: &DocKey, draft: &Draft) -> Result<(), CommitError> {
-    if draft.size_at_most() > LARGEST && draft.to_raw().as_bytes().len() > LARGEST {
-        return Err(CommitError::Impossible(format!(
-            "{} would be larger than 16 MiB",
-            name(document)
-        )));
-    }
-    Ok(())
-}
-
-fn conflict(what: String) -> CommitError {
-    CommitError::Conflict(what)
-}
-
-fn impossible(document: &DocKey, error: DraftError) -> CommitError {
-    CommitError::Impossible(format!("{}: {error}", name(document)))
-}
-
-fn damaged(document: &DocKey, error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged {
-        collection: document.collection.clone(),
-        id: document.id.to_hex(),
-        reason: error.to_string(),
-    }
-}
-
-fn name(document: &DocKey) -> String {
-    format!("`{}` {}", document.collection, document.id.to_hex())
 }

@@ -14,6 +14,7 @@ use super::plan::{Plan, plan};
 use super::schema::{Collection, Counts, Purpose};
 use super::sorted;
 use crate::store::filter::Filter;
+use crate::store::page::{Best, Order, order_of};
 use crate::store::path::FieldPath;
 use crate::store::{
     Direction, ListQuery, Page, Result, SortKey, StoreError, StoredDocument, Visible,
@@ -45,27 +46,6 @@ pub(super) fn is_heavy(collection: &Collection, query: &ListQuery) -> bool {
 
 pub(super) fn is_heavy_condition(collection: &Collection, filter: &Filter) -> bool {
     !matches!(filter, Filter::All) && plan(collection, filter).is_none_or(|plan| plan.cost() > 1)
-}
-
-/// What sorts.
-enum Order<'a> {
-    Id(Direction),
-    Fields(&'a [SortKey]),
-}
-
-/// `_id` decides alone, so what comes after it is dropped.
-fn order_of(sort: &[SortKey]) -> Option<Order<'_>> {
-    let position = sort.iter().position(|key| key.path.as_str() == "_id");
-    match (position, sort) {
-        (_, []) => Some(Order::Id(Direction::Ascending)),
-        (Some(0), [first, ..]) => Some(Order::Id(first.direction)),
-        // A last `_id` ascending is what breaks ties anyway.
-        (Some(end), _) if sort[end].direction == Direction::Ascending => {
-            Some(Order::Fields(&sort[..end]))
-        }
-        (Some(end), _) => Some(Order::Fields(&sort[..=end])),
-        (None, _) => Some(Order::Fields(sort)),
-    }
 }
 
 impl Listing<'_> {
@@ -144,7 +124,7 @@ impl Listing<'_> {
                     .sql
                     .prepare_cached(&format!("SELECT oid, body FROM doc_{n} WHERE sees(class)"))?;
                 let mut rows = statement.query([])?;
-                let mut best = sorted::Best::new(keys, self.reach());
+                let mut best = Best::new(keys, self.reach());
                 while let Some(row) = rows.next()? {
                     let id = connection::object_id(blob(row.get_ref(0)?))?;
                     best.offer(id, self.sort_keys(id, blob(row.get_ref(1)?), keys)?);
@@ -226,7 +206,7 @@ impl Listing<'_> {
             let among: HashSet<ObjectId> = found.into_iter().collect();
             return self.walk_sorted(key, Some(&among));
         }
-        let mut best = sorted::Best::new(keys, self.reach());
+        let mut best = Best::new(keys, self.reach());
         for id in found {
             self.link.tick()?;
             let key = with_body(self.link, self.collection, id, |body| {

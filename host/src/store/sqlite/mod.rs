@@ -11,7 +11,6 @@ mod flush;
 mod group;
 mod keys;
 mod list;
-mod literals;
 mod plan;
 mod readers;
 mod schema;
@@ -286,6 +285,18 @@ impl Store for SqliteStore {
         answer.await.map_err(|_| writer_failed())?
     }
 
+    async fn collections(&self) -> Result<Vec<String>> {
+        self.readers
+            .glance(|link| {
+                let mut statement = link
+                    .sql
+                    .prepare_cached("SELECT name FROM collection ORDER BY name")?;
+                let names = statement.query_map([], |row| row.get(0))?;
+                Ok(names.collect::<rusqlite::Result<_>>()?)
+            })
+            .await
+    }
+
     fn classes(&self) -> Arc<ClassTable> {
         Arc::clone(&self.shared.classes.read())
     }
@@ -423,6 +434,23 @@ impl Store for SqliteStore {
 
     async fn keep_file(&self, bucket: &str, file: &StagedFile) -> Result<FileId> {
         files::keep(self, bucket, file).await
+    }
+
+    async fn keep_file_as(&self, bucket: &str, id: FileId, file: &StagedFile) -> Result<()> {
+        files::keep_as(self, bucket, id, file).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<String>> {
+        files::buckets(self).await
+    }
+
+    async fn files(
+        &self,
+        bucket: &str,
+        after: Option<FileId>,
+        limit: u32,
+    ) -> Result<Vec<(FileId, FileInfo)>> {
+        files::list(self, bucket, after, limit).await
     }
 
     async fn file(&self, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {

@@ -3,9 +3,9 @@
 use bson::Bson;
 
 use super::keys;
-use super::literals;
 use super::schema::{Collection, Purpose};
 use crate::store::filter::{Filter, Test};
+use crate::store::literals;
 use crate::store::order::{self, Scalar, rank};
 use crate::store::path::FieldPath;
 

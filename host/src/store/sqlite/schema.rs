@@ -166,7 +166,7 @@ fn create_within(sql: &Connection) -> Result<()> {
         |row| row.get(0),
     )?;
     if there {
-        return Ok(());
+        return raise_layout(sql);
     }
     sql.execute_batch(
         "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK (one = 1), commits INTEGER NOT NULL,
@@ -182,8 +182,24 @@ fn create_within(sql: &Connection) -> Result<()> {
          CREATE TABLE class_count(collection INTEGER, class INTEGER, documents INTEGER NOT NULL,
              PRIMARY KEY (collection, class)) WITHOUT ROWID;
          CREATE TABLE file(bucket TEXT, id BLOB, sha256 BLOB NOT NULL, md5 BLOB NOT NULL, size INTEGER NOT NULL,
-             name TEXT NOT NULL, kept_at INTEGER NOT NULL, PRIMARY KEY (bucket, id), UNIQUE (bucket, sha256)) WITHOUT ROWID;
-         CREATE INDEX file_bytes ON file(sha256);",
+             name TEXT NOT NULL, kept_at INTEGER NOT NULL, PRIMARY KEY (bucket, id)) WITHOUT ROWID;
+         CREATE INDEX file_bytes ON file(sha256, bucket, id);",
+    )?;
+    connection::mark_layout(sql)
+}
+
+/// Brings the tables of an earlier version up to date. Layout 1 had each content of a bucket under one id only.
+fn raise_layout(sql: &Connection) -> Result<()> {
+    if connection::layout(sql)? >= 2 {
+        return Ok(());
+    }
+    sql.execute_batch(
+        "CREATE TABLE file_anew(bucket TEXT, id BLOB, sha256 BLOB NOT NULL, md5 BLOB NOT NULL, size INTEGER NOT NULL,
+             name TEXT NOT NULL, kept_at INTEGER NOT NULL, PRIMARY KEY (bucket, id)) WITHOUT ROWID;
+         INSERT INTO file_anew SELECT bucket, id, sha256, md5, size, name, kept_at FROM file;
+         DROP TABLE file;
+         ALTER TABLE file_anew RENAME TO file;
+         CREATE INDEX file_bytes ON file(sha256, bucket, id);",
     )?;
     connection::mark_layout(sql)
 }

@@ -1,6 +1,5 @@
 //! Order by fields: along the sort entries where there are any, else by the best so far.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use bson::oid::ObjectId;
@@ -10,66 +9,11 @@ use super::connection::{self, Link};
 use super::keys;
 use super::list::{blob, sort_key_of, with_body};
 use super::schema::Collection;
+use crate::store::page::directed;
 use crate::store::{Direction, Result, SortKey, Visible};
 
 /// Documents with the same key that are held back to be turned round, before their order is asked for instead.
 const RUN: usize = 256;
-
-/// Keeps the first `reach` of what is offered.
-pub(super) struct Best<'a> {
-    sort: &'a [SortKey],
-    reach: usize,
-    kept: Vec<(Vec<Vec<u8>>, ObjectId)>,
-}
-
-impl<'a> Best<'a> {
-    pub(super) fn new(sort: &'a [SortKey], reach: usize) -> Self {
-        Self {
-            sort,
-            reach,
-            kept: Vec::new(),
-        }
-    }
-
-    pub(super) fn offer(&mut self, id: ObjectId, keys: Vec<Vec<u8>>) {
-        self.kept.push((keys, id));
-        if self.kept.len() >= self.reach.saturating_mul(2).max(1024) {
-            let sort = self.sort;
-            if self.reach < self.kept.len() {
-                self.kept
-                    .select_nth_unstable_by(self.reach, |a, b| compare(sort, a, b));
-                self.kept.truncate(self.reach);
-            }
-        }
-    }
-
-    pub(super) fn finish(mut self) -> Vec<ObjectId> {
-        let sort = self.sort;
-        self.kept.sort_unstable_by(|a, b| compare(sort, a, b));
-        self.kept.into_iter().map(|(_, id)| id).collect()
-    }
-}
-
-fn compare(
-    sort: &[SortKey],
-    a: &(Vec<Vec<u8>>, ObjectId),
-    b: &(Vec<Vec<u8>>, ObjectId),
-) -> Ordering {
-    for (key, (a, b)) in sort.iter().zip(a.0.iter().zip(&b.0)) {
-        let order = directed(key.direction, a.cmp(b));
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    a.1.cmp(&b.1)
-}
-
-fn directed(direction: Direction, order: Ordering) -> Ordering {
-    match direction {
-        Direction::Ascending => order,
-        Direction::Descending => order.reverse(),
-    }
-}
 
 /// A walk along the sort entries of one field.
 pub(super) struct Walk<'a> {

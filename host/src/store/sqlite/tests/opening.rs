@@ -313,7 +313,7 @@ async fn other_files_are_refused() {
         error.to_string(),
         format!("{}: is a database of some other program", path.display())
     );
-    sql.execute_batch("DROP TABLE a; PRAGMA user_version = 2")
+    sql.execute_batch("DROP TABLE a; PRAGMA user_version = 3")
         .unwrap();
     let error = SqliteStore::open(folder.path(), Options::default())
         .err()
@@ -325,6 +325,40 @@ async fn other_files_are_refused() {
             path.display()
         )
     );
+}
+
+#[tokio::test]
+async fn the_files_of_layout_1_are_taken_over() {
+    let (folder, store) = open().await;
+    declare(&store).await;
+    let stage = |store: &Arc<dyn Store>| {
+        let mut writer = StagedFile::create(store.staging_folder(), "a").unwrap();
+        writer.write(b"bytes").unwrap();
+        writer.finish().unwrap()
+    };
+    let kept = store.keep_file("sample", &stage(&store)).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let sql = rusqlite::Connection::open(folder.path().join("critd.db")).unwrap();
+    sql.execute_batch(
+        "CREATE TABLE was(bucket TEXT, id BLOB, sha256 BLOB NOT NULL, md5 BLOB NOT NULL, size INTEGER NOT NULL,
+             name TEXT NOT NULL, kept_at INTEGER NOT NULL, PRIMARY KEY (bucket, id), UNIQUE (bucket, sha256)) WITHOUT ROWID;
+         INSERT INTO was SELECT bucket, id, sha256, md5, size, name, kept_at FROM file;
+         DROP TABLE file;
+         ALTER TABLE was RENAME TO file;
+         CREATE INDEX file_bytes ON file(sha256);
+         PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(sql);
+    let store = open_at(&folder);
+    let info = store.file("sample", kept).await.unwrap().unwrap();
+    assert_eq!((info.name.as_str(), info.size), ("a", 5));
+    store
+        .keep_file_as("sample", id(1), &stage(&store))
+        .await
+        .unwrap();
+    assert_eq!(store.files("sample", None, 9).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// The texts, folded to lower case, each of at least three printable ASCII characters; none if there are no such.
-pub(super) fn required(expression: &regex::Regex) -> Vec<String> {
+pub(crate) fn required(expression: &regex::Regex) -> Vec<String> {
     let Ok(tree) = regex_syntax::Parser::new().parse(expression.as_str()) else {
         return Vec::new();
     };
@@ -81,7 +81,7 @@ fn collect(tree: &Hir, found: &mut Vec<String>) {
 }
 
 /// A condition for the trigram table: all trigrams of all texts, at most sixteen.
-pub(super) fn query(texts: &[String]) -> String {
+pub(crate) fn query(texts: &[String]) -> String {
     let mut grams = Vec::new();
     for text in texts {
         for start in 0..text.len().saturating_sub(2) {

@@ -1,0 +1,136 @@
+//! What the writers of the stores share: operations applied with what the handler saw of them, and how refusals read.
+
+use bson::Bson;
+
+use super::draft::{Draft, DraftError, Effect};
+use super::write::{CommitError, DocKey, Op};
+use super::{KeyValue, StoreError};
+
+/// The largest document: MongoDB's limit, so that every document could be moved there.
+const LARGEST: usize = 16 << 20;
+
+/// Applies the operations of a change. Answers whether the document is another one now.
+///
+/// # Errors
+///
+/// [`CommitError::Conflict`] if an operation finds another state than the handler saw; [`CommitError::Impossible`] if
+/// one can't be applied although the document is `as_read`.
+pub(crate) fn change(
+    document: &DocKey,
+    draft: &mut Draft,
+    operations: &[Op],
+    as_read: impl Fn() -> bool,
+) -> Result<bool, CommitError> {
+    let mut changed = false;
+    for operation in operations {
+        if path_of(operation).root() == "_id" {
+            return Err(CommitError::Impossible("`_id` can't be changed".to_owned()));
+        }
+        let effect = match draft.apply(operation) {
+            Ok(effect) => effect,
+            // The handler may have decided on another state: let it look again.
+            Err(error) if !as_read() => {
+                return Err(conflict(format!("{}: {error}", name(document))));
+            }
+            Err(error) => return Err(impossible(document, error)),
+        };
+        changed |= effect != Effect::Unchanged;
+        if !is_as_seen(operation, effect) {
+            return Err(conflict(format!(
+                "`{}` of {}",
+                path_of(operation),
+                name(document)
+            )));
+        }
+    }
+    if changed {
+        check_size(document, draft)?;
+    }
+    Ok(changed)
+}
+
+fn is_as_seen(operation: &Op, effect: Effect) -> bool {
+    match operation {
+        Op::PushUnique { added, .. } => (effect != Effect::Unchanged) == *added,
+        Op::Pull { removed: 0, .. } => effect == Effect::Unchanged,
+        Op::Pull { removed, .. } => effect == Effect::Changed(*removed),
+        Op::Set(..) | Op::Unset(_) | Op::Push(..) | Op::Increment(..) => true,
+    }
+}
+
+/// A new document: its id and its draft.
+///
+/// # Errors
+///
+/// [`CommitError::Impossible`] if its `_id` is no object id, or it can't be written, or is too large.
+pub(crate) fn fresh(
+    collection: &str,
+    body: &bson::Document,
+) -> Result<(DocKey, Draft), CommitError> {
+    let document = inserted(collection, body)?;
+    let draft = Draft::fresh(body).map_err(|error| impossible(&document, error))?;
+    check_size(&document, &draft)?;
+    Ok((document, draft))
+}
+
+/// Which document an insert makes.
+///
+/// # Errors
+///
+/// [`CommitError::Impossible`] if its `_id` is no object id.
+pub(crate) fn inserted(collection: &str, body: &bson::Document) -> Result<DocKey, CommitError> {
+    let Some(Bson::ObjectId(id)) = body.get("_id") else {
+        return Err(CommitError::Impossible(format!(
+            "a document of `{collection}` needs an object id as `_id`"
+        )));
+    };
+    Ok(DocKey {
+        collection: collection.to_owned(),
+        id: *id,
+    })
+}
+
+pub(crate) fn describe(key: &KeyValue) -> String {
+    key.parts
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+pub(crate) fn path_of(operation: &Op) -> &super::FieldPath {
+    match operation {
+        Op::Set(path, _) | Op::Unset(path) | Op::Push(path, _) | Op::Increment(path, _) => path,
+        Op::PushUnique { path, .. } | Op::Pull { path, .. } => path,
+    }
+}
+
+pub(crate) fn check_size(document: &DocKey, draft: &Draft) -> Result<(), CommitError> {
+    if draft.size_at_most() > LARGEST && draft.to_raw().as_bytes().len() > LARGEST {
+        return Err(CommitError::Impossible(format!(
+            "{} would be larger than 16 MiB",
+            name(document)
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn conflict(what: String) -> CommitError {
+    CommitError::Conflict(what)
+}
+
+pub(crate) fn impossible(document: &DocKey, error: DraftError) -> CommitError {
+    CommitError::Impossible(format!("{}: {error}", name(document)))
+}
+
+pub(crate) fn damaged(document: &DocKey, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged {
+        collection: document.collection.clone(),
+        id: document.id.to_hex(),
+        reason: error.to_string(),
+    }
+}
+
+pub(crate) fn name(document: &DocKey) -> String {
+    format!("`{}` {}", document.collection, document.id.to_hex())
+}
