@@ -14,7 +14,7 @@
 //! ```
 
 pub mod catalogue;
-mod clean;
+mod clearance;
 mod collections;
 pub mod keys;
 pub mod passwords;
@@ -25,7 +25,7 @@ pub mod roles;
 mod tests;
 pub mod users;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -33,13 +33,14 @@ use arc_swap::ArcSwapOption;
 use bson::{Bson, Document, RawDocument};
 use parking_lot::Mutex;
 
+pub use clearance::{Clearance, Cleared, Collections, Sight};
 pub use collections::specifications;
 pub(crate) use collections::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
 pub use records::{AdminError, AdminResult};
 pub use rights::{Rights, SourceRights};
 
 use crate::store::{ClassId, ClassSet, Store, StoreError, Visible};
-use clean::Instances;
+use clearance::Instances;
 use keys::Key;
 use users::UserView;
 
@@ -266,24 +267,22 @@ impl Access {
         Visible::Classes(Arc::clone(&entry.set))
     }
 
-    /// Rules C1 to C7 on a page: copies of the documents as this caller may read them. Partners of relationships are
-    /// checked for the whole page in one query (rule C5). `collections`: type name → (collection, classed), to find
-    /// partners; a relationship to a type that is not among them is hidden, since nobody can say who may see it.
-    ///
-    /// Keys that the type does not declare are left where they are stored (rules J8, M4 to M6 need the declaration).
+    /// Rules C1 to C7 on a page: what this caller may see of its documents. Partners of relationships are checked for the
+    /// whole page in one query (rule C5); a relationship to a type that is not among `collections` is hidden, since
+    /// nobody can say who may see it.
     ///
     /// # Errors
     ///
-    /// Only the store's. A document that can't be decoded is rendered as far as it can be and logged (rule J10).
-    pub async fn clean(
+    /// Only the store's.
+    pub async fn clearance<'a>(
         &self,
-        caller: &Caller,
+        caller: &'a Caller,
         documents: &[&RawDocument],
-        collections: &BTreeMap<String, (String, bool)>,
-    ) -> Result<Vec<Document>, StoreError> {
+        collections: &'a Collections,
+    ) -> Result<Clearance<'a>, StoreError> {
         let instances = self.snapshot().await?.instances;
         let visible = self.visible(caller, true);
-        clean::clean(
+        Clearance::of_page(
             self.store.as_ref(),
             caller,
             documents,

@@ -11,6 +11,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value as Json;
 
+use super::render::JsonSink;
+
 /// Header with the id under which a request is in the log.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Header of rule G43.
@@ -33,6 +35,11 @@ pub(super) fn response(
 /// A JSON response.
 pub(super) fn json(status: StatusCode, body: &Json) -> Response {
     response(status, "application/json", body.to_string())
+}
+
+/// A response that was written value by value.
+pub(super) fn written(status: StatusCode, body: JsonSink) -> Response {
+    response(status, "application/json", body.into_bytes())
 }
 
 /// Headers that every answer carries (core-api section 2).

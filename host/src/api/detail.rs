@@ -9,6 +9,7 @@ use super::confine::Confines;
 use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
+use super::render::JsonSink;
 use crate::plugins::TypeEntry;
 use crate::query;
 
@@ -40,12 +41,13 @@ pub(super) async fn get(
     if let Some(file) = reading::download(call, reader.of)? {
         return Ok(file);
     }
-    let rendered = reader
-        .render(&[document], &request.projection)
-        .await?
-        .pop()
-        .ok_or(Failure::NotFound)?;
-    let mut response = answer::json(StatusCode::OK, &rendered);
+    let page = [document];
+    let clearance = reader.clearance(&page).await?;
+    let mut sink = JsonSink::with_capacity(reading::size_of(&page));
+    for document in &page {
+        reader.write(&mut sink, document, &clearance, &request.projection);
+    }
+    let mut response = answer::written(StatusCode::OK, sink);
     answer::add_warnings(&mut response, &request.warnings);
     Ok(response)
 }

@@ -9,6 +9,7 @@ use super::confine::Confines;
 use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
+use super::render::{JsonSink, Sink as _};
 use crate::plugins::TypeEntry;
 use crate::query::{self, Limits, Window};
 use crate::store::ListQuery;
@@ -40,7 +41,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
             limit: request.window.limit,
         })
         .await?;
-    let objects = reader.render(&page.documents, &request.projection).await?;
+    let clearance = reader.clearance(&page.documents).await?;
     let meta = meta(
         call,
         &reader.of.resource,
@@ -48,10 +49,18 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         page.total,
         &warnings,
     );
-    Ok(answer::json(
-        StatusCode::OK,
-        &json!({"meta": meta, "objects": objects}),
-    ))
+    let mut sink = JsonSink::with_capacity(reading::size_of(&page.documents));
+    sink.begin_object();
+    sink.key("meta");
+    sink.value(&meta);
+    sink.key("objects");
+    sink.begin_list();
+    for document in &page.documents {
+        reader.write(&mut sink, document, &clearance, &request.projection);
+    }
+    sink.end_list();
+    sink.end_object();
+    Ok(answer::written(StatusCode::OK, sink))
 }
 
 /// `meta` of a list (rules J1, G5 to G8, G43).

@@ -1,10 +1,11 @@
 //! The fields of each type as queries and answers need them: what every document has, and what the type declares.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use crate::access::Collections;
 use crate::plugins::Registry;
 use crate::plugins::declaration::{FieldDeclaration, FieldKind, TypeDeclaration};
 use crate::query::{Field, Kind, Model};
@@ -19,7 +20,7 @@ pub(super) struct OfRegistry {
     registry: Arc<Registry>,
     by_type: HashMap<String, Arc<Model>>,
     /// Type name → (collection, has sources), for the partners of relationships.
-    pub(super) collections: BTreeMap<String, (String, bool)>,
+    pub(super) collections: Collections,
 }
 
 impl Models {
@@ -46,7 +47,7 @@ impl Models {
 impl OfRegistry {
     fn new(registry: Arc<Registry>) -> Self {
         let mut by_type = HashMap::new();
-        let mut collections = BTreeMap::new();
+        let mut collections = Collections::new();
         for entry in registry.types() {
             let of = &entry.declaration;
             by_type.insert(of.name.clone(), Arc::new(model(of)));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bson::RawDocument;
-use serde_json::Value as Json;
 
 use super::answer;
 use super::failure::{Failure, NO_ACCESS};
 use super::models::OfRegistry;
 use super::pipeline::Call;
-use super::render;
+use super::render::{self, Sink};
+use crate::access::Clearance;
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::query::{Model, Parameters, Projection, Strictness, is_on};
@@ -50,27 +50,42 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Documents in the form of the API, cleaned for the caller (core-api sections 7 and 8).
-    pub(super) async fn render(
-        &self,
+    /// What the caller may see of the documents of a page (core-api section 7).
+    pub(super) async fn clearance<'b>(
+        &'b self,
         documents: &[StoredDocument],
-        projection: &Projection,
-    ) -> Result<Vec<Json>, Failure> {
-        let raw: Vec<&RawDocument> = documents
-            .iter()
-            .map(|document| document.body.as_ref().as_ref())
-            .collect();
-        let cleaned = self
-            .call
-            .state
-            .access
-            .clean(&self.call.caller, &raw, &self.types.collections)
-            .await?;
-        Ok(cleaned
-            .into_iter()
-            .map(|document| render::document(&self.model, document, projection))
-            .collect())
+    ) -> Result<Clearance<'b>, Failure> {
+        let raw: Vec<&RawDocument> = documents.iter().map(raw).collect();
+        let access = &self.call.state.access;
+        let clearance = access.clearance(&self.call.caller, &raw, &self.types.collections);
+        Ok(clearance.await?)
     }
+
+    /// Writes a document of that page in the form of the API (core-api section 8).
+    pub(super) fn write(
+        &self,
+        sink: &mut impl Sink,
+        document: &StoredDocument,
+        clearance: &Clearance<'_>,
+        projection: &Projection,
+    ) {
+        let stored = raw(document);
+        let cleared = clearance.of(stored);
+        render::document(sink, &self.model, stored, &cleared, projection);
+    }
+}
+
+fn raw(document: &StoredDocument) -> &RawDocument {
+    document.body.as_ref().as_ref()
+}
+
+/// About how many bytes an answer with these documents takes.
+pub(super) fn size_of(documents: &[StoredDocument]) -> usize {
+    let stored: usize = documents
+        .iter()
+        .map(|document| raw(document).as_bytes().len())
+        .sum();
+    stored + stored / 2 + 512
 }
 
 /// Rules Q1 to Q3: `json` and unknown formats mean JSON.

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bson::oid::ObjectId;
-use serde_json::json;
 
 use super::answer;
 use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
+use super::render::{JsonSink, Sink as _};
 use crate::plugins::TypeEntry;
 use crate::query::Projection;
+use crate::store::StoredDocument;
 
 /// Most ids of a set.
 const MOST: usize = 1_000;
@@ -42,24 +43,27 @@ pub(super) async fn get(
         .get_many(&reader.of.collection, &wanted)
         .await?;
     documents.retain(|document| reader.visible.allows(document.class));
-    let rendered = reader.render(&documents, &Projection::default()).await?;
-    let found: HashMap<ObjectId, _> = documents
+    let clearance = reader.clearance(&documents).await?;
+    let found: HashMap<ObjectId, &StoredDocument> = documents
         .iter()
-        .map(|document| document.id)
-        .zip(rendered)
+        .map(|document| (document.id, document))
         .collect();
-    let mut objects = Vec::new();
     let mut not_found = Vec::new();
+    let mut sink = JsonSink::with_capacity(reading::size_of(&documents));
+    sink.begin_object();
+    sink.key("objects");
+    sink.begin_list();
     for (sent, id) in sent.iter().zip(ids) {
         match id.and_then(|id| found.get(&id)) {
-            Some(document) => objects.push(document.clone()),
+            Some(document) => reader.write(&mut sink, document, &clearance, &Projection::default()),
             None => not_found.push(sent.as_str()),
         }
     }
-    let body = if not_found.is_empty() {
-        json!({"objects": objects})
-    } else {
-        json!({"objects": objects, "not_found": not_found})
-    };
-    Ok(answer::json(StatusCode::OK, &body))
+    sink.end_list();
+    if !not_found.is_empty() {
+        sink.key("not_found");
+        sink.value(&not_found.into());
+    }
+    sink.end_object();
+    Ok(answer::written(StatusCode::OK, sink))
 }

@@ -24,7 +24,7 @@ mod value;
 pub use model::{Field, Kind, Model};
 pub use page::{Limits, Window};
 pub use parameters::{Parameters, TooMany};
-pub use projection::Projection;
+pub use projection::{Mask, Projection};
 
 use crate::store::{Filter, SortKey};
 

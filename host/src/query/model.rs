@@ -183,6 +183,12 @@ impl Model {
         self.fields.iter().find(|field| field.stored == name)
     }
 
+    /// Where among [`Model::fields`] the field of this stored name is.
+    #[must_use]
+    pub fn position(&self, stored: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.stored == stored)
+    }
+
     /// Is this the model name of a root field (rule Q9)?
     #[must_use]
     pub fn has_model_name(&self, name: &str) -> bool {

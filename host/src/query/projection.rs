@@ -1,8 +1,6 @@
 //! `only` and `exclude` (core-api 10.10).
 
-use std::collections::BTreeSet;
-
-use bson::{Bson, Document};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Parameters;
 use super::model::Model;
@@ -12,10 +10,63 @@ use super::model::Model;
 pub struct Projection {
     /// `only` was given.
     limited: bool,
-    only: BTreeSet<String>,
-    exclude: BTreeSet<String>,
     /// Root fields that are always shown.
     required: BTreeSet<String>,
+    /// What `only` and `exclude` name.
+    named: Node,
+}
+
+/// What is said of a path and of those below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Node {
+    only: bool,
+    exclude: bool,
+    /// `only` names something below.
+    leads_to_only: bool,
+    below: BTreeMap<String, Node>,
+}
+
+impl Node {
+    fn at(&mut self, path: &str) -> &mut Self {
+        path.split('.').fold(self, |node, segment| {
+            node.below.entry(segment.to_owned()).or_default()
+        })
+    }
+
+    fn note_only(&mut self) -> bool {
+        let mut leads = false;
+        for node in self.below.values_mut() {
+            leads |= node.note_only();
+        }
+        self.leads_to_only = leads;
+        leads || self.only
+    }
+}
+
+/// What a projection shows of a value and of what is below it. An element of a list is shown like the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Mask<'a> {
+    /// `only` does not limit what is here.
+    whole: bool,
+    node: Option<&'a Node>,
+}
+
+impl<'a> Mask<'a> {
+    /// Everything is shown.
+    pub const ALL: Self = Self {
+        whole: true,
+        node: None,
+    };
+
+    /// Of the field of this name; none: it is not shown.
+    #[must_use]
+    pub fn field(self, stored: &str) -> Option<Mask<'a>> {
+        let node = self.node.and_then(|node| node.below.get(stored));
+        let whole = self.whole || node.is_some_and(|node| node.only);
+        let is_shown = whole || node.is_some_and(|node| node.leads_to_only);
+        let is_hidden = !is_shown || node.is_some_and(|node| node.exclude);
+        (!is_hidden).then_some(Mask { whole, node })
+    }
 }
 
 impl Projection {
@@ -30,85 +81,35 @@ impl Projection {
             .map(|field| field.stored.clone())
             .collect();
         required.extend(["_id".into(), "schema_version".into()]);
-        let hides_id = exclude
-            .as_ref()
-            .is_some_and(|names| names.iter().any(|(sent, _)| sent == "id"));
-        if hides_id {
-            required.remove("_id");
+        let mut named = Node::default();
+        for (_, path) in only.iter().flatten() {
+            named.at(path).only = true;
         }
-        let paths = |names: Option<Vec<(String, String)>>| {
-            names.into_iter().flatten().map(|(_, path)| path).collect()
-        };
+        for (sent, path) in exclude.iter().flatten() {
+            named.at(path).exclude = true;
+            if sent == "id" {
+                required.remove("_id");
+            }
+        }
+        named.note_only();
         Self {
             limited: only.is_some(),
-            only: paths(only),
-            exclude: paths(exclude),
             required,
+            named,
         }
     }
 
-    /// Are all fields shown?
+    /// What is shown of this root field; none: nothing.
     #[must_use]
-    pub fn is_everything(&self) -> bool {
-        !self.limited && self.exclude.is_empty()
-    }
-
-    /// Is anything of this root field shown?
-    #[must_use]
-    pub fn shows_root(&self, stored: &str) -> bool {
+    pub fn root(&self, stored: &str) -> Option<Mask<'_>> {
         if self.required.contains(stored) {
-            return true;
+            return Some(Mask::ALL);
         }
-        if self.exclude.contains(stored) {
-            return false;
-        }
-        !self.limited
-            || self
-                .only
-                .iter()
-                .any(|path| path.split('.').next() == Some(stored))
-    }
-
-    /// Removes what is not shown.
-    pub fn apply(&self, document: &mut Document) {
-        if self.is_everything() {
-            return;
-        }
-        // Not by `Document::remove`, which puts the last field in the place of the one removed.
-        let fields = std::mem::take(document);
-        let shown = fields
-            .into_iter()
-            .filter(|(root, _)| self.required.contains(root) || self.shows_root(root));
-        *document = shown.collect();
-        for (root, value) in document.iter_mut() {
-            if !self.required.contains(root) {
-                self.prune(value, root, !self.limited || self.only.contains(root));
-            }
-        }
-    }
-
-    /// Removes what is not shown below a path. `whole`: `only` does not limit what is below it.
-    fn prune(&self, value: &mut Bson, path: &str, whole: bool) {
-        match value {
-            Bson::Array(list) => list
-                .iter_mut()
-                .for_each(|element| self.prune(element, path, whole)),
-            Bson::Document(document) => {
-                let keys: Vec<String> = document.keys().cloned().collect();
-                for key in keys {
-                    let inner = format!("{path}.{key}");
-                    let below = format!("{inner}.");
-                    let whole = whole || self.only.contains(&inner);
-                    let wanted = whole || self.only.iter().any(|only| only.starts_with(&below));
-                    if !wanted || self.exclude.contains(&inner) {
-                        document.remove(&key);
-                    } else if let Some(field) = document.get_mut(&key) {
-                        self.prune(field, &inner, whole);
-                    }
-                }
-            }
-            _ => {}
-        }
+        let all = Mask {
+            whole: !self.limited,
+            node: Some(&self.named),
+        };
+        all.field(stored)
     }
 }
 
