@@ -110,13 +110,32 @@ pub fn now() -> i64 {
 pub fn text(milliseconds: i64) -> String {
     let (year, month, day) = civil(milliseconds.div_euclid(DAY));
     let time = milliseconds.rem_euclid(DAY);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:03}000",
-        time / 3_600_000,
-        time / 60_000 % 60,
-        time / 1000 % 60,
-        time % 1000
-    )
+    let mut text = String::with_capacity(26);
+    if !(0..10_000).contains(&year) {
+        return format!(
+            "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:03}000",
+            time / 3_600_000,
+            time / 60_000 % 60,
+            time / 1000 % 60,
+            time % 1000
+        );
+    }
+    // Answers are full of dates, and the machinery of `format!` is ten times slower than this.
+    let mut digits = |number: i64, width: u32, after: &str| {
+        for place in (0..width).rev() {
+            let digit = number / 10_i64.pow(place) % 10;
+            text.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+        }
+        text.push_str(after);
+    };
+    digits(year, 4, "-");
+    digits(month, 2, "-");
+    digits(day, 2, " ");
+    digits(time / 3_600_000, 2, ":");
+    digits(time / 60_000 % 60, 2, ":");
+    digits(time / 1000 % 60, 2, ".");
+    digits(time % 1000, 3, "000");
+    text
 }
 
 /// A date without time, in days since 1970.

@@ -39,6 +39,12 @@ impl Client {
 
     /// GET of a path below `/api/v1`.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let text = self.get_text(path)?;
+        serde_json::from_str(&text).with_context(|| format!("GET {path} answered no JSON"))
+    }
+
+    /// GET of a path below `/api/v1`, not read further: for times that are not to hold those of a parser.
+    pub(crate) fn get_text(&self, path: &str) -> Result<String> {
         let url = format!("{}{path}", self.base);
         let mut response = self
             .agent
@@ -54,7 +60,7 @@ impl Client {
         if status != 200 {
             bail!("GET {url} answered {status}: {text}");
         }
-        serde_json::from_str(&text).with_context(|| format!("GET {url} answered no JSON"))
+        Ok(text)
     }
 
     /// How many objects of a resource the user sees.

@@ -129,6 +129,15 @@ impl<'w> Bench<'w> {
                 fs::copy(&path, plugins.join(name))?;
             }
         }
+        // What a call costs is shown by the tests' guest that does nothing.
+        fs::copy(
+            workspace.guests().join("hostile.wasm"),
+            plugins.join("hostile.wasm"),
+        )?;
+        let manifest = fs::read_to_string(workspace.root.join("plugin-manifest.toml"))?;
+        let with_guest =
+            format!("{manifest}\n[plugins.hostile]\npath = \"hostile.wasm\"\nversion = \"*\"\n");
+        fs::write(folder.join("plugin-manifest.toml"), with_guest)?;
         let store = Store::new(workspace, binary.to_owned(), folder.join("data"));
         store.command(["init"])?;
         store.command(["set", "enable_api=true"])?;
@@ -161,7 +170,7 @@ impl<'w> Bench<'w> {
     fn serve(&self) -> Result<Server> {
         self.store.serve(&Serve {
             listen: "127.0.0.1:0",
-            manifest: &self.workspace.root.join("plugin-manifest.toml"),
+            manifest: &self.folder.join("plugin-manifest.toml"),
             plugins: &self.folder.join("plugins"),
             port_file: None,
             log: &self.folder.join("server.log"),
@@ -311,27 +320,28 @@ impl<'w> Bench<'w> {
         step("PATCH without commit");
         let client = self.client(server);
         let id = self.some_ids(server, 1)?.remove(0);
-        let path = format!("/indicators/{id}/?only=_id");
         let before = client.get(&format!("/indicators/{id}/"))?["tickets"].clone();
-        let run = repeated(2_000, |number| {
-            stored(client.act("indicators", &id, "?dry_run=1", &ticket(1_000_000 + number))?)
-        });
-        let after = client.get(&format!("/indicators/{id}/"))?["tickets"].clone();
-        if before != after {
-            report.note(
-                "the plugin path without commit",
-                "not measured: this server has no dry_run".to_owned(),
-            );
-            return Ok(());
-        }
-        let floor = repeated(2_000, |_| client.get(&path).map(drop))?;
-        let path_alone = run?.percentile(50.0).saturating_sub(floor.percentile(50.0));
+        let path = format!("/indicators/{id}/?only=_id");
+        let floor = repeated(2_000, |_| client.get_text(&path).map(drop))?.percentile(50.0);
+        let less_floor = |body: &dyn Fn(usize) -> serde_json::Value| {
+            let run = repeated(2_000, |number| {
+                stored(client.act("indicators", &id, "?dry_run=1", &body(number))?)
+            })?;
+            anyhow::Ok(run.percentile(50.0).saturating_sub(floor))
+        };
         report.below(
-            "ticket_add through the whole plugin path without commit, p50 (dry run less a GET of the same object)",
-            report::microseconds(path_alone),
+            "no-op action through the whole plugin path without commit, p50 (dry run less a GET of the same object)",
+            report::microseconds(less_floor(&|_| json!({"action": "hostile_nothing"}))?),
             Goal::microseconds(50.0),
             "",
         );
+        let of_ticket = less_floor(&|number| ticket(1_000_000 + number))?;
+        report.note(
+            "… ticket_add, which looks through the document's tickets",
+            format!("{} µs", of_ticket.as_micros()),
+        );
+        let after = client.get(&format!("/indicators/{id}/"))?["tickets"].clone();
+        ensure!(before == after, "a dry run stored something");
         Ok(())
     }
 
@@ -364,7 +374,7 @@ impl<'w> Bench<'w> {
             "the reader sees {seen} of {} indicators; less than half is expected",
             options.documents
         );
-        let list = repeated(500, |_| reader.get("/indicators/?limit=20").map(drop))?;
+        let list = repeated(500, |_| reader.get_text("/indicators/?limit=20").map(drop))?;
         report.below(
             "list of 20 with exact count, restricted user, p50",
             report::milliseconds(list.percentile(50.0)),
@@ -404,7 +414,7 @@ impl<'w> Bench<'w> {
             ),
         ] {
             let query = format!("/indicators/?c-value={pattern}&regex=1&limit=20");
-            let run = repeated(50, |_| client.get(&query).map(drop))?;
+            let run = repeated(50, |_| client.get_text(&query).map(drop))?;
             report.below(
                 name,
                 report::milliseconds(run.percentile(50.0)),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
@@ -105,6 +106,8 @@ impl Link {
 
     fn finish(sql: Connection, options: &Options) -> Result<Self> {
         sql.set_prepared_statement_cache_capacity(512);
+        // Else statements are compiled anew whenever other values are bound to them, for a plan that might suit those better.
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let task = Arc::new(Mutex::new(Task {
             visible: Visible::All,
             filter: Filter::All,
