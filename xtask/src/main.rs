@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod client;
 mod demo;
+mod mongod;
 mod plugins;
 mod server;
 mod wasm_target;

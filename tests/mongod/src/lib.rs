@@ -342,6 +342,55 @@ impl Process {
     }
 }
 
+/// Names of the databases of a deployment on this machine.
+///
+/// # Errors
+///
+/// None of the URL's hosts is a primary that answers.
+pub fn databases(url: &str) -> Result<Vec<String>> {
+    let command = vec![("listDatabases", Value::Int(1))];
+    let answer = primary_of(url)?.run("admin", command)?;
+    Ok(answer.texts("databases", "name"))
+}
+
+/// Drops a database of a deployment on this machine; one that is not there is no error.
+///
+/// # Errors
+///
+/// None of the URL's hosts is a primary that answers, or it refuses.
+pub fn drop_database(url: &str, name: &str) -> Result<()> {
+    let command = vec![("dropDatabase", Value::Int(1))];
+    primary_of(url)?.run(name, command)?;
+    Ok(())
+}
+
+fn primary_of(url: &str) -> Result<Connection> {
+    for port in ports(url)? {
+        if let Ok(mut connection) = Connection::open(port)
+            && connection
+                .run("admin", vec![("hello", Value::Int(1))])
+                .is_ok_and(|answer| answer.is_true("isWritablePrimary"))
+        {
+            return Ok(connection);
+        }
+    }
+    bail!("no host of {url} is a primary that answers")
+}
+
+/// The ports of a URL as [`ReplicaSet::url`] makes it, with or without a database.
+fn ports(url: &str) -> Result<Vec<u16>> {
+    let hosts = url
+        .strip_prefix("mongodb://")
+        .and_then(|rest| rest.split('/').next())
+        .with_context(|| format!("{url} is no URL of MongoDB"))?;
+    let port = |host: &str| {
+        host.strip_prefix("127.0.0.1:")
+            .and_then(|port| port.parse().ok())
+            .with_context(|| format!("{host} is no port of this machine"))
+    };
+    hosts.split(',').map(port).collect()
+}
+
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
@@ -356,6 +405,21 @@ mod tests {
         let said = "db version v6.0.5\nBuild Info: {\n    \"version\": \"6.0.5\"";
         assert_eq!(version_in(said), Some("6.0.5"));
         assert_eq!(version_in("MySQL"), None);
+    }
+
+    #[test]
+    fn the_ports_of_a_url_are_those_of_its_hosts() {
+        let url = "mongodb://127.0.0.1:27017,127.0.0.1:5/name?replicaSet=critd";
+        assert_eq!(
+            ports(url).map_err(|error| error.to_string()),
+            Ok(vec![27017, 5])
+        );
+        let refusal = |url: &str| ports(url).map_err(|error| error.to_string());
+        assert_eq!(
+            refusal("mongodb://example.com:1/"),
+            Err("example.com:1 is no port of this machine".to_owned())
+        );
+        assert_eq!(refusal("x"), Err("x is no URL of MongoDB".to_owned()));
     }
 
     #[test]

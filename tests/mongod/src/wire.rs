@@ -20,7 +20,7 @@ pub(crate) enum Value {
     List(Vec<Value>),
 }
 
-/// What a command answered: the fields of the outermost document that are a text, a number or a flag.
+/// What a command answered: the fields that are a text, a number, a flag, or a document or list of such.
 pub(crate) struct Answer {
     fields: Vec<(String, Field)>,
 }
@@ -30,6 +30,8 @@ enum Field {
     Flag(bool),
     Number(f64),
     Text(String),
+    /// A document, or a list, whose names are positions.
+    Fields(Vec<(String, Field)>),
     Other,
 }
 
@@ -180,6 +182,23 @@ impl Answer {
     pub(crate) fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some(&Field::Flag(true))
     }
+
+    /// A text of each document of a list.
+    pub(crate) fn texts(&self, list: &str, name: &str) -> Vec<String> {
+        let Some(Field::Fields(elements)) = self.get(list) else {
+            return Vec::new();
+        };
+        let text = |(_, element): &(String, Field)| {
+            let Field::Fields(fields) = element else {
+                return None;
+            };
+            fields.iter().find_map(|(field, value)| match value {
+                Field::Text(text) if field == name => Some(text.clone()),
+                _ => None,
+            })
+        };
+        elements.iter().filter_map(text).collect()
+    }
 }
 
 impl Field {
@@ -189,6 +208,7 @@ impl Field {
             2 => Self::Text(
                 String::from_utf8_lossy(value.get(4..value.len().checked_sub(1)?)?).into_owned(),
             ),
+            3 | 4 => Self::Fields(Answer::read(value)?.fields),
             8 => Self::Flag(*value.first()? != 0),
             16 => Self::Number(f64::from(i32::from_le_bytes(*value.first_chunk()?))),
             _ => Self::Other,
@@ -217,8 +237,10 @@ mod tests {
         let answer = Answer::read(&bytes[HEADER + 5..]).context("readable")?;
         assert_eq!(answer.get("hello"), Some(&Field::Number(1.0)));
         assert_eq!(answer.get("text"), Some(&Field::Text("über".to_owned())));
-        assert_eq!(answer.get("list"), Some(&Field::Other));
-        assert_eq!(answer.get("document"), Some(&Field::Other));
+        let list = vec![("0".to_owned(), Field::Number(7.0))];
+        assert_eq!(answer.get("list"), Some(&Field::Fields(list)));
+        let document = vec![("a".to_owned(), Field::Text(String::new()))];
+        assert_eq!(answer.get("document"), Some(&Field::Fields(document)));
         assert_eq!(answer.get("last"), Some(&Field::Number(-2.0)));
         assert_eq!(answer.get("none"), None);
         assert!(!answer.is_true("hello"));

@@ -3,15 +3,15 @@
 mod dependencies;
 mod imports;
 mod layers;
+mod suites;
 mod text_rules;
 pub(crate) mod wit;
 
 use crate::plugins;
 use crate::wasm_target;
-use crate::workspace::{self, Workspace, output, step, succeeds};
-use anyhow::{Context as _, Result, bail};
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::workspace::{self, Workspace, output, step};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Options of `cargo xtask test`.
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Run only the tests that this nextest filter names, such as 'test(ticket_add)'; nothing else is checked.
     #[arg(long)]
     filter: Option<String>,
+    /// With --filter: run these tests on MongoDB too, as a full run does.
+    #[arg(long, requires = "filter")]
+    mongodb: bool,
 }
 
 /// Runs the checks and the tests.
@@ -27,7 +30,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let began = Instant::now();
     if let Some(filter) = &options.filter {
         build(workspace)?;
-        return nextest(workspace, Some(filter));
+        return suites::run(workspace, Some(filter), options.mongodb);
     }
     step("source rules");
     source_rules(workspace)?;
@@ -51,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build(workspace)?;
     step("doc tests");
     run_cargo(workspace, &["test", "--workspace", "--doc", "--quiet"])?;
-    nextest(workspace, None)?;
+    suites::run(workspace, None, false)?;
     eprintln!(
         "everything passed in {:.0} s",
         began.elapsed().as_secs_f64()
@@ -113,58 +116,4 @@ fn build(workspace: &Workspace) -> Result<()> {
         imports::check(&name, &module)?;
     }
     Ok(())
-}
-
-fn nextest(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
-    if !succeeds(workspace.cargo().args(["nextest", "--version"])) {
-        step("install cargo-nextest");
-        run_cargo(workspace, &["install", "cargo-nextest", "--locked"])?;
-    }
-    step("tests");
-    // nextest keeps its reports here, wherever Cargo builds.
-    let report = workspace.root.join("target/nextest/default/junit.xml");
-    if report.exists() {
-        fs::remove_file(&report)?;
-    }
-    let mut cargo = workspace.cargo();
-    cargo.args(["nextest", "run", "--workspace", "--all-targets"]);
-    if let Some(filter) = filter {
-        cargo.args(["--filterset", filter]);
-    }
-    let result = workspace::run(&mut cargo);
-    let totals = totals(&report).map(|(passed, failed)| {
-        println!("{passed} passed, {failed} failed");
-    });
-    result.and(totals)
-}
-
-/// Passed and failed tests, as nextest reported them.
-fn totals(report: &Path) -> Result<(u64, u64)> {
-    let text = fs::read_to_string(report)
-        .with_context(|| format!("nextest left no {}", report.display()))?;
-    totals_of(&text).with_context(|| format!("{} names no totals", report.display()))
-}
-
-fn totals_of(report: &str) -> Option<(u64, u64)> {
-    let (_, rest) = report.split_once("<testsuites ")?;
-    let (attributes, _) = rest.split_once('>')?;
-    let number = |name: &str| -> Option<u64> {
-        let (_, rest) = attributes.split_once(&format!("{name}=\""))?;
-        rest.split_once('"')?.0.parse().ok()
-    };
-    let failed = number("failures")? + number("errors")?;
-    Some((number("tests")?.checked_sub(failed)?, failed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn totals_are_those_of_the_report() {
-        let report = r#"<?xml version="1.0"?>
-            <testsuites name="nextest-run" tests="12" failures="2" errors="1" uuid="x"><testsuite tests="3"/>"#;
-        assert_eq!(totals_of(report), Some((9, 3)));
-        assert_eq!(totals_of("<other/>"), None);
-    }
 }
