@@ -7,7 +7,7 @@ use super::write::{CommitError, DocKey, Op};
 use super::{KeyValue, StoreError};
 
 /// The largest document: MongoDB's limit, so that every document could be moved there.
-const LARGEST: usize = 16 << 20;
+pub(crate) const LARGEST: usize = 16 << 20;
 
 /// Applies the operations of a change. Answers whether the document is another one now.
 ///
@@ -107,12 +107,20 @@ pub(crate) fn path_of(operation: &Op) -> &super::FieldPath {
 
 pub(crate) fn check_size(document: &DocKey, draft: &Draft) -> Result<(), CommitError> {
     if draft.size_at_most() > LARGEST && draft.to_raw().as_bytes().len() > LARGEST {
-        return Err(CommitError::Impossible(format!(
-            "{} would be larger than 16 MiB",
-            name(document)
-        )));
+        return Err(too_large(document));
     }
     Ok(())
+}
+
+pub(crate) fn too_large(document: &DocKey) -> CommitError {
+    CommitError::Impossible(format!("{} would be larger than 16 MiB", name(document)))
+}
+
+/// What a declaration says of a unique key that existing documents violate.
+pub(crate) fn violation(collection: &str, groups: u64, fields: &str, first: &str) -> String {
+    format!(
+        "`{collection}` has {groups} values of ({fields}) in more than one document, the first in {first}: the key is not enforced"
+    )
 }
 
 pub(crate) fn conflict(what: String) -> CommitError {

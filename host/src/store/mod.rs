@@ -25,11 +25,13 @@ pub mod file;
 pub mod filter;
 pub(crate) mod keys;
 pub(crate) mod literals;
+pub mod mongo;
 pub mod order;
 pub(crate) mod page;
 pub mod path;
 pub(crate) mod raw;
 pub mod sqlite;
+pub(crate) mod staging;
 pub mod write;
 
 use std::sync::Arc;

@@ -14,17 +14,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::SqliteStore;
 use super::connection;
 use crate::store::file::{FileId, FileInfo, StagedFile};
-use crate::store::{Result, StoreError};
-
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Engine(error.to_string())
-    }
-}
-
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
-    move |error| StoreError::Engine(format!("{}: {error}", path.display()))
-}
+use crate::store::staging::at;
+use crate::store::{Result, StoreError, staging};
 
 pub(super) fn create_folders(folder: &Path, staging: &Path) -> Result<()> {
     for path in [folder, &folder.join("files"), staging] {
@@ -33,39 +24,10 @@ pub(super) fn create_folders(folder: &Path, staging: &Path) -> Result<()> {
     Ok(())
 }
 
-fn open_lock(path: &Path) -> Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .read(true)
-        .open(path)
-        .map_err(at(path))
-}
-
-/// Takes part in the lock on the staging folder, and empties the folder if nobody else has the store open.
-pub(super) fn lock_staging(folder: &Path, staging: &Path) -> Result<File> {
-    let path = folder.join("staging.lock");
-    let lock = open_lock(&path)?;
-    match lock.try_lock() {
-        Ok(()) => {
-            for entry in std::fs::read_dir(staging).map_err(at(staging))? {
-                let path = entry.map_err(at(staging))?.path();
-                std::fs::remove_file(&path).map_err(at(&path))?;
-            }
-            lock.unlock().map_err(at(&path))?;
-        }
-        Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
-    }
-    lock.lock_shared().map_err(at(&path))?;
-    Ok(lock)
-}
-
 /// The lock of the process that serves.
 pub(super) fn lock_serving(folder: &Path) -> Result<File> {
     let path = folder.join("serve.lock");
-    let lock = open_lock(&path)?;
+    let lock = staging::open_lock(&path)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(format!(

@@ -41,7 +41,7 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument,
+    CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
 };
 
 /// How the embedded store uses the machine.
@@ -176,7 +176,7 @@ impl SqliteStore {
     pub fn open(folder: &Path, options: Options) -> Result<Self> {
         let staging = folder.join("staging");
         files::create_folders(folder, &staging)?;
-        let staging_lock = files::lock_staging(folder, &staging)?;
+        let staging_lock = staging::lock_staging(folder, &staging)?;
         let file = folder.join("critd.db");
         let link = Link::writer(&file, &options)?;
         schema::create(&link.sql)?;

@@ -26,7 +26,7 @@ use super::keys;
 use crate::store::class::{self, ClassTable};
 use crate::store::draft::Draft;
 use crate::store::path::FieldPath;
-use crate::store::{CollectionSpec, Result, StoreError};
+use crate::store::{CollectionSpec, Result, StoreError, apply};
 
 /// What a field table is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -540,9 +540,10 @@ fn violation(sql: &Connection, collection: &Collection, key: &UniqueKey) -> Resu
         .map(FieldPath::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    Ok(Some(format!(
-        "`{}` has {groups} values of ({fields}) in more than one document, the first in {}: the key is not enforced",
-        collection.name,
-        connection::hex_of(&oldest)
+    Ok(Some(apply::violation(
+        &collection.name,
+        groups.unsigned_abs(),
+        &fields,
+        &connection::hex_of(&oldest),
     )))
 }

@@ -1,0 +1,80 @@
+//! Tests on a real replica set: `cargo xtask test` starts one and says where it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::*;
+
+mod conformance {
+    crate::store::conformance::suite! { super::open }
+}
+
+/// The replica set that `cargo xtask test` started.
+fn deployment() -> String {
+    std::env::var("CRITD_TEST_MONGODB").unwrap_or_else(|_| {
+        panic!("the tests of the MongoDB store need a replica set: run them with `cargo xtask test`, which starts one and sets CRITD_TEST_MONGODB")
+    })
+}
+
+/// A database of a test's own; dropped in the end.
+struct Scratch {
+    url: String,
+    name: String,
+    folder: TempDir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "critd_test_{}_{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        let deployment = deployment();
+        let (hosts, options) = deployment.split_once("/?").unwrap_or((&deployment, ""));
+        Self {
+            url: format!("{}/{name}?{options}", hosts.trim_end_matches('/')),
+            name,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        let opened = MongoStore::open(&self.url, self.folder.path(), Options::default()).await;
+        Arc::new(opened.unwrap_or_else(|error| panic!("{}: {error}", self.url)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let (url, name) = (self.url.clone(), self.name.clone());
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let client = Client::with_uri_str(&url)
+                    .await
+                    .map_err(std::io::Error::other)?;
+                client
+                    .database(&name)
+                    .drop()
+                    .await
+                    .map_err(std::io::Error::other)
+            })
+        });
+        let done = dropped.join();
+        if !matches!(done, Ok(Ok(()))) {
+            eprintln!("the database {} could not be dropped", self.name);
+        }
+    }
+}
+
+async fn open() -> (Scratch, Arc<dyn Store>) {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    (scratch, store)
+}
