@@ -117,7 +117,8 @@ impl Shared {
                     "there are too many visibility classes".to_owned(),
                 ));
             }
-            let document = doc! { "_id": next as i64, "pairs": own::binary(&class::write_pairs(&pairs)) };
+            let document =
+                doc! { "_id": next as i64, "pairs": own::binary(&class::write_pairs(&pairs)) };
             let made = self
                 .database
                 .collection::<Document>(names::CLASSES)

@@ -55,7 +55,12 @@ impl Writer<'_> {
             }
             if statements.len() >= MOST || bytes + size > LARGE {
                 met += self
-                    .send("update", collection, "updates", std::mem::take(&mut statements))
+                    .send(
+                        "update",
+                        collection,
+                        "updates",
+                        std::mem::take(&mut statements),
+                    )
                     .await?;
                 bytes = 0;
             }
@@ -63,11 +68,13 @@ impl Writer<'_> {
             let change = match update.change {
                 Change::Operators(operators) => operators,
                 Change::Whole(body) => Document::try_from(body.as_ref())
-                    .map_err(|error| mongodb::error::Error::from(error))?,
+                    .map_err(mongodb::error::Error::from)?,
             };
             statements.push(doc! { "q": update.which, "u": change, "upsert": update.upsert });
         }
-        met += self.send("update", collection, "updates", statements).await?;
+        met += self
+            .send("update", collection, "updates", statements)
+            .await?;
         Ok(met)
     }
 
@@ -121,7 +128,9 @@ impl Writer<'_> {
                 .iter()
                 .map(|which| doc! { "q": which.clone(), "limit": 1 })
                 .collect();
-            gone += self.send("delete", collection, "deletes", statements).await?;
+            gone += self
+                .send("delete", collection, "deletes", statements)
+                .await?;
         }
         Ok(gone)
     }

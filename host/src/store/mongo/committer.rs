@@ -88,9 +88,7 @@ impl Committer {
                     };
                     let answer = match answer {
                         Ok(answer) => answer.unwrap_or_else(|| Err(lost())),
-                        Err(trouble) => {
-                            Err(trouble.into_commit(self.shared.options.longest_query))
-                        }
+                        Err(trouble) => Err(trouble.into_commit(self.shared.options.longest_query)),
                     };
                     let _ = reply.send(answer);
                 }

@@ -433,7 +433,11 @@ mod tests {
         ];
         for (filter, query) in cases {
             let compiled = compile(&filter);
-            assert_eq!((compiled.query, compiled.exact), (query, true), "{filter:?}");
+            assert_eq!(
+                (compiled.query, compiled.exact),
+                (query, true),
+                "{filter:?}"
+            );
         }
     }
 }

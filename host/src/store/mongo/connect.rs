@@ -198,7 +198,11 @@ fn refusal(target: &Target, error: &Error) -> Option<String> {
 }
 
 /// What one node says of itself.
-async fn ask_directly(target: &Target, host: &ServerAddress, longest: Duration) -> Option<Document> {
+async fn ask_directly(
+    target: &Target,
+    host: &ServerAddress,
+    longest: Duration,
+) -> Option<Document> {
     let mut options = target.options.clone();
     options.hosts = vec![host.clone()];
     options.direct_connection = Some(true);
@@ -243,9 +247,9 @@ impl Hidden {
     }
 
     fn clean(&self, text: &str) -> String {
-        self.0
-            .iter()
-            .fold(text.to_owned(), |text, part| text.replace(part.as_str(), "…"))
+        self.0.iter().fold(text.to_owned(), |text, part| {
+            text.replace(part.as_str(), "…")
+        })
     }
 }
 

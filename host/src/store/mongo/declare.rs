@@ -44,7 +44,11 @@ impl Shared {
             .await
             .map_err(|error| self.failed(&error))?;
         let mut found = Vec::new();
-        while cursor.advance().await.map_err(|error| self.failed(&error))? {
+        while cursor
+            .advance()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
             let document = cursor
                 .deserialize_current()
                 .map_err(|error| self.failed(&error))?;
@@ -74,10 +78,7 @@ impl Shared {
     }
 
     /// Makes collections usable. Answers which unique keys are violated.
-    pub(super) async fn declare(
-        self: &Arc<Self>,
-        specs: &[CollectionSpec],
-    ) -> Result<Vec<String>> {
+    pub(super) async fn declare(self: &Arc<Self>, specs: &[CollectionSpec]) -> Result<Vec<String>> {
         let mut reports = Vec::new();
         for spec in specs {
             check_name(&spec.name)?;
@@ -212,7 +213,11 @@ impl Shared {
             .await
             .map_err(|error| self.failed(&error))?;
         let mut found = Vec::new();
-        while cursor.advance().await.map_err(|error| self.failed(&error))? {
+        while cursor
+            .advance()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
             found.push(cursor.current().to_owned());
         }
         Ok(found)
@@ -230,8 +235,7 @@ impl Shared {
             reason,
         };
         let (was, body) = own::split(document).map_err(|error| damaged(error.to_string()))?;
-        let pairs =
-            own::pairs_of(collection, &body).map_err(|error| damaged(error.to_string()))?;
+        let pairs = own::pairs_of(collection, &body).map_err(|error| damaged(error.to_string()))?;
         let class = self.class_of(collection, pairs).await?;
         let draft = Draft::stored(Arc::new(body.clone()));
         let field = own::whole(collection, &draft, &body, class, was.revision)
@@ -301,7 +305,11 @@ impl Shared {
             .await
             .map_err(|error| self.failed(&error))?;
         let mut doubled = Vec::new();
-        while cursor.advance().await.map_err(|error| self.failed(&error))? {
+        while cursor
+            .advance()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
             let group = cursor
                 .deserialize_current()
                 .map_err(|error| self.failed(&error))?;

@@ -120,11 +120,13 @@ pub(super) fn code_of(error: &Error) -> Option<i32> {
         ErrorKind::Command(command) => Some(command.code),
         ErrorKind::Write(WriteFailure::WriteError(failure)) => Some(failure.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(failure)) => Some(failure.code),
-        ErrorKind::InsertMany(failure) => match (&failure.write_errors, &failure.write_concern_error) {
-            (Some(errors), _) if !errors.is_empty() => errors.first().map(|error| error.code),
-            (_, Some(error)) => Some(error.code),
-            _ => None,
-        },
+        ErrorKind::InsertMany(failure) => {
+            match (&failure.write_errors, &failure.write_concern_error) {
+                (Some(errors), _) if !errors.is_empty() => errors.first().map(|error| error.code),
+                (_, Some(error)) => Some(error.code),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

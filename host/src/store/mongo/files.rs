@@ -237,7 +237,11 @@ impl Bucket<'_> {
             .await
             .map_err(|error| self.failed(&error))?;
         let mut size = 0;
-        while cursor.advance().await.map_err(|error| self.failed(&error))? {
+        while cursor
+            .advance()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
             let chunk = cursor
                 .deserialize_current()
                 .map_err(|error| self.failed(&error))?;
@@ -412,16 +416,10 @@ pub(super) async fn list(
     Ok(found)
 }
 
-pub(super) async fn info(
-    store: &MongoStore,
-    bucket: &str,
-    id: FileId,
-) -> Result<Option<FileInfo>> {
+pub(super) async fn info(store: &MongoStore, bucket: &str, id: FileId) -> Result<Option<FileInfo>> {
     let bucket = store.bucket(bucket);
     match bucket.entry(id).await? {
-        Some(entry) if bucket.is_whole(id, &entry).await? => {
-            Ok(Some(bucket.info(&entry).await?.1))
-        }
+        Some(entry) if bucket.is_whole(id, &entry).await? => Ok(Some(bucket.info(&entry).await?.1)),
         _ => Ok(None),
     }
 }

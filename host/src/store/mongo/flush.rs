@@ -73,8 +73,8 @@ impl Group<'_> {
                 continue;
             };
             let body = draft.to_raw();
-            let pairs = own::pairs_of(&held.collection, &body)
-                .map_err(|error| damaged(document, error))?;
+            let pairs =
+                own::pairs_of(&held.collection, &body).map_err(|error| damaged(document, error))?;
             let class = self.look.shared.class_of(&held.collection, pairs).await?;
             let field = field(document, &held.collection, draft, &body, class, revision)?;
             revision += 1;
@@ -228,11 +228,8 @@ fn field(
 
 /// What brings the stored document to the state of the draft, so that a long list that only grew is not sent.
 fn operators(draft: &Draft, field: Document) -> Result<Document, DraftError> {
-    let (mut set, mut unset, mut push) = (
-        doc! { own::FIELD: field },
-        Document::new(),
-        Document::new(),
-    );
+    let (mut set, mut unset, mut push) =
+        (doc! { own::FIELD: field }, Document::new(), Document::new());
     for root in draft.changed_roots() {
         if let Some(added) = draft.only_appended(&root) {
             let added = Document::try_from(added.as_ref())

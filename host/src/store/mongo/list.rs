@@ -12,11 +12,11 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::TryStreamExt as _;
 use mongodb::{ClientSession, Collection as Handle, SessionCursor};
 
+use super::Shared;
 use super::compile::{self, Compiled, Query};
 use super::errors::Trouble;
 use super::own;
 use super::schema::Collection;
-use super::Shared;
 use crate::store::class::Visible;
 use crate::store::filter::Filter;
 use crate::store::keys;
@@ -66,9 +66,13 @@ impl Look<'_> {
         if search.compiled.exact
             && let Some(sort) = sort
         {
-            return self.page_by_server(collection, query, condition, sort).await;
+            return self
+                .page_by_server(collection, query, condition, sort)
+                .await;
         }
-        let (ids, total) = self.page_by_looking(&search, query, condition, sort).await?;
+        let (ids, total) = self
+            .page_by_looking(&search, query, condition, sort)
+            .await?;
         let documents = self.get_many(collection, &ids).await?;
         Ok(Page { documents, total })
     }

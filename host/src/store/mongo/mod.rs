@@ -275,9 +275,8 @@ impl MongoStore {
 impl Shared {
     /// Makes the store's own collections usable, and reads what is in them.
     async fn prepare(&self) -> Result<()> {
-        let failed = |error: mongodb::error::Error| {
-            errors::store_error(&error, self.options.longest_query)
-        };
+        let failed =
+            |error: mongodb::error::Error| errors::store_error(&error, self.options.longest_query);
         let there = self
             .database
             .list_collection_names()

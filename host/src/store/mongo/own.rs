@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use bson::{Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use bson::{Binary, Bson, Document, RawDocument, RawDocumentBuf, doc};
 use sha2::{Digest, Sha256};
 
 use super::schema::Collection;
@@ -105,8 +105,8 @@ pub(super) fn split(stored: RawDocumentBuf) -> Result<(Own, RawDocumentBuf), Mal
     }
     rest.push(0);
     raw::set_length(&mut rest, 0)?;
-    let rest = RawDocumentBuf::from_bytes(rest)
-        .map_err(|_| Malformed("a document that can't be read"))?;
+    let rest =
+        RawDocumentBuf::from_bytes(rest).map_err(|_| Malformed("a document that can't be read"))?;
     Ok((own, rest))
 }
 
@@ -239,11 +239,6 @@ pub(super) fn whole(
         "keys": keys_of(collection, draft)?,
         "sort": sort,
     })
-}
-
-/// Does a stored root field have this name? For documents that somebody else wrote.
-pub(super) fn has_field(document: &RawDocument) -> bool {
-    matches!(document.get(FIELD), Ok(Some(RawBsonRef::Document(_))))
 }
 
 #[cfg(test)]
