@@ -159,8 +159,7 @@ enum Step {
     List(Filter, Vec<SortKey>, u64, u32, Vec<&'static str>),
 }
 
-fn any_step() -> BoxedStrategy<Step> {
-    let number = || 0..24_u32;
+pub(crate) fn any_sort() -> BoxedStrategy<Vec<SortKey>> {
     let sort_path = prop::sample::select(vec![
         "size",
         "status",
@@ -178,13 +177,18 @@ fn any_step() -> BoxedStrategy<Step> {
             })
             .collect::<Vec<_>>()
     });
+    sort.boxed()
+}
+
+fn any_step() -> BoxedStrategy<Step> {
+    let number = || 0..24_u32;
     let names = prop::sample::subsequence(vec!["s", "t"], 0..=2);
     prop_oneof![
         6 => (number(), any_body()).prop_map(|(number, body)| Step::Insert(number, body)),
         6 => (number(), prop::collection::vec(any_operation(), 1..4))
             .prop_map(|(number, operations)| Step::Change(number, operations)),
         1 => number().prop_map(Step::Remove),
-        6 => (any_filter(), sort, 0..6_u64, 0..8_u32, names)
+        6 => (any_filter(), any_sort(), 0..6_u64, 0..8_u32, names)
             .prop_map(|(filter, sort, offset, limit, names)| Step::List(filter, sort, offset, limit, names)),
     ]
     .boxed()
@@ -236,21 +240,7 @@ async fn check_list(
         })
         .map(|(id, body)| (*id, body))
         .collect();
-    wanted.sort_by(|a, b| {
-        for key in &query.sort {
-            let value = |body: &Document| lowest(body, &key.path);
-            let order = value(a.1).cmp(&value(b.1));
-            let order = if key.direction == Ascending {
-                order
-            } else {
-                order.reverse()
-            };
-            if order != std::cmp::Ordering::Equal {
-                return order;
-            }
-        }
-        a.0.cmp(&b.0)
-    });
+    wanted.sort_by(|a, b| compare(&query.sort, *a, *b));
     let total = wanted.len() as u64;
     let ids: Vec<ObjectId> = wanted
         .iter()
@@ -264,6 +254,25 @@ async fn check_list(
     } else {
         Err(format!("{query:?}: {answer:?}, not {:?}", (ids, total)))
     }
+}
+
+/// Order of two documents in a list.
+pub(crate) fn compare(
+    sort: &[SortKey],
+    a: (ObjectId, &Document),
+    b: (ObjectId, &Document),
+) -> std::cmp::Ordering {
+    for key in sort {
+        let order = lowest(a.1, &key.path).cmp(&lowest(b.1, &key.path));
+        let order = match key.direction {
+            Ascending => order,
+            Descending => order.reverse(),
+        };
+        if order != std::cmp::Ordering::Equal {
+            return order;
+        }
+    }
+    a.0.cmp(&b.0)
 }
 
 /// Where a document sorts, worked out on the decoded document.

@@ -67,8 +67,9 @@ impl Writer<'_> {
             bytes += size;
             let change = match update.change {
                 Change::Operators(operators) => operators,
-                Change::Whole(body) => Document::try_from(body.as_ref())
-                    .map_err(mongodb::error::Error::from)?,
+                Change::Whole(body) => {
+                    Document::try_from(body.as_ref()).map_err(mongodb::error::Error::from)?
+                }
             };
             statements.push(doc! { "q": update.which, "u": change, "upsert": update.upsert });
         }

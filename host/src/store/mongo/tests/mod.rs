@@ -7,6 +7,10 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod agreement;
+mod opening;
+mod processes;
+
 mod conformance {
     crate::store::conformance::suite! { super::open }
 }
