@@ -5,7 +5,7 @@
 //!
 //! In detail: a step into a list takes every embedded document in it, and with digits also the element of that
 //! position; lists directly within lists are only entered by position. A list at the end of the path is tested as a
-//! whole and element by element. An empty list is as good as no list (rule M2): at the end of the path it is an absent
+//! whole and element by element, unless the path ends with the position that it has in another list: then as a whole. An empty list is as good as no list (rule M2): at the end of the path it is an absent
 //! field, and so is everything below it.
 
 use std::cmp::Ordering;
@@ -99,7 +99,18 @@ impl PartialEq for Test {
 #[derive(Clone, Copy)]
 enum Reached<'a> {
     Value(Value<'a>),
+    /// By its position in a list: not replaced by its elements.
+    Element(Value<'a>),
     Nothing,
+}
+
+impl<'a> Reached<'a> {
+    fn value(self) -> Option<Value<'a>> {
+        match self {
+            Self::Value(value) | Self::Element(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
 }
 
 impl Filter {
@@ -176,15 +187,13 @@ impl Test {
             Self::Lte(bound) => compares(root, path, bound, |order| order != Ordering::Greater),
             Self::Exists(wanted) => {
                 let exists = any_place(root, path.as_str(), &mut |place| {
-                    Ok(matches!(place, Reached::Value(value) if !value.is_empty_list()))
+                    Ok(place.value().is_some_and(|value| !value.is_empty_list()))
                 })?;
                 Ok(exists == *wanted)
             }
             Self::Matches(expression) => any_value(root, path, &mut |reached| match reached {
-                Reached::Value(value) => {
-                    Ok(value.text()?.is_some_and(|text| expression.is_match(text)))
-                }
-                Reached::Nothing => Ok(false),
+                Some(value) => Ok(value.text()?.is_some_and(|text| expression.is_match(text))),
+                None => Ok(false),
             }),
         }
     }
@@ -193,8 +202,8 @@ impl Test {
 fn equals(root: Value<'_>, path: &FieldPath, wanted: &Bson) -> Result<bool, Malformed> {
     let operand = Operand::new(wanted);
     any_value(root, path, &mut |reached| match reached {
-        Reached::Value(value) => Ok(operand.compare(value)? == Some(Ordering::Equal)),
-        Reached::Nothing => Ok(operand.is_null()),
+        Some(value) => Ok(operand.compare(value)? == Some(Ordering::Equal)),
+        None => Ok(operand.is_null()),
     })
 }
 
@@ -203,8 +212,8 @@ fn equals_any(root: Value<'_>, path: &FieldPath, wanted: &[Bson]) -> Result<bool
         for wanted in wanted {
             let operand = Operand::new(wanted);
             let holds = match reached {
-                Reached::Value(value) => operand.compare(value)? == Some(Ordering::Equal),
-                Reached::Nothing => operand.is_null(),
+                Some(value) => operand.compare(value)? == Some(Ordering::Equal),
+                None => operand.is_null(),
             };
             if holds {
                 return Ok(true);
@@ -222,36 +231,37 @@ fn compares(
 ) -> Result<bool, Malformed> {
     let operand = Operand::new(bound);
     any_value(root, path, &mut |reached| match reached {
-        Reached::Value(value) => Ok(match operand.compare(value)? {
+        Some(value) => Ok(match operand.compare(value)? {
             Some(Ordering::Equal) => wanted(Ordering::Equal),
             Some(order) => wanted(order) && !operand.is_nan_pair(value),
             None => false,
         }),
-        Reached::Nothing => Ok(operand.is_null() && wanted(Ordering::Equal)),
+        None => Ok(operand.is_null() && wanted(Ordering::Equal)),
     })
 }
 
-/// Is there a value at the end of the path that meets the test? Lists there are tested whole and by element.
+/// Is there a value at the end of the path that meets the test, or nothing that does? Lists there are tested whole and by
+/// element.
 fn any_value(
     root: Value<'_>,
     path: &FieldPath,
-    test: &mut dyn FnMut(Reached<'_>) -> Result<bool, Malformed>,
+    test: &mut dyn FnMut(Option<Value<'_>>) -> Result<bool, Malformed>,
 ) -> Result<bool, Malformed> {
     any_place(root, path.as_str(), &mut |place| {
-        let Reached::Value(value) = place else {
-            return test(Reached::Nothing);
+        let Some(value) = place.value() else {
+            return test(None);
         };
-        if test(place)? {
+        if test(Some(value))? {
             return Ok(true);
         }
-        if !value.is_list() {
+        if value.is_empty_list() {
+            return test(None);
+        }
+        if !value.is_list() || matches!(place, Reached::Element(_)) {
             return Ok(false);
         }
-        if value.is_empty_list() {
-            return test(Reached::Nothing);
-        }
         for element in Elements::new(value.bytes)? {
-            if test(Reached::Value(element?.value))? {
+            if test(Some(element?.value))? {
                 return Ok(true);
             }
         }
@@ -281,6 +291,7 @@ fn any_place(
     let position = raw::position(segment);
     if let Some(position) = position {
         let holds = match value.at(position)? {
+            Some(element) if after.is_empty() => test(Reached::Element(element))?,
             Some(element) => any_place(element, after, test)?,
             None => test(Reached::Nothing)?,
         };
@@ -305,7 +316,8 @@ fn any_place(
     Ok(false)
 }
 
-/// Calls back for every value at the end of the path, lists replaced by their elements: what an index holds.
+/// Calls back for every value at the end of the path, lists replaced by their elements unless the path ends with their
+/// position: what an index holds.
 pub(crate) fn each_value<'a>(
     value: Value<'a>,
     rest: &str,
@@ -333,7 +345,11 @@ pub(crate) fn each_value<'a>(
     if let Some(position) = raw::position(segment)
         && let Some(element) = value.at(position)?
     {
-        each_value(element, after, found)?;
+        if after.is_empty() {
+            found(element)?;
+        } else {
+            each_value(element, after, found)?;
+        }
     }
     for element in Elements::new(value.bytes)? {
         let element = element?.value;

@@ -302,7 +302,11 @@ fn reach(value: &Bson, segments: &[&str], found: &mut Vec<Bson>) {
                 .ok()
                 .and_then(|position| list.get(position))
             {
-                reach(value, rest, found);
+                if rest.is_empty() {
+                    found.push(value.clone());
+                } else {
+                    reach(value, rest, found);
+                }
             }
             for value in list
                 .iter()

@@ -272,7 +272,14 @@ fn absent(path: &str) -> Compiled {
         let prefix = path.get(..end).unwrap_or(path);
         queries.push(doc! { prefix: { "$size": 0 } });
     }
-    Compiled::any(queries.into_iter().map(Compiled::exact))
+    // For the server `a.0` is also null if the first element of `a` is a document without a field `0`.
+    let positional = path
+        .split('.')
+        .any(|segment| segment.bytes().all(|byte| byte.is_ascii_digit()));
+    Compiled::any(queries.into_iter().map(|query| Compiled {
+        query: Query::Some(query),
+        exact: !positional,
+    }))
 }
 
 /// A value that is no list, or a list that is not empty.
