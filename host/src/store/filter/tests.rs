@@ -9,24 +9,32 @@ use super::*;
 use crate::store::conformance::{any_body, any_filter, any_value};
 use crate::store::order;
 
-/// What a path comes to: values, and places where something is missing.
-fn places(value: &Bson, segments: &[&str], found: &mut Vec<Option<Bson>>) {
+/// What a path comes to.
+enum Place {
+    Value(Bson),
+    /// By its position in a list: a list is not taken apart.
+    Element(Bson),
+    Nothing,
+}
+
+fn places(value: &Bson, segments: &[&str], found: &mut Vec<Place>) {
     let Some((first, rest)) = segments.split_first() else {
-        found.push(Some(value.clone()));
+        found.push(Place::Value(value.clone()));
         return;
     };
     match value {
         Bson::Document(document) => match document.get(first) {
             Some(value) => places(value, rest, found),
-            None => found.push(None),
+            None => found.push(Place::Nothing),
         },
-        Bson::Array(list) if list.is_empty() => found.push(None),
+        Bson::Array(list) if list.is_empty() => found.push(Place::Nothing),
         Bson::Array(list) => {
             let position = first.parse::<usize>().ok();
             if let Some(position) = position {
                 match list.get(position) {
+                    Some(value) if rest.is_empty() => found.push(Place::Element(value.clone())),
                     Some(value) => places(value, rest, found),
-                    None => found.push(None),
+                    None => found.push(Place::Nothing),
                 }
             }
             for element in list {
@@ -38,7 +46,7 @@ fn places(value: &Bson, segments: &[&str], found: &mut Vec<Option<Bson>>) {
                 }
             }
         }
-        _ => found.push(None),
+        _ => found.push(Place::Nothing),
     }
 }
 
@@ -49,13 +57,17 @@ fn values(root: &Bson, path: &FieldPath) -> Vec<Option<Bson>> {
     places(root, &segments, &mut found);
     let mut all = Vec::new();
     for place in found {
-        if let Some(Bson::Array(list)) = &place {
-            if list.is_empty() {
-                all.push(None);
+        match place {
+            Place::Nothing => all.push(None),
+            Place::Value(value) | Place::Element(value) if value == Bson::Array(Vec::new()) => {
+                all.extend([None, Some(value)]);
             }
-            all.extend(list.iter().cloned().map(Some));
+            Place::Value(Bson::Array(list)) => {
+                all.extend(list.iter().cloned().map(Some));
+                all.push(Some(Bson::Array(list)));
+            }
+            Place::Value(value) | Place::Element(value) => all.push(Some(value)),
         }
-        all.push(place);
     }
     all
 }
@@ -173,10 +185,10 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
             let segments: Vec<&str> = path.segments().collect();
             let mut found = Vec::new();
             places(root, &segments, &mut found);
-            let exists = found
-                .iter()
-                .flatten()
-                .any(|value| *value != Bson::Array(Vec::new()));
+            let exists = found.iter().any(|place| match place {
+                Place::Value(value) | Place::Element(value) => *value != Bson::Array(Vec::new()),
+                Place::Nothing => false,
+            });
             exists == *wanted
         }
         Test::Matches(expression) => {
@@ -273,6 +285,21 @@ fn g17_g18_a_condition_on_a_list_holds_if_any_element_satisfies_it() {
         field("source.instances.m", Test::Eq("x".into())),
     ]);
     assert!(holds(&both, &body));
+}
+
+#[test]
+fn a_list_reached_by_position_is_tested_as_a_whole() {
+    let body = doc! { "list": [["a", ["b"]], "c"] };
+    let holds = |path: &'static str, value: Bson| {
+        Filter::Field(FieldPath::literal(path), Test::Eq(value))
+            .matches_element(&Bson::Document(body.clone()))
+            .unwrap()
+    };
+    assert!(!holds("list.0", "a".into()));
+    assert!(holds("list.0", bson::bson!(["a", ["b"]])));
+    assert!(holds("list.0.0", "a".into()));
+    assert!(holds("list.1", "c".into()));
+    assert!(holds("list", "c".into()));
 }
 
 #[test]

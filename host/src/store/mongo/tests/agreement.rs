@@ -19,7 +19,8 @@ use crate::store::{SortKey, Visible, Write};
 
 const ROUNDS: u32 = 4;
 const DOCUMENTS: u32 = 250;
-const CONDITIONS: u32 = 120;
+/// Conditions in each round that the server decides alone; there are about as many others.
+const CONDITIONS: u32 = 100;
 
 fn seed() -> u64 {
     match std::env::var("CRITD_TEST_SEED") {
@@ -113,7 +114,8 @@ async fn the_evaluator_and_mongodb_agree_on_random_conditions_and_orders() {
     let seed = seed();
     let mut runner = runner(seed);
     let (bodies, conditions, sorts) = (any_body(), any_condition(), any_sort());
-    let (mut pairs, mut decided_by_server, mut differences) = (0, 0, Vec::new());
+    let (mut conditions_met, mut decided_by_server) = (0_u32, 0_u32);
+    let mut differences = Vec::new();
     for round in 0..ROUNDS {
         let name = format!("things{round}");
         let spec = CollectionSpec {
@@ -133,13 +135,13 @@ async fn the_evaluator_and_mongodb_agree_on_random_conditions_and_orders() {
             });
         }
         store.commit(writes(inserts)).await.unwrap();
-        for _ in 0..CONDITIONS {
+        while decided_by_server < CONDITIONS * (round + 1) {
             let case = Case {
                 filter: any(&mut runner, &conditions),
                 sort: any(&mut runner, &sorts),
             };
             differences.extend(difference(&store, &name, &model, &case).await);
-            pairs += DOCUMENTS;
+            conditions_met += 1;
             decided_by_server += u32::from(compile(&case.filter).exact);
         }
     }
@@ -149,15 +151,10 @@ async fn the_evaluator_and_mongodb_agree_on_random_conditions_and_orders() {
         differences.len(),
         differences.join("\n\n")
     );
+    let (pairs, decided) = (conditions_met * DOCUMENTS, decided_by_server * DOCUMENTS);
     println!(
-        "{pairs} pairs of condition and document, {decided_by_server} of {} conditions decided by the server; seed {seed}",
-        ROUNDS * CONDITIONS
+        "{pairs} pairs of condition and document, {decided} of them decided by the server; seed {seed}"
     );
-    assert!(pairs >= 100_000);
-    // If everything were left to the evaluator, this test would say nothing.
-    assert!(
-        decided_by_server > ROUNDS * CONDITIONS / 3,
-        "{decided_by_server}"
-    );
+    assert!(decided >= 100_000);
     store.close().await.unwrap();
 }
