@@ -7,6 +7,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,6 +19,8 @@ pub const ADMIN_KEY: &str = "0123456789abcdef0123456789abcdef01234567";
 /// A server under test; stopped when dropped.
 pub struct Server {
     folder: tempfile::TempDir,
+    /// Names the store, besides the folder: a database's URL, if it is not in the folder.
+    store: Vec<String>,
     process: Option<Child>,
     address: String,
     client: reqwest::Client,
@@ -86,6 +89,44 @@ pub fn admin() -> User {
         name: "admin".into(),
         key: ADMIN_KEY.into(),
     }
+}
+
+/// The store of a test's servers, as the command line has it: the one of the data folder, or a database of its own where
+/// `CRITD_TEST_STORE` says `mongodb`. `cargo xtask test` runs the tests once with each.
+fn store() -> Result<Vec<String>> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    match std::env::var("CRITD_TEST_STORE").as_deref() {
+        Err(_) => Ok(Vec::new()),
+        Ok("mongodb") => {
+            // The name tells which process may use it: `cargo xtask test` drops those of processes that have ended.
+            let name = format!(
+                "critd_test_{}_server{}",
+                std::process::id(),
+                NUMBER.fetch_add(1, Ordering::Relaxed)
+            );
+            Ok(vec!["--store".to_owned(), database(&name)?])
+        }
+        Ok(other) => bail!("CRITD_TEST_STORE is {other:?}; the only value it takes is \"mongodb\""),
+    }
+}
+
+/// Is the store of this test's servers the embedded one?
+#[must_use]
+pub fn is_embedded() -> bool {
+    std::env::var_os("CRITD_TEST_STORE").is_none()
+}
+
+/// The URL of a database of the replica set that `cargo xtask test` started.
+///
+/// # Errors
+///
+/// The test was not started by it.
+pub fn database(name: &str) -> Result<String> {
+    let deployment = std::env::var("CRITD_TEST_MONGODB").context(
+        "this test needs a replica set: run it with `cargo xtask test`, which starts one and sets CRITD_TEST_MONGODB",
+    )?;
+    let (hosts, options) = deployment.split_once("/?").unwrap_or((&deployment, ""));
+    Ok(format!("{}/{name}?{options}", hosts.trim_end_matches('/')))
 }
 
 fn target_folder() -> Result<PathBuf> {
@@ -180,6 +221,7 @@ impl Server {
             .build()?;
         let server = Self {
             folder,
+            store: store()?,
             process: None,
             address: String::new(),
             client,
@@ -239,6 +281,7 @@ impl Server {
         let mut process = Command::new(binary()?)
             .arg("--data")
             .arg(self.folder().join("data"))
+            .args(&self.store)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .arg("--manifest")
             .arg(self.folder().join("plugin-manifest.toml"))
@@ -351,6 +394,7 @@ impl Server {
         Ok(Command::new(binary()?)
             .arg("--data")
             .arg(self.folder().join("data"))
+            .args(&self.store)
             .args(arguments)
             .stdin(Stdio::null())
             .output()?)

@@ -20,6 +20,8 @@ pub(crate) struct Store<'w> {
     binary: PathBuf,
     /// The store's folder.
     pub(crate) data: PathBuf,
+    /// The database, if the store is not in the folder.
+    url: Option<String>,
 }
 
 impl<'w> Store<'w> {
@@ -28,6 +30,22 @@ impl<'w> Store<'w> {
             workspace,
             binary,
             data,
+            url: None,
+        }
+    }
+
+    /// The same, in a database of MongoDB.
+    pub(crate) fn on_mongodb(self, url: String) -> Self {
+        Self {
+            url: Some(url),
+            ..self
+        }
+    }
+
+    fn named(&self, command: &mut Command) {
+        command.arg("--data").arg(&self.data);
+        if let Some(url) = &self.url {
+            command.args(["--store", url]);
         }
     }
 
@@ -36,13 +54,9 @@ impl<'w> Store<'w> {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String> {
-        output(
-            self.workspace
-                .program(&self.binary)
-                .arg("--data")
-                .arg(&self.data)
-                .args(arguments),
-        )
+        let mut command = self.workspace.program(&self.binary);
+        self.named(&mut command);
+        output(command.args(arguments))
     }
 
     /// Makes an API key and returns it: a key is 40 hexadecimal digits wherever it stands in the output.
@@ -66,10 +80,9 @@ impl<'w> Store<'w> {
         let log =
             File::create(how.log).with_context(|| format!("cannot write {}", how.log.display()))?;
         let mut command = Command::new(&self.binary);
+        command.current_dir(&self.workspace.root);
+        self.named(&mut command);
         command
-            .current_dir(&self.workspace.root)
-            .arg("--data")
-            .arg(&self.data)
             .args(["serve", "--listen", how.listen, "--manifest"])
             .arg(how.manifest)
             .arg("--plugins")

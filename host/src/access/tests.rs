@@ -13,13 +13,12 @@ use super::users::UserChange;
 use super::{Access, Caller, Collections, Sight, specifications};
 use super::{roles, users};
 use crate::registers::{Register, Registers};
-use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{CollectionSpec, DocKey, Store, Visible, Write, WriteSet};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233";
 
 async fn open(folder: &Path) -> Arc<dyn Store> {
-    let store = SqliteStore::open(folder, Options::default()).expect("store");
+    let store = crate::store::testing::open(folder).await;
     let mut collections = specifications();
     collections.extend(
         [("events", true), ("domains", true), ("campaigns", false)].map(|(name, classed)| {
@@ -33,7 +32,7 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
         }),
     );
     store.declare(&collections).await.expect("declared");
-    Arc::new(store)
+    store
 }
 
 /// A store with the default roles, sources A, B, Z and the user `alice`: A read+red, B without any flag; key [`KEY`].

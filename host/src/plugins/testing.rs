@@ -12,8 +12,6 @@ use super::build::freeze;
 use super::{Options, Plugins, Services};
 use crate::access::{Access, Caller, Rights, SourceRights};
 use crate::registers::Registers;
-use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
 
 /// What a test plugin does, in WebAssembly's text format.
 #[derive(Debug, Clone, Default)]
@@ -162,8 +160,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&folder.path().join("data"), Default::default()).unwrap());
+        let store = crate::store::testing::open(&folder.path().join("data")).await;
         store
             .declare(&crate::access::specifications())
             .await

@@ -8,13 +8,12 @@ use bson::{Document, doc};
 
 use super::{Origin, Register, Registers};
 use crate::access::specifications;
-use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{Store, Write, WriteSet};
 
 async fn open(folder: &Path) -> Arc<dyn Store> {
-    let store = SqliteStore::open(folder, Options::default()).expect("store");
+    let store = crate::store::testing::open(folder).await;
     store.declare(&specifications()).await.expect("declared");
-    Arc::new(store)
+    store
 }
 
 async fn insert(store: &dyn Store, collection: &str, mut body: Document) {

@@ -32,6 +32,8 @@ pub mod path;
 pub(crate) mod raw;
 pub mod sqlite;
 pub(crate) mod staging;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod write;
 
 use std::sync::Arc;

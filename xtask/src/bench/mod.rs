@@ -5,11 +5,13 @@ mod reload;
 mod report;
 
 use crate::client::{Client, Posted};
+use crate::mongod;
 use crate::plugins;
 use crate::server::{Serve, Server, Store};
 use crate::wasm_target;
 use crate::workspace::{self, Workspace, step};
 use anyhow::{Context as _, Result, bail, ensure};
+use critd_mongod::ReplicaSet;
 use load::{Latencies, clients, repeated};
 use report::{Goal, Report};
 use serde_json::json;
@@ -44,6 +46,9 @@ pub(crate) struct Options {
     /// Only these parts; others are not measured, and no report is written.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Only this store; no report is written then.
+    #[arg(long, value_enum)]
+    on: Option<On>,
     /// Report to write.
     #[arg(long, default_value = "docs/PERFORMANCE.md")]
     out: std::path::PathBuf,
@@ -57,6 +62,12 @@ enum Part {
     Hosts,
     Reads,
     Reload,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum On {
+    Embedded,
+    Mongodb,
 }
 
 impl Options {
@@ -89,11 +100,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let target = wasm_target::ensure(workspace)?;
     plugins::build_components(workspace, &target, &binary)?;
 
-    let folder = tempfile::tempdir_in(&workspace.target)?;
-    let bench = Bench::prepare(workspace, folder.path(), &binary)?;
     let mut report = Report::new(options.documents)?;
-    bench.measure(options, &target, &mut report)?;
-    if !options.only.is_empty() {
+    if options.on != Some(On::Mongodb) {
+        let folder = tempfile::tempdir_in(&workspace.target)?;
+        let bench = Bench::prepare(workspace, folder.path(), &binary, None)?;
+        bench.measure(options, &target, &mut report)?;
+    }
+    if options.on != Some(On::Embedded) {
+        let program = mongod::ensure(workspace)?;
+        step("the same on MongoDB");
+        let set = ReplicaSet::start(&program, &workspace.target.join("mongodb"), 1)?;
+        report.turn_to_mongodb();
+        let folder = tempfile::tempdir_in(&workspace.target)?;
+        let bench = Bench::prepare(workspace, folder.path(), &binary, Some(set.url()))?;
+        bench.measure(options, &target, &mut report)?;
+    }
+    if !options.only.is_empty() || options.on.is_some() {
         println!("{}", report.table());
         return Ok(());
     }
@@ -115,7 +137,12 @@ struct Bench<'w> {
 }
 
 impl<'w> Bench<'w> {
-    fn prepare(workspace: &'w Workspace, folder: &'w Path, binary: &'w Path) -> Result<Self> {
+    fn prepare(
+        workspace: &'w Workspace,
+        folder: &'w Path,
+        binary: &'w Path,
+        database: Option<String>,
+    ) -> Result<Self> {
         step("prepare a store");
         let plugins = folder.join("plugins");
         fs::create_dir(&plugins)?;
@@ -138,7 +165,10 @@ impl<'w> Bench<'w> {
         let with_guest =
             format!("{manifest}\n[plugins.hostile]\npath = \"hostile.wasm\"\nversion = \"*\"\n");
         fs::write(folder.join("plugin-manifest.toml"), with_guest)?;
-        let store = Store::new(workspace, binary.to_owned(), folder.join("data"));
+        let mut store = Store::new(workspace, binary.to_owned(), folder.join("data"));
+        if let Some(url) = database {
+            store = store.on_mongodb(url);
+        }
         store.command(["init"])?;
         store.command(["set", "enable_api=true"])?;
         store.command(["source", "add", SEEN, HIDDEN])?;

@@ -26,10 +26,12 @@ const STORE: &str = "CRITD_TEST_STORE";
 /// The whole-server tests.
 const SERVER_TESTS: &str = "critd-tests";
 /// Modules of the host whose tests open a store and care not which.
-const MODULES: [&str; 5] = [
+const MODULES: [&str; 7] = [
     "access",
     "api",
+    "plugins::arguments",
     "plugins::perform",
+    "plugins::reload",
     "plugins::work",
     "registers",
 ];

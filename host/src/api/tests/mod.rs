@@ -21,7 +21,6 @@ use crate::access::{SourceRights, roles, users};
 use crate::plugins::declaration::Declaration;
 use crate::plugins::{Param, Refusal};
 use crate::registers::Register;
-use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{Write, WriteSet};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233";
@@ -183,8 +182,7 @@ impl Answer {
 impl Server {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
+        let store = crate::store::testing::open(folder.path()).await;
         let registry = Arc::new(registry());
         store
             .declare(&crate::access::specifications())

@@ -12,7 +12,6 @@ use crate::plugins::declaration::Declaration;
 use crate::plugins::value::{Arg, Failure, Fault, Outcome, Value};
 use crate::plugins::{Registry, Services};
 use crate::registers::Registers;
-use crate::store::sqlite::{Options, SqliteStore};
 use crate::store::{CommitError, StagedFile, Store};
 
 /// 2026-01-15 10:20:31.456.
@@ -164,8 +163,7 @@ pub(crate) fn text(name: &str, value: &str) -> Arg {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap());
+        let store = crate::store::testing::open(folder.path()).await;
         let registry = Arc::new(Registry::of_declarations(declarations()).unwrap());
         store.declare(&registry.collection_specs()).await.unwrap();
         store

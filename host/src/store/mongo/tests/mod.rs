@@ -15,13 +15,6 @@ mod conformance {
     crate::store::conformance::suite! { super::open }
 }
 
-/// The replica set that `cargo xtask test` started.
-fn deployment() -> String {
-    std::env::var("CRITD_TEST_MONGODB").unwrap_or_else(|_| {
-        panic!("the tests of the MongoDB store need a replica set: run them with `cargo xtask test`, which starts one and sets CRITD_TEST_MONGODB")
-    })
-}
-
 /// A database of a test's own; dropped in the end.
 struct Scratch {
     url: String,
@@ -37,10 +30,8 @@ impl Scratch {
             std::process::id(),
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
-        let deployment = deployment();
-        let (hosts, options) = deployment.split_once("/?").unwrap_or((&deployment, ""));
         Self {
-            url: format!("{}/{name}?{options}", hosts.trim_end_matches('/')),
+            url: crate::store::testing::database(&name),
             name,
             folder: tempfile::tempdir().unwrap(),
         }

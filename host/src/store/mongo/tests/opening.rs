@@ -21,7 +21,7 @@ fn quick() -> Options {
 
 /// `host:port` of the replica set.
 fn host() -> String {
-    let url = deployment();
+    let url = crate::store::testing::deployment();
     let rest = url.trim_start_matches("mongodb://");
     rest.split(['/', ',']).next().unwrap_or_default().to_owned()
 }
