@@ -199,6 +199,52 @@ impl Server {
     ///
     /// A command failed.
     pub fn prepare() -> Result<Self> {
+        Self::prepare_in(store()?)
+    }
+
+    /// As [`Server::prepare`], in the database of a URL.
+    ///
+    /// # Errors
+    ///
+    /// A command failed.
+    pub fn prepare_on(url: &str) -> Result<Self> {
+        Self::prepare_in(vec!["--store".to_owned(), url.to_owned()])
+    }
+
+    fn prepare_in(store: Vec<String>) -> Result<Self> {
+        let server = Self::unprepared(store)?;
+        server.cli(&["init"])?;
+        server.cli(&["source", "add", "Alpha", "Beta"])?;
+        server.cli(&[
+            "user",
+            "add",
+            "admin",
+            "--role",
+            "UberAdmin",
+            "--organization",
+            "Alpha",
+        ])?;
+        server.cli(&["key", "add", "admin", "--value", ADMIN_KEY])?;
+        server.cli(&["set", "enable_api=true"])?;
+        Ok(server)
+    }
+
+    /// A second server on the database of this one, started.
+    ///
+    /// # Errors
+    ///
+    /// This one's store is the embedded one, or the second does not start.
+    pub async fn beside(&self) -> Result<Self> {
+        ensure!(
+            !self.store.is_empty(),
+            "an embedded store has one server only"
+        );
+        let mut server = Self::unprepared(self.store.clone())?;
+        server.run().await?;
+        Ok(server)
+    }
+
+    fn unprepared(store: Vec<String>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins)?;
@@ -219,27 +265,13 @@ impl Server {
             .no_proxy()
             .timeout(Duration::from_secs(60))
             .build()?;
-        let server = Self {
+        Ok(Self {
             folder,
-            store: store()?,
+            store,
             process: None,
             address: String::new(),
             client,
-        };
-        server.cli(&["init"])?;
-        server.cli(&["source", "add", "Alpha", "Beta"])?;
-        server.cli(&[
-            "user",
-            "add",
-            "admin",
-            "--role",
-            "UberAdmin",
-            "--organization",
-            "Alpha",
-        ])?;
-        server.cli(&["key", "add", "admin", "--value", ADMIN_KEY])?;
-        server.cli(&["set", "enable_api=true"])?;
-        Ok(server)
+        })
     }
 
     /// The temporary folder: `data/`, `plugins/`, `plugin-manifest.toml`, `server.log`.
@@ -375,6 +407,10 @@ impl Server {
     /// The exit code is not 0; the text is what it wrote.
     pub fn cli(&self, arguments: &[&str]) -> Result<String> {
         let output = self.cli_output(arguments)?;
+        if self.process.is_some() && !self.store.is_empty() {
+            // Of the command, another process on the same database, the server learns within two seconds.
+            std::thread::sleep(Duration::from_secs(2));
+        }
         ensure!(
             output.status.success(),
             "critd {}: {}{}",

@@ -35,6 +35,8 @@ const MODULES: [&str; 7] = [
     "plugins::work",
     "registers",
 ];
+/// Whole-server tests that choose their stores themselves.
+const OWN_STORES: [&str; 3] = ["cluster", "failover", "migrate"];
 /// Databases of tests: `critd_test_PROCESS_NUMBER`.
 const DATABASES: &str = "critd_test_";
 
@@ -186,12 +188,22 @@ fn common() -> String {
         true => String::new(),
         false => format!(" - ({})", exceptions.join(" + ")),
     };
-    format!("(package({SERVER_TESTS}) + (binary_id(critd) & test(/^({modules})::/))){except}")
+    let own: Vec<String> = OWN_STORES
+        .iter()
+        .map(|name| format!(" - binary_id({SERVER_TESTS}::{name})"))
+        .collect();
+    let own = own.concat();
+    format!(
+        "((package({SERVER_TESTS}){own}) + (binary_id(critd) & test(/^({modules})::/))){except}"
+    )
 }
 
 fn is_common(test: &Test) -> bool {
     let (binary, name) = test;
-    binary.starts_with(SERVER_TESTS)
+    let has_own_store = OWN_STORES
+        .iter()
+        .any(|name| *binary == format!("{SERVER_TESTS}::{name}"));
+    binary.starts_with(SERVER_TESTS) && !has_own_store
         || binary == "critd"
             && MODULES.iter().any(|module| {
                 name.strip_prefix(module)
@@ -247,6 +259,7 @@ mod tests {
         let test = |binary: &str, name: &str| (binary.to_owned(), name.to_owned());
         assert!(is_common(&test("critd", "api::tests::one")));
         assert!(is_common(&test("critd-tests::access", "two")));
+        assert!(!is_common(&test("critd-tests::cluster", "two")));
         assert!(!is_common(&test("critd", "apish::x")));
         assert!(!is_common(&test("critd", "store::api::x")));
         assert!(!is_common(&test("critd-sdk", "api::x")));
