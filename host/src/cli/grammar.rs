@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::place::StoreUrl;
 use crate::access::keys::parse_network;
 use crate::access::roles::{Activity, ReadableTlp};
 use crate::registers::Register;
@@ -20,10 +21,10 @@ use crate::registers::Register;
     after_help = "Exit codes: 0 done, 1 refused or failed, 2 usage."
 )]
 pub(crate) struct Arguments {
-    /// Folder of the embedded store
+    /// Folder of the embedded store; with --store, of what a server keeps beside it
     #[arg(long, value_name = "DIR", env = "CRITD_DATA", global = true)]
     pub(crate) data: Option<PathBuf>,
-    /// URL of a MongoDB store, instead of --data
+    /// URL of a MongoDB store: mongodb://HOST,HOST/DATABASE?replicaSet=NAME
     #[arg(
         long,
         value_name = "URL",
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
         global = true,
         hide_env_values = true
     )]
-    pub(crate) store: Option<String>,
+    pub(crate) store: Option<StoreUrl>,
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -8,6 +8,7 @@
 //! output     tables, JSON, messages
 //! records    init, source, user, role, key, register, set, get
 //! plugin     plugin list|show|check|rollback|build
+//! place      which store, and opening it
 //! options    what `serve` takes from flags, environment and critd.toml
 //! serve      the server
 //! ```
@@ -15,6 +16,7 @@
 mod grammar;
 mod options;
 mod output;
+mod place;
 mod plugin;
 mod records;
 mod serve;
@@ -23,17 +25,16 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
 
-use crate::access::{self, AdminError};
-use crate::store::sqlite::{self, SqliteStore};
+use crate::access::AdminError;
 use crate::store::{Store, StoreError};
 use grammar::{Arguments, Command};
 use output::Terminal;
+use place::Place;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -138,14 +139,8 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
         store: arguments.store,
     };
     if let Command::Serve(given) = arguments.command {
-        let options = options::Options::gather(given, place.data.clone())?;
-        return serve::run(
-            &Place {
-                data: options.data.clone(),
-                ..place
-            },
-            &options,
-        );
+        let options = options::Options::gather(given, place)?;
+        return serve::run(&options);
     }
     if let Command::Plugin(command) = arguments.command {
         return plugin::run(&place, command, terminal);
@@ -156,10 +151,11 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
         .build()?;
     runtime.block_on(async {
         if let Command::Init = arguments.command {
-            return records::init(place.folder()?, terminal).await;
+            return records::init(&place, terminal).await;
         }
-        let store: Arc<dyn Store> = place.open().await?;
-        let done = command_on(&store, arguments.command, terminal).await;
+        let opened = place.open().await?;
+        let store = &opened.store;
+        let done = command_on(store, arguments.command, terminal).await;
         // What was changed is safe already; closing tidies the files up.
         store.close().await?;
         done
@@ -182,66 +178,6 @@ async fn command_on(
         // Carried out above: they need no store or open it in a way of their own.
         Command::Init | Command::Plugin(_) | Command::Serve(_) => Ok(()),
     }
-}
-
-/// Which store a command is about.
-pub(crate) struct Place {
-    data: Option<PathBuf>,
-    store: Option<String>,
-}
-
-impl Place {
-    /// The folder of the embedded store.
-    fn folder(&self) -> Result<&Path, Failure> {
-        match (&self.data, &self.store) {
-            (_, Some(url))
-                if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") =>
-            {
-                Err(Failure::with_hint(
-                    "this version of critd has no MongoDB store yet",
-                    "use the embedded store: `critd --data DIR …`",
-                ))
-            }
-            (_, Some(_)) => Err(Failure::Usage(
-                "`--store` takes a URL that begins with mongodb://".to_owned(),
-            )),
-            (Some(folder), None) => Ok(folder),
-            (None, None) => Err(Failure::Usage(
-                "which store? Give `--data DIR` or set CRITD_DATA".to_owned(),
-            )),
-        }
-    }
-
-    /// The folder of the embedded store, which must have been made.
-    fn present(&self) -> Result<&Path, Failure> {
-        let folder = self.folder()?;
-        if !is_present(folder) {
-            return Err(Failure::with_hint(
-                format!("there is no store in {}", folder.display()),
-                format!("`critd --data {} init` makes one", folder.display()),
-            ));
-        }
-        Ok(folder)
-    }
-
-    /// Opens the store, which must have been made, and makes the administrative collections usable.
-    async fn open(&self) -> Result<Arc<SqliteStore>, Failure> {
-        open(self.present()?).await
-    }
-}
-
-/// Is there an embedded store in a folder?
-fn is_present(folder: &Path) -> bool {
-    folder.join("critd.db").is_file()
-}
-
-/// Opens the embedded store in a folder, or makes it.
-async fn open(folder: &Path) -> Result<Arc<SqliteStore>, Failure> {
-    let store = Arc::new(SqliteStore::open(folder, sqlite::Options::default())?);
-    for doubled in store.declare(&access::specifications()).await? {
-        tracing::warn!(key = %doubled, "existing records have the same unique key; the oldest one counts");
-    }
-    Ok(store)
 }
 
 /// A password from standard input: everything up to the end, without one line end.

@@ -6,12 +6,15 @@ use serde::Deserialize;
 
 use super::Failure;
 use super::grammar::{LogFormat, ServeArguments};
+use super::place::{Place, StoreUrl};
 
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Folder of the embedded store, if known.
+    /// Folder of the embedded store, or of what lies beside a MongoDB store.
     pub(crate) data: Option<PathBuf>,
+    /// URL of a MongoDB store.
+    pub(crate) store: Option<StoreUrl>,
     /// `host:port`.
     pub(crate) listen: String,
     /// The manifest.
@@ -33,6 +36,7 @@ pub(crate) struct Options {
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    store: Option<StoreUrl>,
     listen: Option<String>,
     manifest: Option<PathBuf>,
     plugins: Option<PathBuf>,
@@ -45,19 +49,20 @@ struct File {
 const USUAL: &str = "critd.toml";
 
 impl Options {
-    /// Puts together what was given. `data`: from `--data` or the environment.
+    /// Puts together what was given. `place`: from flags or the environment.
     ///
     /// # Errors
     ///
     /// The file can't be read or has keys that are not known.
-    pub(crate) fn gather(given: ServeArguments, data: Option<PathBuf>) -> Result<Self, Failure> {
+    pub(crate) fn gather(given: ServeArguments, place: Place) -> Result<Self, Failure> {
         let file = match &given.config {
             Some(path) => read(path)?,
             None if Path::new(USUAL).exists() => read(Path::new(USUAL))?,
             None => File::default(),
         };
         Ok(Self {
-            data: data.or(file.data),
+            data: place.data.or(file.data),
+            store: place.store.or(file.store),
             listen: given
                 .listen
                 .or(file.listen)
@@ -82,11 +87,14 @@ fn read(path: &Path) -> Result<File, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
     let mut file: File = toml::from_str(&text).map_err(|error| {
-        Failure::refused(format!(
-            "{}: {}",
-            path.display(),
-            error.to_string().trim_end()
-        ))
+        // The line at fault is shown, unless it could be one with a password.
+        let shown = error.to_string();
+        let shown = if shown.contains('@') {
+            error.message()
+        } else {
+            shown.trim_end()
+        };
+        Failure::refused(format!("{}: {shown}", path.display()))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     for place in [
@@ -108,6 +116,29 @@ fn read(path: &Path) -> Result<File, Failure> {
 mod tests {
     use super::*;
 
+    fn place(data: Option<&str>) -> Place {
+        Place {
+            data: data.map(PathBuf::from),
+            store: None,
+        }
+    }
+
+    #[test]
+    fn a_mistake_beside_a_password_does_not_show_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("c.toml");
+        std::fs::write(&config, "stor = \"mongodb://me:geheim@h/\"\n").expect("written");
+        let given = ServeArguments {
+            config: Some(config.clone()),
+            ..ServeArguments::default()
+        };
+        let Err(Failure::Refused { message, .. }) = Options::gather(given, place(None)) else {
+            panic!("accepted");
+        };
+        assert!(!message.contains("geheim"), "{message}");
+        assert!(message.contains("unknown field `stor`"), "{message}");
+    }
+
     #[test]
     fn flags_come_before_the_file_and_the_file_before_the_defaults() {
         let folder = tempfile::tempdir().expect("folder");
@@ -118,11 +149,12 @@ mod tests {
             config: Some(config),
             ..ServeArguments::default()
         };
-        let options = Options::gather(given, None).expect("options");
+        let options = Options::gather(given, place(None)).expect("options");
         assert_eq!(
             options,
             Options {
                 data: Some("/var/lib/critd".into()),
+                store: None,
                 listen: "127.0.0.1:0".to_owned(),
                 manifest: "plugin-manifest.toml".into(),
                 plugins: folder.path().join("wasm"),
@@ -137,7 +169,7 @@ mod tests {
     #[test]
     fn op6_the_default_is_loopback() {
         let options =
-            Options::gather(ServeArguments::default(), Some("d".into())).expect("options");
+            Options::gather(ServeArguments::default(), place(Some("d"))).expect("options");
         assert_eq!(options.listen, "127.0.0.1:8080");
     }
 
@@ -151,7 +183,7 @@ mod tests {
                 config: Some(config.clone()),
                 ..ServeArguments::default()
             },
-            None,
+            place(None),
         ) else {
             panic!("accepted");
         };
@@ -163,8 +195,9 @@ mod tests {
             "{message}"
         );
         assert!(
-            message
-                .contains("unknown field `lisden`, expected one of `data`, `listen`, `manifest`"),
+            message.contains(
+                "unknown field `lisden`, expected one of `data`, `store`, `listen`, `manifest`"
+            ),
             "{message}"
         );
     }

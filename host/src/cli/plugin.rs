@@ -33,7 +33,7 @@ pub(super) fn run(
             show(plugin, terminal)
         }
         PluginCommand::Rollback { name } => {
-            let version = plugins::rollback(&state_folder(place.present()?), &name)
+            let version = plugins::rollback(&state_folder(place.state()?), &name)
                 .map_err(Failure::refused)?;
             terminal.say(&format!("The plugin `{name}` goes back to version {version} until its file changes; a running server takes it up by itself"));
             Ok(())
@@ -53,7 +53,7 @@ pub(super) fn run(
 }
 
 fn status(place: &Place) -> Result<Status, Failure> {
-    plugins::read_status(&state_folder(place.present()?))
+    plugins::read_status(&state_folder(place.state()?))
         .map_err(|reason| Failure::with_hint(reason, "`critd serve` loads the plugins"))
 }
 

@@ -1,6 +1,5 @@
 //! The commands on administrative records: init, source, user, role, key, register, set, get.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,6 +8,7 @@ use super::grammar::{
     KeyCommand, RegisterCommand, RoleCommand, SourceCommand, UserCommand, UserProperties,
 };
 use super::output::{Terminal, time_text, yes};
+use super::place::Place;
 use super::{Failure, read_password};
 use crate::access::catalogue::UBER_ADMIN;
 use crate::access::keys::{Key, Scope};
@@ -22,24 +22,20 @@ use crate::store::Store;
 type Shared = Arc<dyn Store>;
 
 /// `init`: idempotent, adds what is missing.
-pub(super) async fn init(folder: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let fresh = !super::is_present(folder);
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
-    let store: Shared = super::open(folder).await?;
+pub(super) async fn init(place: &Place, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    let (opened, fresh, name) = place.make().await?;
+    let store = &opened.store;
     let added = roles::seed(store.as_ref()).await?;
-    Registers::new(Arc::clone(&store)).seed().await?;
+    Registers::new(Arc::clone(store)).seed().await?;
     store.close().await?;
     if !fresh {
         terminal.say(&format!(
-            "There is a store in {} already; what was missing has been added",
-            folder.display()
+            "There is a store in {name} already; what was missing has been added"
         ));
         return Ok(());
     }
     terminal.say(&format!(
-        "Made a store in {} with the roles {}",
-        folder.display(),
+        "Made a store in {name} with the roles {}",
         added.join(", ")
     ));
     terminal.say("hint: next: `critd user add NAME --role UberAdmin`, `critd source add NAME`, `critd key add NAME`, `critd set enable_api=true`");

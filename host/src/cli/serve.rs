@@ -14,28 +14,30 @@ use tracing_subscriber::EnvFilter;
 
 use super::grammar::LogFormat;
 use super::options::Options;
-use super::{Failure, Place, plugin};
+use super::place::Place;
+use super::{Failure, plugin};
 use crate::access::Access;
 use crate::api;
 use crate::plugins::{self, Plugins, Services};
 use crate::registers::Registers;
 use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
 
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Opens the store, starts the plugins and serves until the process is told to stop.
-pub(super) fn run(place: &Place, options: &Options) -> Result<(), Failure> {
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
     start_log(options.log_format, &options.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let store = place.open().await?;
-        store.lock_exclusively()?;
-        let shared: Arc<dyn Store> = Arc::<SqliteStore>::clone(&store);
-        let done = serve(shared, store.folder(), options).await;
+        let place = Place {
+            data: options.data.clone(),
+            store: options.store.clone(),
+        };
+        let store = place.open_to_serve().await?;
+        let done = serve(Arc::clone(&store), place.state()?, options).await;
         store.close().await?;
         tracing::info!("stopped");
         done

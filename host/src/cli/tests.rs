@@ -130,24 +130,6 @@ fn a_missing_store_is_refused_with_the_command_that_makes_one() {
 }
 
 #[test]
-fn mongodb_is_understood_and_refused() {
-    let (code, out, err) = critd(&["--store", "mongodb://localhost/crits", "user", "list"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert_eq!(
-        err,
-        "error: this version of critd has no MongoDB store yet\nhint: use the embedded store: `critd --data DIR …`\n"
-    );
-    let (code, _, err) = critd(&["--store", "postgres://x", "user", "list"]);
-    assert_eq!(
-        (code, err.as_str()),
-        (
-            2,
-            "error: `--store` takes a URL that begins with mongodb://\n"
-        )
-    );
-}
-
-#[test]
 fn usage_errors_have_exit_code_2() {
     for wrong in [
         &[][..],

@@ -1,4 +1,4 @@
-//! The folder in which files lie while they come in, shared by the processes that use it.
+//! Folders that processes share: where files lie while they come in, and what one server keeps beside its store.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -42,4 +42,18 @@ pub(crate) fn lock_staging(folder: &Path, staging: &Path) -> Result<File> {
     }
     lock.lock_shared().map_err(at(&path))?;
     Ok(lock)
+}
+
+/// The lock of the process that serves.
+pub(crate) fn lock_serving(folder: &Path) -> Result<File> {
+    let path = folder.join("serve.lock");
+    let lock = open_lock(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
+            "another critd serves {} already",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+    }
 }

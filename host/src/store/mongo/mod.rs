@@ -27,7 +27,7 @@ mod list;
 mod own;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -154,8 +154,11 @@ impl Revisions {
 /// See the module text.
 pub struct MongoStore {
     shared: Arc<Shared>,
+    folder: PathBuf,
     staging: PathBuf,
     staging_lock: File,
+    /// Held by the process that serves.
+    serving: Mutex<Option<File>>,
     /// Buckets whose indexes are known to be there.
     buckets: Mutex<HashSet<String>>,
     jobs: Mutex<Option<mpsc::UnboundedSender<Waiting>>>,
@@ -174,6 +177,36 @@ impl MongoStore {
     /// if nobody answers. No text contains the password.
     pub async fn open(url: &str, folder: &Path, options: Options) -> Result<Self> {
         let (client, database) = connect::connect(url, &options).await?;
+        Self::start(client, database, folder, options).await
+    }
+
+    /// As [`MongoStore::open`], if anybody has made a store in the database; else nothing is written there.
+    ///
+    /// # Errors
+    ///
+    /// See [`MongoStore::open`].
+    pub async fn open_made(url: &str, folder: &Path, options: Options) -> Result<Option<Self>> {
+        let (client, database) = connect::connect(url, &options).await?;
+        let made = database
+            .collection::<Document>(names::COLLECTIONS)
+            .find_one(doc! {})
+            .await
+            .map_err(|error| errors::store_error(&error, options.longest_query))?;
+        if made.is_none() {
+            client.shutdown().immediate(true).await;
+            return Ok(None);
+        }
+        Self::start(client, database, folder, options)
+            .await
+            .map(Some)
+    }
+
+    async fn start(
+        client: Client,
+        database: Database,
+        folder: &Path,
+        options: Options,
+    ) -> Result<Self> {
         let staging = folder.join("staging");
         std::fs::create_dir_all(&staging).map_err(staging::at(&staging))?;
         let staging_lock = staging::lock_staging(folder, &staging)?;
@@ -193,8 +226,10 @@ impl MongoStore {
         let looking = tokio::spawn(classes::keep_looking(Arc::downgrade(&shared)));
         Ok(Self {
             shared,
+            folder: folder.to_owned(),
             staging,
             staging_lock,
+            serving: Mutex::default(),
             buckets: Mutex::default(),
             jobs: Mutex::new(Some(jobs)),
             committer: Mutex::new(Some(committer)),
@@ -203,14 +238,23 @@ impl MongoStore {
         })
     }
 
-    /// Whether anybody has made a store in the database.
-    ///
-    /// # Errors
-    ///
-    /// Only the database's.
+    /// Has anybody declared a collection in the database?
     #[must_use]
     pub fn is_made(&self) -> bool {
         !self.shared.schema.read().collections.is_empty()
+    }
+
+    /// Keeps other servers off the folder until the store is dropped. Servers with other folders may use the same database.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] if another process serves with this folder.
+    pub fn lock_exclusively(&self) -> Result<()> {
+        let mut serving = self.serving.lock();
+        if serving.is_none() {
+            *serving = Some(staging::lock_serving(&self.folder)?);
+        }
+        Ok(())
     }
 
     fn collection(&self, name: &str) -> Result<Arc<Collection>> {
@@ -532,6 +576,7 @@ impl Store for MongoStore {
         }
         self.looking.abort();
         self.shared.client.clone().shutdown().immediate(true).await;
+        *self.serving.lock() = None;
         let _ = self.staging_lock.unlock();
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! within a write transaction, so that a file swept and kept at the same time is there in the end.
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -15,27 +15,13 @@ use super::SqliteStore;
 use super::connection;
 use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::staging::at;
-use crate::store::{Result, StoreError, staging};
+use crate::store::{Result, StoreError};
 
 pub(super) fn create_folders(folder: &Path, staging: &Path) -> Result<()> {
     for path in [folder, &folder.join("files"), staging] {
         std::fs::create_dir_all(path).map_err(at(path))?;
     }
     Ok(())
-}
-
-/// The lock of the process that serves.
-pub(super) fn lock_serving(folder: &Path) -> Result<File> {
-    let path = folder.join("serve.lock");
-    let lock = staging::open_lock(&path)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
-            "another critd serves {} already",
-            folder.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(at(&path)(error)),
-    }
 }
 
 /// Where bytes are kept.

@@ -217,7 +217,7 @@ impl SqliteStore {
     pub fn lock_exclusively(&self) -> Result<()> {
         let mut serving = self.serving.lock();
         if serving.is_none() {
-            *serving = Some(files::lock_serving(&self.folder)?);
+            *serving = Some(staging::lock_serving(&self.folder)?);
         }
         Ok(())
     }

@@ -16,14 +16,14 @@ mod conformance {
 }
 
 /// A database of a test's own; dropped in the end.
-struct Scratch {
+pub(crate) struct Scratch {
     url: String,
     name: String,
     folder: TempDir,
 }
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "critd_test_{}_{}",
@@ -35,6 +35,11 @@ impl Scratch {
             name,
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// URL of the database.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     async fn open(&self) -> Arc<dyn Store> {
