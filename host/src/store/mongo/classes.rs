@@ -21,15 +21,13 @@ use crate::store::{Result, StoreError};
 /// How often a process looks for what others have changed.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 
-/// How old what is known of administrative changes may be. Less than the two seconds within which a revoked key must
-/// be refused everywhere.
-const FRESH: Duration = Duration::from_millis(1_500);
-
 /// What is known of commits to administrative collections.
 #[derive(Debug, Default)]
 pub(super) struct Administrative {
     revision: u64,
     asked_at: Option<Instant>,
+    /// When it was last asked for in vain, and why.
+    failed: Option<(Instant, String)>,
 }
 
 /// The index that gives each set of pairs one number.
@@ -125,11 +123,30 @@ impl Shared {
                 .insert_one(document)
                 .await;
             match made {
-                Ok(_) => {}
+                Ok(_) => self.count_class(next as i64 + 1).await?,
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(self.error(&error)),
             }
             self.refresh_classes().await?;
+        }
+    }
+
+    /// Says to the others that there is a new class.
+    async fn count_class(&self, number: i64) -> Result<()> {
+        let done = self
+            .database
+            .collection::<Document>(names::STATE)
+            .update_one(
+                doc! { "_id": names::NUMBER_OF_CLASSES },
+                doc! { "$max": { "n": number } },
+            )
+            .upsert(true)
+            .await;
+        match done {
+            Ok(_) => Ok(()),
+            // Made by another process at the same time; its next look finds both classes.
+            Err(error) if is_duplicate(&error) => Ok(()),
+            Err(error) => Err(self.error(&error)),
         }
     }
 
@@ -145,32 +162,60 @@ impl Shared {
         }
     }
 
-    /// The number of commits to administrative collections; asked for unless it is known well enough.
+    /// The number of commits to administrative collections, as it is after the call has begun; and classes that others
+    /// have made until then are known afterwards. Who calls while another call asks waits and shares the next answer.
     pub(super) async fn administrative_revision(&self) -> Result<u64> {
+        let called_at = Instant::now();
+        let _alone = self.asking.lock().await;
         {
             let known = self.administrative.lock();
-            if known.asked_at.is_some_and(|at| at.elapsed() < FRESH) {
+            if known.asked_at.is_some_and(|asked_at| asked_at >= called_at) {
                 return Ok(known.revision);
             }
+            // Whoever waited for this need not wait for the same once more.
+            if let Some((asked_at, reason)) = &known.failed
+                && *asked_at >= called_at
+            {
+                return Err(StoreError::Unavailable(reason.clone()));
+            }
         }
-        self.ask_administrative_revision().await
+        let asked_at = Instant::now();
+        let answer = self.ask_administrative_revision().await;
+        if let Err(StoreError::Unavailable(reason)) = &answer {
+            self.administrative.lock().failed = Some((asked_at, reason.clone()));
+        }
+        answer
     }
 
     async fn ask_administrative_revision(&self) -> Result<u64> {
         let asked_at = Instant::now();
-        let state = self
+        let mut cursor = self
             .database
             .collection::<Document>(names::STATE)
-            .find_one(doc! { "_id": names::ADMINISTRATIVE })
+            .find(doc! { "_id": { "$in": [names::ADMINISTRATIVE, names::NUMBER_OF_CLASSES] } })
             .await
             .map_err(|error| self.error(&error))?;
-        let revision = state
-            .and_then(|state| state.get_i64("n").ok())
-            .unwrap_or_default()
-            .unsigned_abs();
+        let (mut revision, mut classes) = (0, 0);
+        while cursor.advance().await.map_err(|error| self.error(&error))? {
+            let state = cursor
+                .deserialize_current()
+                .map_err(|error| self.error(&error))?;
+            let n = state.get_i64("n").unwrap_or_default().unsigned_abs();
+            if state
+                .get_str("_id")
+                .is_ok_and(|id| id == names::ADMINISTRATIVE)
+            {
+                revision = n;
+            } else {
+                classes = n;
+            }
+        }
+        if classes > self.table().classes.len() as u64 {
+            self.refresh_classes().await?;
+        }
         let mut known = self.administrative.lock();
         known.revision = known.revision.max(revision);
-        known.asked_at = Some(asked_at);
+        known.asked_at = known.asked_at.max(Some(asked_at));
         Ok(known.revision)
     }
 

@@ -6,12 +6,12 @@
 //! ```text
 //! critd.collections   what was declared, by whichever process
 //! critd.classes       visibility classes
-//! critd.state         the last revision given, commits to administrative collections
+//! critd.state         the last revision given, the number of commits to administrative collections and of classes
 //! critd.guards        what transactions write to meet (`flush`)
 //! ```
 //!
-//! Several processes may serve one database. What one changes, the others see with the next query, except for classes,
-//! declarations and the number of administrative commits, for which each looks twice a second (`classes`).
+//! Several processes may serve one database. What one changes, the others see with the next query; new classes when they
+//! ask for the number of administrative commits, which every request does; declarations within half a second.
 
 mod classes;
 mod commands;
@@ -70,6 +70,8 @@ mod names {
     pub(super) const REVISION: &str = "revision";
     /// Document of `critd.state`.
     pub(super) const ADMINISTRATIVE: &str = "administrative";
+    /// Document of `critd.state`.
+    pub(super) const NUMBER_OF_CLASSES: &str = "classes";
 }
 
 /// Lanes of a collection: processes with different lanes don't meet by writing to it.
@@ -113,6 +115,8 @@ struct Shared {
     schema: RwLock<Arc<Schema>>,
     classes: RwLock<Arc<ClassTable>>,
     administrative: Mutex<Administrative>,
+    /// Held by whoever asks for the number of administrative commits.
+    asking: tokio::sync::Mutex<()>,
     /// Which of the lanes this process writes with.
     lane: u32,
 }
@@ -218,6 +222,7 @@ impl MongoStore {
             schema: RwLock::default(),
             classes: RwLock::new(Arc::new(ClassTable::empty())),
             administrative: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
             lane,
         });
         shared.prepare().await?;
@@ -370,8 +375,8 @@ impl Store for MongoStore {
     }
 
     async fn administrative_revision(&self) -> Result<u64> {
-        self.check_open()?;
-        self.shared.administrative_revision().await
+        self.bounded(async { Ok(self.shared.administrative_revision().await?) })
+            .await
     }
 
     async fn get(&self, collection: &str, id: ObjectId) -> Result<Option<StoredDocument>> {
