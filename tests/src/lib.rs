@@ -407,10 +407,6 @@ impl Server {
     /// The exit code is not 0; the text is what it wrote.
     pub fn cli(&self, arguments: &[&str]) -> Result<String> {
         let output = self.cli_output(arguments)?;
-        if self.process.is_some() && !self.store.is_empty() {
-            // Of the command, another process on the same database, the server learns within two seconds.
-            std::thread::sleep(Duration::from_secs(2));
-        }
         ensure!(
             output.status.success(),
             "critd {}: {}{}",

@@ -72,7 +72,7 @@ async fn writers_of_two_servers_lose_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Settings, keys and roles reach all servers within two seconds: that is how long [`Server::cli`] waits.
+/// Settings, keys and roles reach all servers with the next request.
 #[tokio::test]
 async fn k10_changes_of_rights_and_settings_reach_every_server() -> Result<()> {
     let one = first("rights").await?;
