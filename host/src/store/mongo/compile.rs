@@ -266,20 +266,21 @@ fn compared(path: &str, operator: &str, inclusive: bool, value: &Bson) -> Compil
 
 /// Null, or nothing there: an empty list, here or on the way, is as good as no list (rule M2).
 fn absent(path: &str) -> Compiled {
+    // Where a path has positions the server sees it otherwise: `a.0` is null if the first element of `a` is a document
+    // without a field `0`, and `a.0.b` is not if that element is a number.
+    let positional = path
+        .split('.')
+        .any(|segment| segment.bytes().all(|byte| byte.is_ascii_digit()));
+    if positional {
+        return Compiled::ANYWHERE;
+    }
     let mut queries = vec![doc! { path: Bson::Null }];
     let ends = path.match_indices('.').map(|(end, _)| end);
     for end in ends.chain([path.len()]) {
         let prefix = path.get(..end).unwrap_or(path);
         queries.push(doc! { prefix: { "$size": 0 } });
     }
-    // For the server `a.0` is also null if the first element of `a` is a document without a field `0`.
-    let positional = path
-        .split('.')
-        .any(|segment| segment.bytes().all(|byte| byte.is_ascii_digit()));
-    Compiled::any(queries.into_iter().map(|query| Compiled {
-        query: Query::Some(query),
-        exact: !positional,
-    }))
+    Compiled::any(queries.into_iter().map(Compiled::exact))
 }
 
 /// A value that is no list, or a list that is not empty.

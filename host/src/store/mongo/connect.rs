@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{
-    ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, WriteConcern,
+    ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern,
 };
 use mongodb::{Client, Database};
 
@@ -167,9 +167,14 @@ async fn explain(target: &Target, hidden: &Hidden, options: &Options, error: &Er
                 ));
             }
         }
-        return StoreError::Unavailable(format!(
-            "nobody answers as MongoDB at {shown}: does it run, and is the address in the URL right?"
-        ));
+        return StoreError::Unavailable(match target.options.tls {
+            Some(Tls::Enabled(_)) => format!(
+                "nobody answers as MongoDB with TLS at {shown}: does it run, is the address in the URL right, and its certificate trusted (`tlsCAFile`)?"
+            ),
+            _ => format!(
+                "nobody answers as MongoDB at {shown}: does it run, and is the address in the URL right?"
+            ),
+        });
     }
     StoreError::Unavailable(hidden.clean(&format!("MongoDB at {shown}: {}", said(error))))
 }

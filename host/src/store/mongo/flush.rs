@@ -126,7 +126,10 @@ impl Group<'_> {
     ) -> Vec<DocKey> {
         let mut absent = Vec::new();
         for document in &self.guards.documents {
-            let Some(held) = held.get(document).filter(|held| !held.dirty) else {
+            // What comes and goes within the group is not written.
+            let is_written =
+                |held: &Held| held.dirty && (held.before.is_some() || held.draft.is_some());
+            let Some(held) = held.get(document).filter(|held| !is_written(held)) else {
                 continue;
             };
             if held.before.is_none() {

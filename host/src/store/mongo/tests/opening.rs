@@ -48,6 +48,51 @@ async fn nobody_there_is_said() {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_is_said_if_the_url_wants_it() {
+    let host = host();
+    assert_eq!(
+        refusal(&format!("mongodb://{host}/crits?tls=true")).await,
+        format!(
+            "the store can't be reached: nobody answers as MongoDB with TLS at {host}: does it run, is the address in the URL right, and its certificate trusted (`tlsCAFile`)?"
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_index_of_somebody_else_in_the_way_is_named() {
+    let (scratch, store) = open().await;
+    let client = Client::with_uri_str(&scratch.url).await.unwrap();
+    let options = mongodb::options::IndexOptions::builder()
+        .name("critd size".to_owned())
+        .build();
+    let model = mongodb::IndexModel::builder()
+        .keys(doc! { "other": 1 })
+        .options(options)
+        .build();
+    let collection = client
+        .database(&scratch.name)
+        .collection::<Document>("things");
+    collection.create_index(model).await.unwrap();
+    let refused = store
+        .declare(&[crate::store::conformance::things()])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.starts_with("`things` of the database can't have an index that critd needs: ")
+            && refused.contains("critd size"),
+        "{refused}"
+    );
+    // The same index under another name is as good.
+    collection.drop_index("critd size").await.unwrap();
+    let model = mongodb::IndexModel::builder()
+        .keys(doc! { "size": 1, "_id": 1, own::CLASS: 1 })
+        .build();
+    collection.create_index(model).await.unwrap();
+    declare(&store).await;
+}
+
+#[tokio::test]
 async fn a_refused_log_in_is_said_without_the_password() {
     let host = host();
     assert_eq!(
