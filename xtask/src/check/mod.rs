@@ -54,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build(workspace)?;
     step("doc tests");
     run_cargo(workspace, &["test", "--workspace", "--doc", "--quiet"])?;
-    suites::run(workspace, None, false)?;
+    suites::run(workspace, None, true)?;
     eprintln!(
         "everything passed in {:.0} s",
         began.elapsed().as_secs_f64()
