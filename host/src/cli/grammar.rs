@@ -71,6 +71,20 @@ pub(crate) enum Command {
         #[arg(value_name = "KEY")]
         name: Option<String>,
     },
+    /// Copy a store into an empty one, which must not be served meanwhile; goes on where it was broken off
+    #[command(
+        after_help = "A store is the folder of an embedded store, or a URL as for --store. Stop the servers of both first."
+    )]
+    Migrate {
+        /// The store that is copied; it stays as it is
+        #[arg(long, value_name = "DIR|URL")]
+        from: String,
+        /// The store that is made
+        #[arg(long, value_name = "DIR|URL")]
+        to: String,
+    },
+    /// Print a number for all documents and files, the same for equal stores of any kind
+    Digest,
     /// Serve the API
     Serve(ServeArguments),
     /// Plugins: the types and actions that the server offers

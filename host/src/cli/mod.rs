@@ -1,11 +1,12 @@
 //! The command line: an interface that operators script.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 refused or failed, 2 usage.
-//! All commands may run while a server serves the same store.
+//! All commands but `migrate` may run while a server serves the same store.
 //!
 //! ```text
 //! grammar    what can be written
 //! output     tables, JSON, messages
+//! migrate    migrate, digest: whole stores, of either kind
 //! records    init, source, user, role, key, register, set, get
 //! plugin     plugin list|show|check|rollback|build
 //! place      which store, and opening it
@@ -14,6 +15,7 @@
 //! ```
 
 mod grammar;
+mod migrate;
 mod options;
 mod output;
 mod place;
@@ -24,7 +26,7 @@ mod serve;
 mod tests;
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal as _, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -93,10 +95,9 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
     let mut input = std::io::stdin();
-    ExitCode::from(run(
-        std::env::args_os(),
-        &mut Terminal::new(&mut out, &mut err, &mut input),
-    ))
+    let mut terminal = Terminal::new(&mut out, &mut err, &mut input);
+    terminal.live = std::io::stderr().is_terminal();
+    ExitCode::from(run(std::env::args_os(), &mut terminal))
 }
 
 /// Carries a command line out; the first argument is the name of the program.
@@ -150,6 +151,11 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        match &arguments.command {
+            Command::Migrate { from, to } => return migrate::run(from, to, terminal).await,
+            Command::Digest => return migrate::digest(&place, terminal).await,
+            _ => {}
+        }
         if let Command::Init = arguments.command {
             return records::init(&place, terminal).await;
         }
@@ -176,7 +182,11 @@ async fn command_on(
         Command::Set { values } => records::set(store, &values, terminal).await,
         Command::Get { name } => records::get(store, name.as_deref(), terminal).await,
         // Carried out above: they need no store or open it in a way of their own.
-        Command::Init | Command::Plugin(_) | Command::Serve(_) => Ok(()),
+        Command::Init
+        | Command::Migrate { .. }
+        | Command::Digest
+        | Command::Plugin(_)
+        | Command::Serve(_) => Ok(()),
     }
 }
 

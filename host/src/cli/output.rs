@@ -18,6 +18,8 @@ pub(crate) struct Terminal<'a> {
     pub(crate) input: &'a mut dyn Read,
     /// Print data as JSON.
     pub(crate) json: bool,
+    /// Somebody looks at standard error: bars may move there.
+    pub(crate) live: bool,
 }
 
 impl<'a> Terminal<'a> {
@@ -31,6 +33,7 @@ impl<'a> Terminal<'a> {
             err,
             input,
             json: false,
+            live: false,
         }
     }
 
@@ -89,6 +92,25 @@ pub(crate) fn time_text(milliseconds: i64) -> String {
         .ok()
         .and_then(|moment| moment.format(&Rfc3339).ok())
         .unwrap_or_default()
+}
+
+/// A number with a comma after each three digits.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things: `1 file`, `1,000 files`.
+pub(crate) fn plural(number: u64, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", grouped(number))
 }
 
 /// `yes` or `no`.

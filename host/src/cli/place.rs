@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Failure;
+use super::{Failure, migrate};
 use crate::access;
 use crate::store::mongo::{self, MongoStore};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// URL of a MongoDB store. Shown without its password.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -177,7 +177,7 @@ impl Place {
 }
 
 /// Is there an embedded store in a folder?
-fn is_present(folder: &Path) -> bool {
+pub(super) fn is_present(folder: &Path) -> bool {
     folder.join("critd.db").is_file()
 }
 
@@ -211,7 +211,9 @@ async fn open_mongodb(url: &StoreUrl, folder: &Path) -> Result<Arc<MongoStore>, 
     Ok(Arc::new(store))
 }
 
-async fn declare(store: &dyn Store) -> Result<(), StoreError> {
+/// Makes the administrative collections usable, unless the store is a copy that was never completed.
+async fn declare(store: &dyn Store) -> Result<(), Failure> {
+    migrate::refuse_unfinished(store).await?;
     for doubled in store.declare(&access::specifications()).await? {
         tracing::warn!(key = %doubled, "existing records have the same unique key; the oldest one counts");
     }

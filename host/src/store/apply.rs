@@ -1,8 +1,11 @@
 //! What the writers of the stores share: operations applied with what the handler saw of them, and how refusals read.
 
-use bson::Bson;
+use std::sync::Arc;
+
+use bson::{Bson, RawDocument, RawDocumentBuf};
 
 use super::draft::{Draft, DraftError, Effect};
+use super::raw::Value;
 use super::write::{CommitError, DocKey, Op};
 use super::{KeyValue, StoreError};
 
@@ -80,14 +83,52 @@ pub(crate) fn fresh(
 /// [`CommitError::Impossible`] if its `_id` is no object id.
 pub(crate) fn inserted(collection: &str, body: &bson::Document) -> Result<DocKey, CommitError> {
     let Some(Bson::ObjectId(id)) = body.get("_id") else {
-        return Err(CommitError::Impossible(format!(
-            "a document of `{collection}` needs an object id as `_id`"
-        )));
+        return Err(without_id(collection));
     };
     Ok(DocKey {
         collection: collection.to_owned(),
         id: *id,
     })
+}
+
+/// A document taken over: its id and its draft.
+///
+/// # Errors
+///
+/// [`CommitError::Impossible`] if its `_id` is no object id, or it is too large; [`StoreError::Damaged`] if it can't be
+/// read.
+pub(crate) fn copied(
+    collection: &str,
+    body: &Arc<RawDocumentBuf>,
+) -> Result<(DocKey, Draft), CommitError> {
+    let document = copied_key(collection, body)?;
+    Value::document(body.as_bytes())
+        .decode()
+        .map_err(|error| damaged(&document, error))?;
+    let draft = Draft::stored(Arc::clone(body));
+    check_size(&document, &draft)?;
+    Ok((document, draft))
+}
+
+/// Which document a copy makes.
+///
+/// # Errors
+///
+/// [`CommitError::Impossible`] if its `_id` is no object id.
+pub(crate) fn copied_key(collection: &str, body: &RawDocument) -> Result<DocKey, CommitError> {
+    match body.get_object_id("_id") {
+        Ok(id) => Ok(DocKey {
+            collection: collection.to_owned(),
+            id,
+        }),
+        Err(_) => Err(without_id(collection)),
+    }
+}
+
+fn without_id(collection: &str) -> CommitError {
+    CommitError::Impossible(format!(
+        "a document of `{collection}` needs an object id as `_id`"
+    ))
 }
 
 pub(crate) fn describe(key: &KeyValue) -> String {

@@ -13,11 +13,12 @@ mod writes;
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document, doc};
+use bson::raw::cstr;
+use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
-    ClassSet, CollectionSpec, CommitError, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec,
-    KeyRead, KeySpec, KeyValue, ListQuery, Op, SearchRead, SortKey, Store, StoredDocument, Test,
+    ClassSet, CollectionSpec, CommitError, Declaration, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec,
+    KeyRead, KeySpec, KeyValue, ListQuery, Op, SearchRead, SortKey, Store, StoreError, StoredDocument, Test,
     Visible, Write, WriteSet,
 };
 
@@ -60,6 +61,7 @@ macro_rules! suite {
             all_of_a_write_set_or_nothing,
             nothing_is_left_of_what_conflicts_in_a_group,
             an_insert_of_an_existing_document_is_a_conflict,
+            copies_keep_their_bytes,
             a_document_is_made_and_removed_in_one_write_set,
             push_unique_says_what_it_met,
             pull_says_how_many_it_removed,
@@ -73,6 +75,7 @@ macro_rules! suite {
             a_list_of_ten_thousand_grows,
             undeclared_collections_are_named,
             collections_are_listed,
+            declarations_are_answered_as_they_were_made,
             administrative_commits_move_the_revision,
             duplicates_are_reported_and_not_enforced,
             new_indexes_are_filled,

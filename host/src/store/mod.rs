@@ -20,11 +20,13 @@ pub(crate) mod apply;
 pub mod class;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod digest;
 pub mod draft;
 pub mod file;
 pub mod filter;
 pub(crate) mod keys;
 pub(crate) mod literals;
+pub mod migration;
 pub mod mongo;
 pub mod order;
 pub(crate) mod page;
@@ -34,6 +36,7 @@ pub mod sqlite;
 pub(crate) mod staging;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod walk;
 pub mod write;
 
 use std::sync::Arc;
@@ -95,6 +98,15 @@ pub struct StoredDocument {
     pub revision: u64,
     /// The document itself.
     pub body: Arc<RawDocumentBuf>,
+}
+
+/// A collection as a store has it, whoever declared what of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaration {
+    /// All that was declared so far.
+    pub spec: CollectionSpec,
+    /// Those of its keys that documents violate, so that they are not enforced.
+    pub violated: Vec<KeySpec>,
 }
 
 /// A unique key with values, in the order of its [`KeySpec`].
@@ -202,6 +214,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Names of all collections that were declared, ascending.
     async fn collections(&self) -> Result<Vec<String>>;
+
+    /// What was declared, ascending by name.
+    async fn declarations(&self) -> Result<Vec<Declaration>>;
 
     /// The classes interned so far. Cheap: no I/O.
     fn classes(&self) -> Arc<ClassTable>;

@@ -1,7 +1,9 @@
 //! What a handler wants changed, and what it had read to decide so.
 
+use std::sync::Arc;
+
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocumentBuf};
 
 use super::draft::{Draft, DraftError};
 use super::filter::Filter;
@@ -121,6 +123,14 @@ pub enum Write {
         collection: String,
         /// The whole document.
         body: Document,
+    },
+    /// A document that must not exist yet, taken over from another store: byte for byte, except that `_id` may be put
+    /// first.
+    Copy {
+        /// Collection.
+        collection: String,
+        /// The whole document, with `_id`.
+        body: Arc<RawDocumentBuf>,
     },
     /// Operations on a document that must exist, in order.
     Change {

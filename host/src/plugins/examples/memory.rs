@@ -11,7 +11,7 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::store::class::pairs_of;
 use crate::store::{
-    ClassTable, CollectionSpec, CommitError, DocKey, FileId, FileInfo, Filter, KeyValue, ListQuery,
+    ClassTable, CollectionSpec, CommitError, Declaration, DocKey, FileId, FileInfo, Filter, KeyValue, ListQuery,
     Page, Result, StagedFile, Store, StoreError, StoredDocument, Test, WriteSet,
 };
 
@@ -88,6 +88,10 @@ impl Store for Memory {
 
     async fn collections(&self) -> Result<Vec<String>> {
         Ok(self.documents.keys().cloned().collect())
+    }
+
+    async fn declarations(&self) -> Result<Vec<Declaration>> {
+        Ok(Vec::new())
     }
 
     fn classes(&self) -> Arc<ClassTable> {

@@ -29,6 +29,42 @@ pub(crate) async fn collections_are_listed(store: Shared) {
     assert_eq!(store.collections().await.unwrap(), ["plain", "things"]);
 }
 
+pub(crate) async fn declarations_are_answered_as_they_were_made(store: Shared) {
+    assert_eq!(store.declarations().await.unwrap(), []);
+    declare(&store).await;
+    let intact = |spec: CollectionSpec| Declaration {
+        spec,
+        violated: Vec::new(),
+    };
+    assert_eq!(
+        store.declarations().await.unwrap(),
+        [intact(plain()), intact(things())]
+    );
+    for number in [1, 2] {
+        let write = Write::Insert {
+            collection: "plain".to_owned(),
+            body: with_id(number, doc! { "name": "twice" }),
+        };
+        store.commit(writes(vec![write])).await.unwrap();
+    }
+    let name = KeySpec {
+        fields: vec![path("name")],
+    };
+    let keyed = CollectionSpec {
+        keys: vec![name.clone()],
+        ..plain()
+    };
+    store.declare(std::slice::from_ref(&keyed)).await.unwrap();
+    let violated = Declaration {
+        spec: keyed,
+        violated: vec![name],
+    };
+    assert_eq!(
+        store.declarations().await.unwrap(),
+        [violated, intact(things())]
+    );
+}
+
 pub(crate) async fn administrative_commits_move_the_revision(store: Shared) {
     let users = CollectionSpec {
         name: "users".to_owned(),

@@ -552,3 +552,48 @@ pub(crate) async fn a_document_is_made_and_removed_in_one_write_set(store: Share
         (ids(&[1]), 1)
     );
 }
+
+/// A document that no map of names to values could hold.
+fn odd(number: u32) -> RawDocumentBuf {
+    let mut raw = RawDocumentBuf::new();
+    raw.append(cstr!("name"), "x");
+    raw.append(cstr!("name"), "y");
+    raw.append(cstr!("_id"), id(number));
+    let regex = bson::Regex {
+        pattern: cstr!("a").into(),
+        options: cstr!("x").into(),
+    };
+    raw.append(cstr!("regex"), regex);
+    raw
+}
+
+pub(crate) async fn copies_keep_their_bytes(store: Shared) {
+    declare(&store).await;
+    let copy = |body: RawDocumentBuf| {
+        let body = Arc::new(body);
+        writes(vec![Write::Copy {
+            collection: "plain".to_owned(),
+            body,
+        }])
+    };
+    store.commit(copy(odd(1))).await.unwrap();
+    let stored = store.get("plain", id(1)).await.unwrap().unwrap();
+    let as_kept = crate::store::walk::id_first(&odd(1)).unwrap();
+    assert_eq!(crate::store::walk::id_first(&stored.body).unwrap(), as_kept);
+    assert!(matches!(
+        store.commit(copy(odd(1))).await,
+        Err(CommitError::Conflict(text)) if text == format!("`plain` {} exists already", id(1))
+    ));
+    let without = RawDocumentBuf::try_from(&doc! { "_id": 7 }).unwrap();
+    assert!(matches!(
+        store.commit(copy(without)).await,
+        Err(CommitError::Impossible(text)) if text == "a document of `plain` needs an object id as `_id`"
+    ));
+    let mut bytes = odd(2).into_bytes();
+    let length = bytes.len();
+    // The type of the last element becomes none that there is.
+    bytes[length - 12] = 0x77;
+    let damaged = RawDocumentBuf::from_bytes(bytes).unwrap();
+    let refused = store.commit(copy(damaged)).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Damaged { .. }))), "{refused:?}");
+}

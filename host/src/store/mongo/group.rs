@@ -22,7 +22,7 @@ use super::schema::{Collection, Schema, UniqueKey};
 use crate::store::apply::{self, conflict, damaged, name};
 use crate::store::draft::Draft;
 use crate::store::write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
-use crate::store::{KeyValue, Result, StoreError};
+use crate::store::{FieldPath, KeyValue, Result, StoreError};
 
 /// Ids in one query.
 const MANY: usize = 1_000;
@@ -142,7 +142,16 @@ impl<'a> Group<'a> {
         let mut member = Member::default();
         for write in &changes.writes {
             match write {
-                Write::Insert { collection, body } => self.insert(&mut member, collection, body)?,
+                Write::Insert { collection, body } => {
+                    self.insert(&mut member, &apply::inserted(collection, body)?, || {
+                        apply::fresh(collection, body)
+                    })?;
+                }
+                Write::Copy { collection, body } => {
+                    self.insert(&mut member, &apply::copied_key(collection, body)?, || {
+                        apply::copied(collection, body)
+                    })?;
+                }
                 Write::Change {
                     document,
                     operations,
@@ -182,7 +191,7 @@ impl<'a> Group<'a> {
         let read = changes.documents.iter().map(|read| &read.document);
         let met = changes.writes.iter().filter_map(|write| match write {
             Write::Change { document, .. } => Some(document),
-            Write::Insert { .. } | Write::Remove { .. } => None,
+            Write::Insert { .. } | Write::Copy { .. } | Write::Remove { .. } => None,
         });
         self.guards.documents.extend(read.chain(met).cloned());
         for read in &changes.keys {
@@ -213,6 +222,11 @@ impl<'a> Group<'a> {
                 match write {
                     Write::Insert { collection, body } => {
                         if let Ok(document) = apply::inserted(collection, body) {
+                            want(document);
+                        }
+                    }
+                    Write::Copy { collection, body } => {
+                        if let Ok(document) = apply::copied_key(collection, body) {
                             want(document);
                         }
                     }
@@ -286,10 +300,16 @@ impl<'a> Group<'a> {
                 }
             }
             for write in &one.writes {
-                if let Write::Insert { collection, body } = write
-                    && let Ok(collection) = self.schema.collection(collection)
+                let (collection, draft) = match write {
+                    Write::Insert { collection, body } => (collection, Draft::fresh(body)),
+                    Write::Copy { collection, body } => {
+                        (collection, Ok(Draft::stored(Arc::clone(body))))
+                    }
+                    Write::Change { .. } | Write::Remove { .. } => continue,
+                };
+                if let Ok(collection) = self.schema.collection(collection)
                     && !collection.keys.is_empty()
-                    && let Ok(draft) = Draft::fresh(body)
+                    && let Ok(draft) = draft
                 {
                     for key in &collection.keys {
                         if let Ok(Some(digest)) = own::key_of(&draft, &key.spec) {
@@ -464,17 +484,17 @@ impl<'a> Group<'a> {
     fn insert(
         &self,
         member: &mut Member,
-        collection: &str,
-        body: &Document,
+        document: &DocKey,
+        made: impl FnOnce() -> Result<(DocKey, Draft), CommitError>,
     ) -> Result<(), CommitError> {
-        let document = apply::inserted(collection, body)?;
-        if self.draft(member, &document)?.is_some() {
-            return Err(conflict(format!("{} exists already", name(&document))));
+        if self.draft(member, document)?.is_some() {
+            return Err(conflict(format!("{} exists already", name(document))));
         }
-        if body.contains_key(own::FIELD) {
+        let (document, draft) = made()?;
+        let own = draft.get(&FieldPath::literal(own::FIELD));
+        if own.map_err(|error| damaged(&document, error))?.is_some() {
             return Err(reserved());
         }
-        let (document, draft) = apply::fresh(collection, body)?;
         self.check_size(&document, &draft)?;
         member.drafts.insert(document, Some(draft));
         Ok(())

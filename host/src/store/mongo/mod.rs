@@ -57,7 +57,7 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
 };
 
 /// Collections of the store's own, and documents in them.
@@ -262,6 +262,35 @@ impl MongoStore {
         Ok(())
     }
 
+    /// Names of the collections of the database that have documents although nobody declared them, files apart, ascending.
+    ///
+    /// # Errors
+    ///
+    /// Only the database's.
+    pub async fn undeclared(&self) -> Result<Vec<String>> {
+        self.check_open()?;
+        let failed = |error: mongodb::error::Error| {
+            errors::store_error(&error, self.shared.options.longest_query)
+        };
+        self.shared.refresh_schema().await?;
+        let schema = Arc::clone(&self.shared.schema.read());
+        let mut found = Vec::new();
+        let names = self.shared.database.list_collection_names().await;
+        for name in names.map_err(failed)? {
+            let known = schema.collections.contains_key(&name)
+                || name.starts_with("critd.")
+                || name.starts_with("system.")
+                || name.ends_with(".files")
+                || name.ends_with(".chunks");
+            let any = self.shared.database.collection::<Document>(&name);
+            if !known && any.find_one(doc! {}).await.map_err(failed)?.is_some() {
+                found.push(name);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     fn collection(&self, name: &str) -> Result<Arc<Collection>> {
         self.check_open()?;
         self.shared.schema.read().collection(name).cloned()
@@ -368,6 +397,18 @@ impl Store for MongoStore {
         let mut names: Vec<String> = schema.collections.keys().cloned().collect();
         names.sort();
         Ok(names)
+    }
+
+    async fn declarations(&self) -> Result<Vec<Declaration>> {
+        self.check_open()?;
+        self.shared.refresh_schema().await?;
+        let schema = Arc::clone(&self.shared.schema.read());
+        let collections = schema.collections.values();
+        let mut all: Vec<_> = collections
+            .map(|collection| collection.declaration())
+            .collect();
+        all.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        Ok(all)
     }
 
     fn classes(&self) -> Arc<ClassTable> {

@@ -9,7 +9,7 @@ use mongodb::options::IndexOptions;
 
 use super::own;
 use crate::store::path::FieldPath;
-use crate::store::{CollectionSpec, IndexSpec, KeySpec, KeyValue, Result, StoreError, apply};
+use crate::store::{CollectionSpec, Declaration, IndexSpec, KeySpec, KeyValue, Result, StoreError, apply};
 
 /// Indexes that a collection of MongoDB can have, besides the one on `_id`.
 const MOST_INDEXES: usize = 63;
@@ -124,6 +124,24 @@ impl Collection {
 
     pub(super) fn is_sortable(&self, path: &FieldPath) -> bool {
         self.sortable.contains(path)
+    }
+
+    pub(super) fn declaration(&self) -> Declaration {
+        Declaration {
+            spec: CollectionSpec {
+                name: self.name.clone(),
+                classed: self.classed,
+                administrative: self.administrative,
+                keys: self.keys.iter().map(|key| key.spec.clone()).collect(),
+                indexes: self.indexes.clone(),
+            },
+            violated: self
+                .keys
+                .iter()
+                .filter(|key| !key.enforced)
+                .map(|key| key.spec.clone())
+                .collect(),
+        }
     }
 
     pub(super) fn to_document(&self) -> Document {

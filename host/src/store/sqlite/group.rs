@@ -86,7 +86,16 @@ impl<'a> Group<'a> {
         let mut member = Member::default();
         for write in &changes.writes {
             match write {
-                Write::Insert { collection, body } => self.insert(&mut member, collection, body)?,
+                Write::Insert { collection, body } => {
+                    self.insert(&mut member, &apply::inserted(collection, body)?, || {
+                        apply::fresh(collection, body)
+                    })?;
+                }
+                Write::Copy { collection, body } => {
+                    self.insert(&mut member, &apply::copied_key(collection, body)?, || {
+                        apply::copied(collection, body)
+                    })?;
+                }
                 Write::Change {
                     document,
                     operations,
@@ -286,14 +295,13 @@ impl<'a> Group<'a> {
     fn insert(
         &mut self,
         member: &mut Member,
-        collection: &str,
-        body: &bson::Document,
+        document: &DocKey,
+        made: impl FnOnce() -> Result<(DocKey, Draft), CommitError>,
     ) -> Result<(), CommitError> {
-        let document = apply::inserted(collection, body)?;
-        if self.draft(member, &document)?.is_some() {
-            return Err(conflict(format!("{} exists already", name(&document))));
+        if self.draft(member, document)?.is_some() {
+            return Err(conflict(format!("{} exists already", name(document))));
         }
-        let (document, draft) = apply::fresh(collection, body)?;
+        let (document, draft) = made()?;
         member.drafts.insert(document, Some(draft));
         Ok(())
     }

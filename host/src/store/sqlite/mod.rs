@@ -41,7 +41,7 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
 };
 
 /// How the embedded store uses the machine.
@@ -293,6 +293,21 @@ impl Store for SqliteStore {
                     .prepare_cached("SELECT name FROM collection ORDER BY name")?;
                 let names = statement.query_map([], |row| row.get(0))?;
                 Ok(names.collect::<rusqlite::Result<_>>()?)
+            })
+            .await
+    }
+
+    async fn declarations(&self) -> Result<Vec<Declaration>> {
+        self.readers
+            .glance(|link| {
+                let schema = schema::load_schema(&link.sql)?;
+                let mut all: Vec<_> = schema
+                    .collections
+                    .values()
+                    .map(|collection| collection.declaration())
+                    .collect();
+                all.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+                Ok(all)
             })
             .await
     }

@@ -26,7 +26,9 @@ use super::keys;
 use crate::store::class::{self, ClassTable};
 use crate::store::draft::Draft;
 use crate::store::path::FieldPath;
-use crate::store::{CollectionSpec, Result, StoreError, apply};
+use crate::store::{
+    CollectionSpec, Declaration, IndexSpec, KeySpec, Result, StoreError, apply,
+};
 
 /// What a field table is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,36 @@ impl Collection {
         self.fields
             .iter()
             .find(|field| field.purpose == purpose && field.path == *path)
+    }
+
+    pub(super) fn declaration(&self) -> Declaration {
+        let entries = self
+            .fields
+            .iter()
+            .filter(|field| field.purpose == Purpose::Entries);
+        let indexes = entries.map(|field| IndexSpec {
+            path: field.path.clone(),
+            sortable: self.field(&field.path, Purpose::Sort).is_some(),
+            searchable: self.field(&field.path, Purpose::Text).is_some(),
+        });
+        let spec = |key: &UniqueKey| KeySpec {
+            fields: key.fields.clone(),
+        };
+        Declaration {
+            spec: CollectionSpec {
+                name: self.name.clone(),
+                classed: self.classed,
+                administrative: self.administrative,
+                keys: self.keys.iter().map(spec).collect(),
+                indexes: indexes.collect(),
+            },
+            violated: self
+                .keys
+                .iter()
+                .filter(|key| !key.enforced)
+                .map(spec)
+                .collect(),
+        }
     }
 }
 
