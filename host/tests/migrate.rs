@@ -156,7 +156,11 @@ fn specifications() -> Vec<CollectionSpec> {
         ],
         ..collection("domains", &["domain"])
     };
-    vec![domains, collection("audit_log", &[]), collection("notes", &[])]
+    vec![
+        domains,
+        collection("audit_log", &[]),
+        collection("notes", &[]),
+    ]
 }
 
 fn domain(number: u32) -> Document {
@@ -183,24 +187,34 @@ fn note(number: u32) -> Document {
         subtype,
         bytes: (0..length).map(|byte| (byte * 7) as u8).collect(),
     };
-    let mut note = doc! { "z": "comes before a", "a": number, "_cls": "Odd.Note", "schema_version": 1 };
+    let mut note =
+        doc! { "z": "comes before a", "a": number, "_cls": "Odd.Note", "schema_version": 1 };
     match number % 8 {
         0 => note.insert("link_id", binary(BinarySubtype::UuidOld, 16)),
         1 => note.insert("link_id", binary(BinarySubtype::Uuid, 16)),
         2 => note.insert("bytes", binary(BinarySubtype::Generic, number)),
-        3 => note.insert("numbers", vec![
-            Bson::Double(f64::NAN),
-            Bson::Double(-0.0),
-            Bson::Int64(i64::MIN),
-            Bson::Int32(-1),
-            Bson::Null,
-        ]),
-        4 => note.insert("deep", (0..70).fold(Bson::from("end"), |inner, step| match step % 2 {
-            0 => doc! { "in": inner }.into(),
-            _ => vec![inner].into(),
-        })),
+        3 => note.insert(
+            "numbers",
+            vec![
+                Bson::Double(f64::NAN),
+                Bson::Double(-0.0),
+                Bson::Int64(i64::MIN),
+                Bson::Int32(-1),
+                Bson::Null,
+            ],
+        ),
+        4 => note.insert(
+            "deep",
+            (0..70).fold(Bson::from("end"), |inner, step| match step % 2 {
+                0 => doc! { "in": inner }.into(),
+                _ => vec![inner].into(),
+            }),
+        ),
         5 => note.insert("text", "\u{1f600} \u{e4}\0".repeat(40)),
-        6 => note.insert("dates", vec![DateTime::MIN, DateTime::from_millis(0), DateTime::MAX]),
+        6 => note.insert(
+            "dates",
+            vec![DateTime::MIN, DateTime::from_millis(0), DateTime::MAX],
+        ),
         _ => note.insert("empty", doc! { "list": [], "document": {}, "": "nameless" }),
     };
     if number == 17 {
@@ -228,7 +242,11 @@ async fn commit(store: &SqliteStore, writes: Vec<Write>) {
 }
 
 fn file(number: u32) -> (&'static str, String, Vec<u8>) {
-    let bucket = if number.is_multiple_of(3) { "objects" } else { "sample" };
+    let bucket = if number.is_multiple_of(3) {
+        "objects"
+    } else {
+        "sample"
+    };
     // Every tenth has the bytes of another one; sizes from none to several chunks.
     let seed = number - u32::from(number % 10 == 9);
     let size = match seed % 20 {
@@ -307,7 +325,11 @@ fn broken_off(from: &str, to: &str, lines: usize, moments: Duration) {
     std::thread::sleep(moments);
     process.kill().expect("killed");
     let status = process.wait().expect("ended");
-    assert_eq!(status.code(), None, "it was done before it was killed: {status}");
+    assert_eq!(
+        status.code(),
+        None,
+        "it was done before it was killed: {status}"
+    );
 }
 
 /// Up to so many milliseconds, other ones each time.
@@ -323,7 +345,10 @@ fn copied_in_three_runs(from: &str, to: &str, unfinished: &[&str]) -> (String, S
     let output = critd(&[unfinished, &["digest"]].concat());
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.starts_with("error: this store is an unfinished copy of "), "{said}");
+    assert!(
+        said.starts_with("error: this store is an unfinished copy of "),
+        "{said}"
+    );
     assert!(
         said.ends_with("\nhint: run the same `critd migrate --from … --to …` again: it goes on where it was broken off\n"),
         "{said}"
@@ -358,7 +383,10 @@ async fn a_store_goes_to_mongodb_and_back_though_killed_in_the_middle() {
         "`sample`: 66 files",
         "Reading both stores through to compare them",
     ] {
-        assert!(lines.contains(&line) || line.contains("domains"), "{line} is not in {err}");
+        assert!(
+            lines.contains(&line) || line.contains("domains"),
+            "{line} is not in {err}"
+        );
     }
     let remark = lines[lines.len() - 2];
     assert_eq!(
@@ -370,7 +398,10 @@ async fn a_store_goes_to_mongodb_and_back_though_killed_in_the_middle() {
     );
     assert_eq!(
         lines[lines.len() - 1],
-        format!("Copied {first} to {}; both have the same digest", database.url)
+        format!(
+            "Copied {first} to {}; both have the same digest",
+            database.url
+        )
     );
     assert_eq!(digest_of(&["--store", &database.url]), digest);
 
@@ -389,8 +420,19 @@ async fn a_store_goes_to_mongodb_and_back_though_killed_in_the_middle() {
         .filter(|known| known.spec.name != "critd_migration")
         .collect();
     assert_eq!(known, wanted);
-    assert_eq!(store.classes().classes.len(), before.classes().classes.len());
-    assert_eq!(store.file("sample", id(1)).await.expect("read").expect("there").name, "f\u{fc}r 1.bin");
+    assert_eq!(
+        store.classes().classes.len(),
+        before.classes().classes.len()
+    );
+    assert_eq!(
+        store
+            .file("sample", id(1))
+            .await
+            .expect("read")
+            .expect("there")
+            .name,
+        "f\u{fc}r 1.bin"
+    );
 }
 
 #[tokio::test]
@@ -405,12 +447,18 @@ async fn an_unfinished_copy_is_not_served_and_takes_no_other_source() {
     done(&["--data", &other, "init"]);
     broken_off(&first, &target, 1, Duration::ZERO);
     let again = "hint: run the same `critd migrate --from … --to …` again: it goes on where it was broken off\n";
-    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"], &["init"]] {
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["user", "list"],
+        &["init"],
+    ] {
         let output = critd(&[&["--data", &target], arguments].concat());
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(
-            said.starts_with(&format!("error: this store is an unfinished copy of {first}: ")),
+            said.starts_with(&format!(
+                "error: this store is an unfinished copy of {first}: "
+            )),
             "{said}"
         );
         assert!(said.ends_with(again), "{said}");
@@ -432,7 +480,15 @@ async fn an_unfinished_copy_is_not_served_and_takes_no_other_source() {
         ),
     );
     // Changed after the copy was begun: found out by the digests.
-    done(&["--data", &first, "user", "set", "admin", "--organization", "Beta"]);
+    done(&[
+        "--data",
+        &first,
+        "user",
+        "set",
+        "admin",
+        "--organization",
+        "Beta",
+    ]);
     let store = SqliteStore::open(&folders.path("first"), Options::default()).expect("opened");
     let set = critd::store::Op::Set(path("what"), "changed".into());
     let document = critd::store::DocKey {
@@ -484,7 +540,13 @@ async fn what_can_not_be_meant_is_refused_and_nothing_is_changed() {
         &format!("error: there is no store in {none}\n"),
     );
     refused(
-        &["migrate", "--from", &first, "--to", &format!("{first}/critd.db")],
+        &[
+            "migrate",
+            "--from",
+            &first,
+            "--to",
+            &format!("{first}/critd.db"),
+        ],
         2,
         "error: `--from` and `--to` are the same store\n",
     );
@@ -514,11 +576,16 @@ fn databases_of_other_programs_are_refused() {
     refused(
         &["--store", &database.url, "digest"],
         1,
-        &format!("error: there is no store in {}\n", database.url),
+        &format!(
+            "error: there is no store in {0}\nhint: `critd --store '{0}' init` makes one\n",
+            database.url
+        ),
     );
     let foreign = doc! { "_id": "a text", "x": 1 };
     database.with(async |database| {
-        let foreign = database.collection::<Document>("domains").insert_one(&foreign);
+        let foreign = database
+            .collection::<Document>("domains")
+            .insert_one(&foreign);
         foreign.await.expect("inserted");
     });
     refused(

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::output::{Terminal, grouped, plural};
 use super::Failure;
+use super::output::{Terminal, grouped, plural};
 use super::place::{Place, is_present};
 use crate::store::digest::{self, Digest, Kind};
 use crate::store::migration::{self, Done, MigrationError, Stage, Watch};
@@ -43,9 +43,7 @@ impl Location {
         let file_of = |path: &Path| path.parent().map(Path::to_path_buf);
         Ok(Self::Folder(match path.file_name() {
             // Who names the file means its folder.
-            Some(name) if name == "critd.db" && path.is_file() => {
-                file_of(path).unwrap_or_default()
-            }
+            Some(name) if name == "critd.db" && path.is_file() => file_of(path).unwrap_or_default(),
             _ => path.to_owned(),
         }))
     }
@@ -76,7 +74,11 @@ impl Location {
                 let (hosts, database) = place.split_once('/').unwrap_or((place, ""));
                 let mut hosts: Vec<&str> = hosts.split(',').collect();
                 hosts.sort_unstable();
-                let database = if database.is_empty() { "crits" } else { database };
+                let database = if database.is_empty() {
+                    "crits"
+                } else {
+                    database
+                };
                 format!("mongodb://{}/{database}", hosts.join(","))
             }
         }
@@ -196,11 +198,7 @@ pub(super) async fn refuse_unfinished(store: &dyn Store) -> Result<(), Failure> 
 }
 
 /// `migrate`
-pub(super) async fn run(
-    from: &str,
-    to: &str,
-    terminal: &mut Terminal<'_>,
-) -> Result<(), Failure> {
+pub(super) async fn run(from: &str, to: &str, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     let (from, to) = (Location::of("--from", from)?, Location::of("--to", to)?);
     if from.identity() == to.identity() {
         return Err(Failure::Usage(
@@ -255,9 +253,7 @@ fn failure(error: MigrationError) -> Failure {
             message,
             "is another `critd migrate` at work? Run this one again when it is alone: it goes on where it was broken off",
         ),
-        MigrationError::Refused(_) | MigrationError::ForeignIds { .. } => {
-            Failure::refused(message)
-        }
+        MigrationError::Refused(_) | MigrationError::ForeignIds { .. } => Failure::refused(message),
         MigrationError::Differs(_) => Failure::with_hint(
             message,
             "was the source changed since the copy was begun? Remove the target and start again with all servers stopped",
@@ -430,7 +426,7 @@ mod tests {
 
     #[test]
     fn stores_are_known_again_by_where_they_are() {
-        let identity = |text| Location::of("--from", text).map(|place| place.identity());
+        let identity = |text: &str| Location::of("--from", text).map(|place| place.identity());
         let same = [
             ("mongodb://h:1/db?replicaSet=rs", "mongodb://h:1/db"),
             ("mongodb://me:secret@b,a/db", "mongodb://a,b/db"),

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::{Failure, migrate};
 use crate::access;
+use crate::store::Store;
 use crate::store::mongo::{self, MongoStore};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::Store;
 
 /// URL of a MongoDB store. Shown without its password.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

@@ -17,9 +17,9 @@ use bson::raw::cstr;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
-    ClassSet, CollectionSpec, CommitError, Declaration, DocKey, DocRead, Draft, FieldPath, Filter, IndexSpec,
-    KeyRead, KeySpec, KeyValue, ListQuery, Op, SearchRead, SortKey, Store, StoreError, StoredDocument, Test,
-    Visible, Write, WriteSet,
+    ClassSet, CollectionSpec, CommitError, Declaration, DocKey, DocRead, Draft, FieldPath, Filter,
+    IndexSpec, KeyRead, KeySpec, KeyValue, ListQuery, Op, SearchRead, SortKey, Store, StoreError,
+    StoredDocument, Test, Visible, Write, WriteSet,
 };
 
 pub(crate) use conditions::*;

@@ -83,7 +83,10 @@ impl Digest {
 
     /// The first part in which two stores differ, as it is in each of them.
     #[must_use]
-    pub fn difference<'a>(&'a self, other: &'a Self) -> Option<(Option<&'a Part>, Option<&'a Part>)> {
+    pub fn difference<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> Option<(Option<&'a Part>, Option<&'a Part>)> {
         let key = |part: &Part| (part.kind, part.name.clone());
         let mut keys: Vec<_> = self.parts.iter().chain(&other.parts).map(key).collect();
         keys.sort();

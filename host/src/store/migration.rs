@@ -96,7 +96,9 @@ pub enum MigrationError {
     #[error("the target can't take a document over: {0}")]
     Refused(String),
     /// Documents that the store can't address.
-    #[error("`{collection}` of the source has {missing} documents whose `_id` is no object id: they can't be taken over")]
+    #[error(
+        "`{collection}` of the source has {missing} documents whose `_id` is no object id: they can't be taken over"
+    )]
     ForeignIds {
         /// Collection.
         collection: String,
@@ -487,9 +489,8 @@ impl Copying<'_> {
             return Ok(false);
         }
         let folder = self.target.staging_folder();
-        let staging = |error: std::io::Error| {
-            StoreError::Engine(format!("{}: {error}", folder.display()))
-        };
+        let staging =
+            |error: std::io::Error| StoreError::Engine(format!("{}: {error}", folder.display()));
         let mut writer = StagedFile::create(folder, &info.name).map_err(staging)?;
         walk::read_through(self.source, bucket, id, info, |part| {
             writer.write(part).map_err(staging)
@@ -515,10 +516,7 @@ fn values(state: &Unfinished) -> Vec<(FieldPath, Option<Bson>)> {
             FieldPath::literal("collection"),
             state.collection.clone().map(Bson::String),
         ),
-        (
-            FieldPath::literal("after"),
-            state.after.map(Bson::ObjectId),
-        ),
+        (FieldPath::literal("after"), state.after.map(Bson::ObjectId)),
         (FieldPath::literal("documents"), Some(documents)),
     ]
 }

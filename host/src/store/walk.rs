@@ -33,11 +33,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Begins after `after`.
-    pub(crate) fn new(
-        store: &'a dyn Store,
-        collection: &'a str,
-        after: Option<ObjectId>,
-    ) -> Self {
+    pub(crate) fn new(store: &'a dyn Store, collection: &'a str, after: Option<ObjectId>) -> Self {
         Self {
             store,
             collection,

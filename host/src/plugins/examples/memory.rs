@@ -11,8 +11,9 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::store::class::pairs_of;
 use crate::store::{
-    ClassTable, CollectionSpec, CommitError, Declaration, DocKey, FileId, FileInfo, Filter, KeyValue, ListQuery,
-    Page, Result, StagedFile, Store, StoreError, StoredDocument, Test, WriteSet,
+    ClassTable, CollectionSpec, CommitError, Declaration, DocKey, FileId, FileInfo, Filter,
+    KeyValue, ListQuery, Page, Result, StagedFile, Store, StoreError, StoredDocument, Test,
+    WriteSet,
 };
 
 /// Documents of one example.

@@ -595,5 +595,8 @@ pub(crate) async fn copies_keep_their_bytes(store: Shared) {
     bytes[length - 12] = 0x77;
     let damaged = RawDocumentBuf::from_bytes(bytes).unwrap();
     let refused = store.commit(copy(damaged)).await;
-    assert!(matches!(refused, Err(CommitError::Store(StoreError::Damaged { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CommitError::Store(StoreError::Damaged { .. }))),
+        "{refused:?}"
+    );
 }

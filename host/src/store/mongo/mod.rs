@@ -57,7 +57,8 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError,
+    StoredDocument, staging,
 };
 
 /// Collections of the store's own, and documents in them.

@@ -9,7 +9,9 @@ use mongodb::options::IndexOptions;
 
 use super::own;
 use crate::store::path::FieldPath;
-use crate::store::{CollectionSpec, Declaration, IndexSpec, KeySpec, KeyValue, Result, StoreError, apply};
+use crate::store::{
+    CollectionSpec, Declaration, IndexSpec, KeySpec, KeyValue, Result, StoreError, apply,
+};
 
 /// Indexes that a collection of MongoDB can have, besides the one on `_id`.
 const MOST_INDEXES: usize = 63;

@@ -41,7 +41,8 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError, StoredDocument, staging,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError,
+    StoredDocument, staging,
 };
 
 /// How the embedded store uses the machine.

@@ -26,9 +26,7 @@ use super::keys;
 use crate::store::class::{self, ClassTable};
 use crate::store::draft::Draft;
 use crate::store::path::FieldPath;
-use crate::store::{
-    CollectionSpec, Declaration, IndexSpec, KeySpec, Result, StoreError, apply,
-};
+use crate::store::{CollectionSpec, Declaration, IndexSpec, KeySpec, Result, StoreError, apply};
 
 /// What a field table is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
