@@ -583,10 +583,8 @@ fn databases_of_other_programs_are_refused() {
     );
     let foreign = doc! { "_id": "a text", "x": 1 };
     database.with(async |database| {
-        let foreign = database
-            .collection::<Document>("domains")
-            .insert_one(&foreign);
-        foreign.await.expect("inserted");
+        let domains = database.collection::<Document>("domains");
+        domains.insert_one(&foreign).await.expect("inserted");
     });
     refused(
         &["migrate", "--from", &first, "--to", &database.url],
@@ -595,8 +593,8 @@ fn databases_of_other_programs_are_refused() {
          hint: `--to` takes a folder or database that has nothing yet: two stores are never mixed\n",
     );
     let there = database.with(async |database| {
-        let found = database.collection::<Document>("domains").find_one(doc! {});
-        found.await.expect("read")
+        let domains = database.collection::<Document>("domains");
+        domains.find_one(doc! {}).await.expect("read")
     });
     assert_eq!(there, Some(foreign));
 }
