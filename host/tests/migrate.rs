@@ -2,6 +2,7 @@
 //!
 //! The stores hold what no plugin would make, so they are filled through the library. `cargo xtask test` starts the
 //! replica set.
+#![expect(clippy::expect_used, reason = "what is not as expected ends a test")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -47,13 +48,19 @@ impl Database {
         Self { url, name }
     }
 
-    fn with<T>(&self, work: impl AsyncFnOnce(mongodb::Database) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().expect("runtime");
-        runtime.block_on(async {
-            let client = mongodb::Client::with_uri_str(&self.url).await;
-            work(client.expect("client").database(&self.name)).await
-        })
+    /// On a thread and runtime of its own: tests have one already.
+    fn with<T: Send>(&self, work: impl AsyncFnOnce(mongodb::Database) -> T + Send) -> T {
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("runtime");
+            runtime.block_on(async {
+                let client = mongodb::Client::with_uri_str(&self.url).await;
+                work(client.expect("client").database(&self.name)).await
+            })
+        };
+        std::thread::scope(|scope| scope.spawn(run).join().expect("the thread ends"))
     }
 }
 
@@ -335,7 +342,7 @@ fn broken_off(from: &str, to: &str, lines: usize, moments: Duration) {
 /// Up to so many milliseconds, other ones each time.
 fn moments(most: u32) -> Duration {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let chance = now.map_or(0, |now| now.subsec_nanos() / 1_000);
+    let chance = now.map_or(0, |now| now.subsec_micros());
     Duration::from_millis(u64::from(chance % most))
 }
 
