@@ -36,7 +36,7 @@ const MODULES: [&str; 7] = [
     "registers",
 ];
 /// Whole-server tests that choose their stores themselves.
-const OWN_STORES: [&str; 3] = ["cluster", "failover", "migrate"];
+const OWN_STORES: [&str; 2] = ["cluster", "failover"];
 /// Databases of tests: `critd_test_PROCESS_NUMBER`.
 const DATABASES: &str = "critd_test_";
 
