@@ -159,7 +159,10 @@ async fn hot_reload_the_last_good_version_survives_a_restart() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pl_hostile_plugins_disturb_nobody() -> Result<()> {
     let mut server = Server::prepare()?;
-    server.add_guest("hostile", "limits = { time_ms = 500, memory_mib = 16 }")?;
+    server.add_guest(
+        "hostile",
+        "limits = { time_ms = 500, memory_mib = 16, host_calls = 500 }",
+    )?;
     server.run().await?;
     let event = server.event("attacked").await?;
     let path = format!("/api/v1/events/{event}/");

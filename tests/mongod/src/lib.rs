@@ -285,6 +285,8 @@ impl Node {
             .args(["--replSet", SET, "--bind_ip", "127.0.0.1", "--nounixsocket"])
             .args(["--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.4"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            // What a killed process leaves open is given up sooner than after a minute: tests kill processes.
+            .args(["--setParameter", "transactionLifetimeLimitSeconds=4"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

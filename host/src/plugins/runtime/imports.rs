@@ -36,10 +36,13 @@ fn stored<T>(result: Result<T, StoreError>) -> Host<T> {
 macro_rules! on_work {
     ($state:ident, $bytes:expr, |$work:ident| $call:expr) => {{
         $state.count($bytes)?;
-        match $state.work() {
+        $state.asked_at = Some(std::time::Instant::now());
+        let answered = match $state.work() {
             Some($work) => answer($call),
             None => Ok(Err(fault_out(outside()))),
-        }
+        };
+        $state.asked_at = None;
+        answered
     }};
 }
 

@@ -20,6 +20,8 @@ pub(super) struct State {
     limits: Limits,
     used: Used,
     work: Option<Box<Work>>,
+    /// When the guest asked the transaction for something that is not answered yet.
+    pub(super) asked_at: Option<std::time::Instant>,
     wasi: Option<Box<Wasi>>,
     last_words: String,
 }
@@ -47,6 +49,7 @@ impl State {
             limits,
             used: Used::default(),
             work: None,
+            asked_at: None,
             wasi: None,
             last_words: String::new(),
         }
