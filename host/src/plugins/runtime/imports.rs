@@ -1,5 +1,7 @@
 //! The host functions. Each counts itself, then asks the transaction; there is no rule in here.
 
+use std::time::Instant;
+
 use super::bindings::critd::plugin::types::{Arg, Fault, Outcome, Value};
 use super::bindings::critd::plugin::{call, documents, log, registers, task, types, uploads};
 use super::state::{State, cut, outside};
@@ -32,17 +34,27 @@ fn stored<T>(result: Result<T, StoreError>) -> Host<T> {
     result.map_err(|error| Abort::from(&error).into())
 }
 
+/// An answer that may be the store's: while it is waited for, the state says since when.
+macro_rules! asked {
+    ($state:ident, $answer:expr) => {{
+        $state.asked_at = Some(Instant::now());
+        let answered = $answer;
+        $state.asked_at = None;
+        answered
+    }};
+}
+
 /// Counts a call that hands over so many bytes, then does it on the transaction.
 macro_rules! on_work {
     ($state:ident, $bytes:expr, |$work:ident| $call:expr) => {{
         $state.count($bytes)?;
-        $state.asked_at = Some(std::time::Instant::now());
-        let answered = match $state.work() {
-            Some($work) => answer($call),
-            None => Ok(Err(fault_out(outside()))),
-        };
-        $state.asked_at = None;
-        answered
+        asked!(
+            $state,
+            match $state.work() {
+                Some($work) => answer($call),
+                None => Ok(Err(fault_out(outside()))),
+            }
+        )
     }};
 }
 
@@ -103,10 +115,14 @@ impl call::Host for State {
 
     async fn setting(&mut self, name: String) -> Host<Option<String>> {
         self.count(name.len())?;
-        let Some(work) = self.work() else {
-            return Ok(None);
-        };
-        match work.setting(&name).await {
+        let answered = asked!(
+            self,
+            match self.work() {
+                Some(work) => work.setting(&name).await,
+                None => Ok(None),
+            }
+        );
+        match answered {
             Ok(value) => Ok(value),
             Err(Failure::Fault(_)) => Ok(None),
             Err(Failure::Abort(abort)) => Err(abort.into()),
@@ -403,7 +419,8 @@ impl registers::Host for State {
         if register == "source" {
             return Ok(request.caller.rights.sources.contains_key(&name));
         }
-        stored(request.services.registers.has(&register, &name).await)
+        let answered = request.services.registers.has(&register, &name);
+        stored(asked!(self, answered.await))
     }
 
     async fn entries(&mut self, register: String, after: String) -> Host<Vec<String>> {
@@ -420,7 +437,8 @@ impl registers::Host for State {
                 .cloned()
                 .collect());
         }
-        stored(request.services.registers.entries(&register, &after).await)
+        let answered = request.services.registers.entries(&register, &after);
+        stored(asked!(self, answered.await))
     }
 
     async fn canonical(&mut self, vocabulary: String, text: String) -> Host<Option<String>> {
@@ -440,7 +458,7 @@ impl registers::Host for State {
         };
         let request = work.request().clone();
         // Another process may have loaded another list.
-        stored(request.services.registers.refresh().await)?;
+        stored(asked!(self, request.services.registers.refresh().await))?;
         Ok(request.services.registers.registrable_domain(&host))
     }
 
