@@ -30,6 +30,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Starts `mongod` beside itself and ends it when told to, or when its own standard input closes. `keep`: the data stays.
 const KEEPER: &str = r#"
 folder=$1; shift
+ulimit -n "$(ulimit -Hn)" 2>/dev/null
 trap '' INT TERM HUP
 "$@" >/dev/null 2>&1 </dev/null &
 echo $!
@@ -285,6 +286,9 @@ impl Node {
             .args(["--replSet", SET, "--bind_ip", "127.0.0.1", "--nounixsocket"])
             .args(["--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.4"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            // Tests make and drop many databases, whose files stay open for five minutes otherwise.
+            .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=5"])
+            .args(["--syncdelay", "10"])
             // What a killed process leaves open is given up sooner than after a minute: tests kill processes.
             .args(["--setParameter", "transactionLifetimeLimitSeconds=4"])
             .stdin(Stdio::piped())

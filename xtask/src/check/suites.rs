@@ -51,8 +51,9 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
         )?;
     }
     let program = mongod::ensure(workspace)?;
+    let start = || ReplicaSet::start(&program, &workspace.target.join("mongodb"), 1);
     step("start a replica set");
-    let set = ReplicaSet::start(&program, &workspace.target.join("mongodb"), 1)?;
+    let set = start()?;
     let around = Around {
         workspace,
         program: &program,
@@ -60,6 +61,7 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
     };
     step("tests");
     let embedded = around.nextest("default", filter.map(str::to_owned), |_| {})?;
+    drop(set);
     if !on_mongodb {
         return embedded.done();
     }
@@ -67,6 +69,11 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
     let chosen = match filter {
         Some(filter) => format!("({filter}) & ({})", common()),
         None => common(),
+    };
+    let set = start()?;
+    let around = Around {
+        url: set.url(),
+        ..around
     };
     let mongodb = around.nextest("mongodb", Some(chosen), |command| {
         command.env(STORE, "mongodb");
