@@ -73,14 +73,19 @@ pub(crate) enum Command {
     },
     /// Copy a store into an empty one, which must not be served meanwhile; goes on where it was broken off
     #[command(
-        after_help = "A store is the folder of an embedded store, or a URL as for --store. Stop the servers of both first."
+        after_help = "A store is the folder of an embedded store, or a URL as for --store. Stop the servers of both first. A password is better kept out of the command line: set CRITD_FROM and CRITD_TO instead."
     )]
     Migrate {
         /// The store that is copied; it stays as it is
-        #[arg(long, value_name = "DIR|URL")]
+        #[arg(
+            long,
+            value_name = "DIR|URL",
+            env = "CRITD_FROM",
+            hide_env_values = true
+        )]
         from: String,
         /// The store that is made
-        #[arg(long, value_name = "DIR|URL")]
+        #[arg(long, value_name = "DIR|URL", env = "CRITD_TO", hide_env_values = true)]
         to: String,
     },
     /// Print a number for all documents and files, the same for equal stores of any kind

@@ -20,7 +20,7 @@ use super::declaration::{Declaration, ExampleDeclaration, TypeDeclaration};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Fault, Outcome, json_to_bson};
-use super::work::{Budgets, Request, Work};
+use super::work::{Budgets, Request, Waits, Work};
 use super::{NotDone, Param, Services};
 use crate::access::{Access, Caller, Rights, SourceRights};
 use crate::registers::Registers;
@@ -228,6 +228,7 @@ async fn one(
         seed: [7; 32],
         request_id: "example".into(),
         files,
+        waits: Waits::default(),
     };
     let mut work = Box::new(Work::new(Arc::new(request), Budgets::default()));
     let entry = match subject {

@@ -1,7 +1,7 @@
 //! A POST or PATCH from its parameters to what is stored: checks, handler, commit, and again if something was in the way.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
@@ -10,14 +10,15 @@ use super::arguments::{self, Checked};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Concerned, Request, Work};
+use super::work::{Budgets, Concerned, Request, Waits, Work};
 use super::{Created, Mode, NotDone, Params, Performed, Plugins, Refusal};
 use crate::access::Caller;
 use crate::dates;
 use crate::store::{CommitError, StoreError};
 
-/// How often a handler is run before a conflict is the client's business.
+/// How often a handler is run at least before a conflict is the client's business, and for how long at least.
 const ATTEMPTS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
 const OWN_KEYS: [&str; 13] = [
     "return_code",
@@ -262,6 +263,7 @@ impl Plugins {
             seed,
             request_id: hex::encode(request_id),
             files,
+            waits: Waits::default(),
         }))
     }
 
@@ -277,23 +279,26 @@ impl Plugins {
         let plugin = plugin.ok_or_else(|| {
             NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
         })?;
-        let mut obstacle = String::new();
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(pause(attempt, request.seed[attempt as usize])).await;
-            }
-            match self
+        let began = Instant::now();
+        let mut attempt = 0;
+        loop {
+            let obstacle = match self
                 .attempt(&request, &plugin, &job, args.clone(), mode, attempt)
                 .await
             {
                 Ok(settled) => return Ok(settled),
                 Err(Again::Final(not_done)) => return Err(not_done),
-                Err(Again::Conflict(what)) => obstacle = what,
+                Err(Again::Conflict(what)) => what,
+            };
+            attempt += 1;
+            if attempt >= ATTEMPTS && began.elapsed() >= PATIENCE {
+                return Err(NotDone::Busy(format!(
+                    "{job} met other changes {attempt} times, at last: {obstacle}"
+                )));
             }
+            let chance = request.seed[attempt as usize % request.seed.len()];
+            tokio::time::sleep(pause(attempt, chance)).await;
         }
-        Err(NotDone::Busy(format!(
-            "{job} met other changes {ATTEMPTS} times, at last: {obstacle}"
-        )))
     }
 
     async fn attempt(

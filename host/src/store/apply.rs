@@ -157,6 +157,26 @@ pub(crate) fn too_large(document: &DocKey) -> CommitError {
     CommitError::Impossible(format!("{} would be larger than 16 MiB", name(document)))
 }
 
+/// May a collection be called so? Names of the engine's own collections have `critd.` or `system.` in front.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`] if not.
+pub(crate) fn check_name(collection: &str) -> Result<(), StoreError> {
+    let fine = collection.starts_with(|first: char| first.is_ascii_lowercase())
+        && collection
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
+        && !collection.starts_with("critd.")
+        && !collection.starts_with("system.");
+    if fine {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "`{collection}` is no name for a collection"
+    )))
+}
+
 /// What a declaration says of a unique key that existing documents violate.
 pub(crate) fn violation(collection: &str, groups: u64, fields: &str, first: &str) -> String {
     format!(

@@ -16,6 +16,7 @@
 //! A store knows nothing of users, plugins or HTTP. It never interprets a document, except for the fields that
 //! its [`CollectionSpec`] names and for `source` in classed collections.
 
+pub(crate) mod admission;
 pub(crate) mod apply;
 pub mod class;
 #[cfg(test)]

@@ -289,8 +289,6 @@ impl Node {
             // Tests make and drop many databases, whose files stay open for five minutes otherwise.
             .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=5"])
             .args(["--syncdelay", "10"])
-            // What a killed process leaves open is given up sooner than after a minute: tests kill processes.
-            .args(["--setParameter", "transactionLifetimeLimitSeconds=4"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

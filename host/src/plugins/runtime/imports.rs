@@ -1,7 +1,5 @@
 //! The host functions. Each counts itself, then asks the transaction; there is no rule in here.
 
-use std::time::Instant;
-
 use super::bindings::critd::plugin::types::{Arg, Fault, Outcome, Value};
 use super::bindings::critd::plugin::{call, documents, log, registers, task, types, uploads};
 use super::state::{State, cut, outside};
@@ -34,12 +32,12 @@ fn stored<T>(result: Result<T, StoreError>) -> Host<T> {
     result.map_err(|error| Abort::from(&error).into())
 }
 
-/// An answer that may be the store's: while it is waited for, the state says since when.
+/// An answer that may be the store's: while it is waited for, the request says since when.
 macro_rules! asked {
     ($state:ident, $answer:expr) => {{
-        $state.asked_at = Some(Instant::now());
+        $state.waits(true);
         let answered = $answer;
-        $state.asked_at = None;
+        $state.waits(false);
         answered
     }};
 }

@@ -219,12 +219,8 @@ pub(crate) async fn call(
     let answer = match answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(store.data().classify(&error)),
-        // The guest waited for one answer of the store for much of its time: that is no fault of the plugin.
-        Err(_)
-            if store.data().asked_at.is_some_and(|asked_at| {
-                asked_at.elapsed() >= Duration::from_millis(limits.time_ms / 4)
-            }) =>
-        {
+        // It waited for one answer of the store for much of its time: that is no fault of the plugin.
+        Err(_) if store.data().waited() >= Duration::from_millis(limits.time_ms / 4) => {
             return Err(Abort::Unavailable(format!(
                 "the store did not answer `{name}` within {} ms",
                 limits.time_ms

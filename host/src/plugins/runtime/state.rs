@@ -1,11 +1,14 @@
 //! What belongs to one call: the transaction while the call has it, counters of what was used, last words.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::limits::{Limits, Meter};
 use super::wasi::Wasi;
 use crate::plugins::value::{Abort, Fault};
-use crate::plugins::work::Work;
+use crate::plugins::work::{Request, Work};
 
 /// Longest log message in bytes.
 const MESSAGE_BYTES: usize = 4 << 10;
@@ -20,8 +23,8 @@ pub(super) struct State {
     limits: Limits,
     used: Used,
     work: Option<Box<Work>>,
-    /// When the guest asked the transaction for something that is not answered yet.
-    pub(super) asked_at: Option<std::time::Instant>,
+    /// What the call is part of; none for `describe`.
+    request: Option<Arc<Request>>,
     wasi: Option<Box<Wasi>>,
     last_words: String,
 }
@@ -36,6 +39,7 @@ struct Used {
 impl State {
     pub(super) fn new(plugin: &str, limits: Limits, work: Box<Work>) -> Self {
         Self {
+            request: Some(work.request().clone()),
             work: Some(work),
             ..Self::outside_of_calls(plugin, limits)
         }
@@ -49,7 +53,7 @@ impl State {
             limits,
             used: Used::default(),
             work: None,
-            asked_at: None,
+            request: None,
             wasi: None,
             last_words: String::new(),
         }
@@ -58,6 +62,22 @@ impl State {
     /// The transaction, unless this is no call.
     pub(super) fn work(&mut self) -> Option<&mut Work> {
         self.work.as_deref_mut()
+    }
+
+    /// Notes that the store is asked for something, or has answered.
+    pub(super) fn waits(&self, for_an_answer: bool) {
+        if let Some(request) = &self.request {
+            request.waits.set(for_an_answer.then(Instant::now));
+        }
+    }
+
+    /// How long this call, or one that it made, has been waiting for an answer of the store.
+    pub(super) fn waited(&self) -> Duration {
+        let since = self
+            .request
+            .as_ref()
+            .and_then(|request| request.waits.since());
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Takes the transaction, for a nested call or at the end.

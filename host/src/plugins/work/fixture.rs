@@ -6,7 +6,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 use serde_json::{Value as Json, json};
 
-use super::{Budgets, DocNumber, Request, Work};
+use super::{Budgets, DocNumber, Request, Waits, Work};
 use crate::access::{Access, Caller, Rights, SourceRights};
 use crate::plugins::declaration::Declaration;
 use crate::plugins::value::{Arg, Failure, Fault, Outcome, Value};
@@ -209,6 +209,7 @@ impl Fixture {
             seed: [seed; 32],
             request_id: "test".into(),
             files,
+            waits: Waits::default(),
         })
     }
 

@@ -35,9 +35,11 @@ mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::Bson;
 use bson::oid::ObjectId;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
@@ -95,6 +97,23 @@ pub struct Request {
     /// Files that validated arguments refer to (`arguments::Checked::files`): the one at position `i` is upload number
     /// `i + 1` of the client's own call.
     pub files: Vec<(String, Arc<StagedFile>)>,
+    /// Is it waiting for the store?
+    pub waits: Waits,
+}
+
+/// Since when a request has been waiting for an answer of the store. A call and the calls that it makes share it: at most
+/// one of them asks at a time.
+#[derive(Debug, Default)]
+pub struct Waits(Mutex<Option<Instant>>);
+
+impl Waits {
+    pub(crate) fn set(&self, since: Option<Instant>) {
+        *self.0.lock() = since;
+    }
+
+    pub(crate) fn since(&self) -> Option<Instant> {
+        *self.0.lock()
+    }
 }
 
 /// What one request may use. The runtime sets it from the operator's limits.

@@ -10,6 +10,7 @@ use mongodb::ClientSession;
 use mongodb::options::ReadConcern;
 use tokio::sync::{mpsc, oneshot};
 
+use super::abandoned::Watch;
 use super::connect::durable;
 use super::errors::{Patience, Trouble, is_transient, is_unknown, said};
 use super::group::Group;
@@ -103,6 +104,7 @@ impl Committer {
         tries: u32,
     ) -> Result<Vec<Answer>, Trouble> {
         let mut patience = Patience::new(self.shared.options.patience);
+        let mut watch = Watch::new();
         let mut tried = 0;
         loop {
             tried += 1;
@@ -122,6 +124,7 @@ impl Committer {
             if !trouble.is_transient() || tried >= tries || !patience.wait().await {
                 return Err(trouble);
             }
+            watch.look(&self.shared.client).await;
         }
     }
 

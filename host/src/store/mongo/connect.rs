@@ -22,6 +22,9 @@ const AUTHENTICATION_FAILED: i32 = 18;
 /// What a log-in needs.
 const UNAUTHORIZED: i32 = 13;
 
+/// What the server calls our connections.
+pub(super) const APP_NAME: &str = "critd";
+
 /// Database, if the URL names none: that of the original.
 const DATABASE: &str = "crits";
 
@@ -75,7 +78,7 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<(Client, Dat
 }
 
 fn prepared(mut parsed: ClientOptions, options: &Options) -> ClientOptions {
-    parsed.app_name = Some("critd".to_owned());
+    parsed.app_name = Some(APP_NAME.to_owned());
     parsed.server_selection_timeout = Some(options.find_server);
     parsed.connect_timeout = Some(options.find_server);
     parsed.heartbeat_freq = Some(options.heartbeat);

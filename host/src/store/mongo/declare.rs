@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
 use mongodb::error::Error;
 
 use super::commands::{Change, Update, Writer};
 use super::errors::{self, Trouble, exists_already, is_duplicate, is_there_by_another_name};
 use super::own;
-use super::schema::{Collection, check_name};
+use super::schema::Collection;
 use super::{Shared, names};
 use crate::store::draft::Draft;
 use crate::store::path::FieldPath;
 use crate::store::{CollectionSpec, Result, StoreError, apply};
+
+/// Collections declared at a time.
+const AT_ONCE: usize = 8;
 
 /// Documents brought up to date at a time.
 const BATCH: i64 = 200;
@@ -79,22 +83,32 @@ impl Shared {
 
     /// Makes collections usable. Answers which unique keys are violated.
     pub(super) async fn declare(self: &Arc<Self>, specs: &[CollectionSpec]) -> Result<Vec<String>> {
-        let mut reports = Vec::new();
         for spec in specs {
-            check_name(&spec.name)?;
-            let (collection, changed) = self.enter(spec).await?;
-            self.create(&collection, changed).await?;
-            let adopted = self.adopt(&collection).await?;
-            let uncertain =
-                changed || adopted > 0 || collection.keys.iter().any(|key| !key.enforced);
-            if uncertain {
-                reports.extend(self.check_keys(&collection).await?);
-            }
-            if changed {
-                tokio::spawn(adopt_later(Arc::downgrade(self), collection.name.clone()));
-            }
+            apply::check_name(&spec.name)?;
+        }
+        // Most of the time is the server's, which waits for its disk.
+        let mut reports = Vec::new();
+        for some in specs.chunks(AT_ONCE) {
+            let done = try_join_all(some.iter().map(|spec| self.declare_one(spec))).await?;
+            reports.extend(done.into_iter().flatten());
         }
         self.refresh_schema().await?;
+        Ok(reports)
+    }
+
+    async fn declare_one(self: &Arc<Self>, spec: &CollectionSpec) -> Result<Vec<String>> {
+        let (collection, changed) = self.enter(spec).await?;
+        self.create(&collection, changed).await?;
+        let adopted = self.adopt(&collection).await?;
+        let uncertain = changed || adopted > 0 || collection.keys.iter().any(|key| !key.enforced);
+        let reports = if uncertain {
+            self.check_keys(&collection).await?
+        } else {
+            Vec::new()
+        };
+        if changed {
+            tokio::spawn(adopt_later(Arc::downgrade(self), collection.name));
+        }
         Ok(reports)
     }
 

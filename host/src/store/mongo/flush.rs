@@ -21,6 +21,7 @@ use super::group::{Group, Held, Place};
 use super::own;
 use super::schema::Collection;
 use super::{LANES, Revisions, names};
+use crate::store::admission::Documents;
 use crate::store::apply::{damaged, impossible};
 use crate::store::class::ClassId;
 use crate::store::draft::{Draft, DraftError};
@@ -47,13 +48,10 @@ struct Batch {
 impl Group<'_> {
     pub(super) async fn flush(mut self, revisions: &mut Revisions) -> Result<Outcome, Trouble> {
         let mut batches: BTreeMap<String, Batch> = BTreeMap::new();
-        let administrative = self
-            .held
-            .values()
-            .any(|held| held.dirty && held.collection.administrative);
+        let documents = std::mem::take(&mut self.documents);
+        let dirty: Vec<(&DocKey, &Held)> = documents.changed().collect();
+        let administrative = dirty.iter().any(|(_, held)| held.collection.administrative);
         let mut lanes: BTreeSet<(String, u32)> = BTreeSet::new();
-        let held = std::mem::take(&mut self.held);
-        let dirty: Vec<(&DocKey, &Held)> = held.iter().filter(|(_, held)| held.dirty).collect();
         let above = dirty
             .iter()
             .filter_map(|(_, held)| held.before.as_ref().map(|before| before.revision))
@@ -104,7 +102,7 @@ impl Group<'_> {
                 }
             }
         }
-        let absent = self.guard_documents(&held, &mut batches);
+        let absent = self.guard_documents(&documents, &mut batches);
         for collection in &self.guards.selections {
             lanes.extend((0..LANES).map(|lane| (collection.clone(), lane)));
         }
@@ -121,7 +119,7 @@ impl Group<'_> {
     /// Guards of documents that were read and are not written anyway. Answers the ids that must stay absent.
     fn guard_documents(
         &self,
-        held: &std::collections::HashMap<DocKey, Held>,
+        documents: &Documents<Collection, ()>,
         batches: &mut BTreeMap<String, Batch>,
     ) -> Vec<DocKey> {
         let mut absent = Vec::new();
@@ -129,7 +127,7 @@ impl Group<'_> {
             // What comes and goes within the group is not written.
             let is_written =
                 |held: &Held| held.dirty && (held.before.is_some() || held.draft.is_some());
-            let Some(held) = held.get(document).filter(|held| !is_written(held)) else {
+            let Some(held) = documents.get(document).filter(|held| !is_written(held)) else {
                 continue;
             };
             if held.before.is_none() {

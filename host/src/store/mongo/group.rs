@@ -1,8 +1,7 @@
 //! Several write sets on their way into one transaction.
 //!
-//! As in the embedded store, documents that members touch are held as drafts: later members see what earlier ones did,
-//! a document that many members change is read once and written once, and a member that conflicts leaves no trace.
-//! What members need is read beforehand, with few queries for all of them.
+//! What it has in common with the embedded store is in `admission`. What members need is read beforehand, with few
+//! queries for all of them.
 //!
 //! The server notices when two transactions write the same document, and nothing else. So whatever a member that writes
 //! has only *read* is written too, by its guard (`flush`): documents, unique keys, absent ids, selections.
@@ -11,18 +10,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, doc};
 use mongodb::ClientSession;
 
 use super::Shared;
 use super::errors::Trouble;
 use super::list::{Look, stored};
 use super::own::{self, KeyDigest};
-use super::schema::{Collection, Schema, UniqueKey};
-use crate::store::apply::{self, conflict, damaged, name};
+use super::schema::{Collection, Schema};
+use crate::store::admission::{self, Before, Documents, Drafts};
+use crate::store::apply::{self, damaged};
 use crate::store::draft::Draft;
-use crate::store::write::{CommitError, DocKey, DocRead, KeyRead, Op, SelectRead, Write, WriteSet};
-use crate::store::{FieldPath, KeyValue, Result, StoreError};
+use crate::store::write::{CommitError, DocKey, KeyRead, Write, WriteSet};
+use crate::store::{FieldPath, Result, StoreError};
 
 /// Ids in one query.
 const MANY: usize = 1_000;
@@ -31,21 +31,7 @@ const MANY: usize = 1_000;
 const ROOM: usize = 1 << 20;
 
 /// A document as the group has it.
-pub(super) struct Held {
-    pub(super) collection: Arc<Collection>,
-    /// As it was before the group; none: it did not exist.
-    pub(super) before: Option<Before>,
-    /// As it is now.
-    pub(super) draft: Option<Draft>,
-    /// Has a member changed it?
-    pub(super) dirty: bool,
-}
-
-#[derive(Clone)]
-pub(super) struct Before {
-    pub(super) revision: u64,
-    pub(super) body: Arc<RawDocumentBuf>,
-}
+pub(super) type Held = admission::Held<Collection, ()>;
 
 /// A unique key of a collection with values.
 pub(super) type Place = (String, KeyDigest);
@@ -61,7 +47,7 @@ pub(super) struct Guards {
 pub(super) struct Group<'a> {
     pub(super) look: Look<'a>,
     schema: Arc<Schema>,
-    pub(super) held: HashMap<DocKey, Held>,
+    pub(super) documents: Documents<Collection, ()>,
     /// Who has which key, as far as anybody asked, after the members so far.
     holders: HashMap<Place, BTreeSet<ObjectId>>,
     pub(super) guards: Guards,
@@ -69,23 +55,19 @@ pub(super) struct Group<'a> {
     pub(super) moved_keys: BTreeSet<Place>,
 }
 
-/// What one member makes of the documents and keys.
+/// What one member makes of the unique keys.
 #[derive(Default)]
-struct Member {
-    drafts: BTreeMap<DocKey, Option<Draft>>,
+struct Moves {
     lost: Vec<(Place, ObjectId)>,
     gained: Vec<(Place, ObjectId)>,
 }
-
-/// What a member's selections found, in the order of the selections.
-type Found = Vec<Vec<ObjectId>>;
 
 impl<'a> Group<'a> {
     pub(super) fn new(shared: &'a Shared, session: &'a mut ClientSession) -> Self {
         Self {
             look: Look { shared, session },
             schema: Arc::clone(&shared.schema.read()),
-            held: HashMap::new(),
+            documents: Documents::default(),
             holders: HashMap::new(),
             guards: Guards::default(),
             moved_keys: BTreeSet::new(),
@@ -94,7 +76,7 @@ impl<'a> Group<'a> {
 
     /// Has any member changed anything?
     pub(super) fn is_dirty(&self) -> bool {
-        self.held.values().any(|held| held.dirty)
+        self.documents.changed().next().is_some()
     }
 
     /// Takes the write sets in whose reads still hold. What each of them gets for an answer, if the transaction comes
@@ -129,58 +111,44 @@ impl<'a> Group<'a> {
     }
 
     async fn admit(&mut self, changes: &WriteSet) -> Result<(), Trouble> {
+        for document in admission::named(changes) {
+            self.schema.collection(&document.collection)?;
+        }
         for read in &changes.documents {
-            self.check_document(read)?;
+            self.documents.check(read)?;
         }
         for read in &changes.keys {
             self.check_key(read)?;
         }
-        let found = self.select(changes).await?;
-        for (read, found) in changes.selections.iter().zip(found) {
-            self.check_selection(read, found)?;
+        for read in &changes.selections {
+            let collection = self.schema.collection(&read.collection)?.clone();
+            let room = self.documents.room_for(read);
+            let found = self
+                .look
+                .select(&collection, &read.filter, read.after, room)
+                .await?;
+            self.documents.check_selection(read, found)?;
         }
-        let mut member = Member::default();
-        for write in &changes.writes {
-            match write {
-                Write::Insert { collection, body } => {
-                    self.insert(&mut member, &apply::inserted(collection, body)?, || {
-                        apply::fresh(collection, body)
-                    })?;
-                }
-                Write::Copy { collection, body } => {
-                    self.insert(&mut member, &apply::copied_key(collection, body)?, || {
-                        apply::copied(collection, body)
-                    })?;
-                }
-                Write::Change {
-                    document,
-                    operations,
-                } => self.change(&mut member, changes, document, operations)?,
-                Write::Remove { document } => self.remove(&mut member, document)?,
-            }
-        }
-        self.check_uniqueness(&mut member).await?;
-        self.accept(member, changes);
+        let drafts = self
+            .documents
+            .write(changes, |document, draft| self.allows(document, draft))?;
+        let moves = self.check_uniqueness(&drafts).await?;
+        self.accept(drafts, moves, changes);
         Ok(())
     }
 
-    fn accept(&mut self, member: Member, changes: &WriteSet) {
-        if !member.drafts.is_empty() {
+    fn accept(&mut self, drafts: Drafts, moves: Moves, changes: &WriteSet) {
+        if !drafts.is_empty() {
             self.guard(changes);
         }
-        for (key, draft) in member.drafts {
-            if let Some(held) = self.held.get_mut(&key) {
-                held.draft = draft;
-                held.dirty = true;
-            }
-        }
-        for (place, id) in member.lost {
+        self.documents.accept(drafts);
+        for (place, id) in moves.lost {
             if let Some(holders) = self.holders.get_mut(&place) {
                 holders.remove(&id);
             }
             self.moved_keys.insert(place);
         }
-        for (place, id) in member.gained {
+        for (place, id) in moves.gained {
             self.holders.entry(place.clone()).or_default().insert(id);
             self.moved_keys.insert(place);
         }
@@ -208,33 +176,11 @@ impl<'a> Group<'a> {
     /// Reads all documents that the write sets name.
     async fn fetch_documents(&mut self, changes: &[WriteSet]) -> Result<(), Trouble> {
         let mut wanted: BTreeMap<String, BTreeSet<ObjectId>> = BTreeMap::new();
-        let mut want = |document: DocKey| {
+        for document in changes.iter().flat_map(admission::named) {
             wanted
                 .entry(document.collection)
                 .or_default()
                 .insert(document.id);
-        };
-        for one in changes {
-            for read in &one.documents {
-                want(read.document.clone());
-            }
-            for write in &one.writes {
-                match write {
-                    Write::Insert { collection, body } => {
-                        if let Ok(document) = apply::inserted(collection, body) {
-                            want(document);
-                        }
-                    }
-                    Write::Copy { collection, body } => {
-                        if let Ok(document) = apply::copied_key(collection, body) {
-                            want(document);
-                        }
-                    }
-                    Write::Change { document, .. } | Write::Remove { document } => {
-                        want(document.clone());
-                    }
-                }
-            }
         }
         for (collection, ids) in wanted {
             // Who named a collection that there is not is told so.
@@ -259,13 +205,8 @@ impl<'a> Group<'a> {
                 collection: collection.name.clone(),
                 id: *id,
             };
-            let absent = Held {
-                collection: Arc::clone(collection),
-                before: None,
-                draft: None,
-                dirty: false,
-            };
-            self.held.insert(document, absent);
+            self.documents
+                .hold(document, Held::new(Arc::clone(collection), None));
         }
         let mut cursor = self
             .look
@@ -279,13 +220,13 @@ impl<'a> Group<'a> {
                 collection: collection.name.clone(),
                 id: found.id,
             };
-            if let Some(held) = self.held.get_mut(&document) {
-                held.draft = Some(Draft::stored(Arc::clone(&found.body)));
-                held.before = Some(Before {
-                    revision: found.revision,
-                    body: found.body,
-                });
-            }
+            let before = Before {
+                place: (),
+                revision: found.revision,
+                body: found.body,
+            };
+            self.documents
+                .hold(document, Held::new(Arc::clone(collection), Some(before)));
         }
         Ok(())
     }
@@ -370,37 +311,6 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn hold(&self, document: &DocKey) -> Result<&Held, CommitError> {
-        self.schema.collection(&document.collection)?;
-        self.held.get(document).ok_or_else(|| {
-            CommitError::Store(StoreError::Engine("a document was not read".to_owned()))
-        })
-    }
-
-    fn check_document(&self, read: &DocRead) -> Result<(), CommitError> {
-        let held = self.hold(&read.document)?;
-        let (draft, revision) = match (&held.draft, read.revision) {
-            (None, None) => return Ok(()),
-            (Some(draft), Some(revision)) => (draft, revision),
-            (None, Some(_)) => return Err(conflict(format!("{} is gone", name(&read.document)))),
-            (Some(_), None) => {
-                return Err(conflict(format!(
-                    "{} has come into being",
-                    name(&read.document)
-                )));
-            }
-        };
-        let before = held.before.as_ref().map(|before| before.revision);
-        if !held.dirty && before == Some(revision) {
-            return Ok(());
-        }
-        match read.broken_by(draft) {
-            Ok(None) => Ok(()),
-            Ok(Some(path)) => Err(conflict(format!("`{path}` of {}", name(&read.document)))),
-            Err(error) => Err(damaged(&read.document, error).into()),
-        }
-    }
-
     fn check_key(&self, read: &KeyRead) -> Result<(), CommitError> {
         let collection = self.schema.collection(&read.key.collection)?;
         collection.key(&read.key)?;
@@ -411,115 +321,19 @@ impl<'a> Group<'a> {
         if holder == read.holder {
             return Ok(());
         }
-        Err(conflict(format!(
-            "who has the key ({}) in `{}`",
-            apply::describe(&read.key),
-            read.key.collection
-        )))
+        Err(admission::key_moved(&read.key))
     }
 
-    /// What the selections of a member find in the database.
-    async fn select(&mut self, changes: &WriteSet) -> Result<Found, Trouble> {
-        let mut found = Found::new();
-        for read in &changes.selections {
-            let collection = self.schema.collection(&read.collection)?.clone();
-            let changed = self.changed_in(&read.collection).count();
-            let room = read
-                .limit
-                .saturating_add(u32::try_from(changed).unwrap_or(u32::MAX));
-            found.push(
-                self.look
-                    .select(&collection, &read.filter, read.after, room)
-                    .await?,
-            );
-        }
-        Ok(found)
-    }
-
-    fn changed_in<'s>(
-        &'s self,
-        collection: &'s str,
-    ) -> impl Iterator<Item = (&'s DocKey, &'s Held)> {
-        self.held
-            .iter()
-            .filter(move |(key, held)| held.dirty && key.collection == collection)
-    }
-
-    fn check_selection(&self, read: &SelectRead, stored: Vec<ObjectId>) -> Result<(), CommitError> {
-        let mut found: BTreeSet<ObjectId> = stored.into_iter().collect();
-        for (document, held) in self.changed_in(&read.collection) {
-            let holds = match &held.draft {
-                Some(draft) if read.after.is_none_or(|after| document.id > after) => draft
-                    .matches(&read.filter)
-                    .map_err(|error| damaged(document, error))?,
-                _ => false,
-            };
-            if holds {
-                found.insert(document.id);
-            } else {
-                found.remove(&document.id);
-            }
-        }
-        if found
-            .into_iter()
-            .take(read.limit as usize)
-            .eq(read.found.iter().copied())
-        {
-            return Ok(());
-        }
-        Err(conflict(format!(
-            "which documents of `{}` meet a condition",
-            read.collection
-        )))
-    }
-
-    /// The member's copy of a document.
-    fn draft(&self, member: &Member, document: &DocKey) -> Result<Option<Draft>, CommitError> {
-        match member.drafts.get(document) {
-            Some(draft) => Ok(draft.clone()),
-            None => Ok(self.hold(document)?.draft.clone()),
-        }
-    }
-
-    fn insert(
-        &self,
-        member: &mut Member,
-        document: &DocKey,
-        made: impl FnOnce() -> Result<(DocKey, Draft), CommitError>,
-    ) -> Result<(), CommitError> {
-        if self.draft(member, document)?.is_some() {
-            return Err(conflict(format!("{} exists already", name(document))));
-        }
-        let (document, draft) = made()?;
+    /// May the document be stored as a member would have it?
+    fn allows(&self, document: &DocKey, draft: &Draft) -> Result<(), CommitError> {
         let own = draft.get(&FieldPath::literal(own::FIELD));
-        if own.map_err(|error| damaged(&document, error))?.is_some() {
-            return Err(reserved());
+        if own.map_err(|error| damaged(document, error))?.is_some() {
+            return Err(CommitError::Impossible(format!(
+                "`{}` belongs to the store",
+                own::FIELD
+            )));
         }
-        self.check_size(&document, &draft)?;
-        member.drafts.insert(document, Some(draft));
-        Ok(())
-    }
-
-    fn change(
-        &self,
-        member: &mut Member,
-        changes: &WriteSet,
-        document: &DocKey,
-        operations: &[Op],
-    ) -> Result<(), CommitError> {
-        let Some(mut draft) = self.draft(member, document)? else {
-            return Err(conflict(format!("{} is gone", name(document))));
-        };
-        let of_the_store = |operation| apply::path_of(operation).root() == own::FIELD;
-        if operations.iter().any(of_the_store) {
-            return Err(reserved());
-        }
-        let as_read = || self.is_as_read(changes, document);
-        if apply::change(document, &mut draft, operations, as_read)? {
-            self.check_size(document, &draft)?;
-            member.drafts.insert(document.clone(), Some(draft));
-        }
-        Ok(())
+        self.check_size(document, draft)
     }
 
     /// The limit is for the document with what the store adds.
@@ -538,34 +352,12 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Is the document as the handler read it, or did it not look?
-    fn is_as_read(&self, changes: &WriteSet, document: &DocKey) -> bool {
-        let mut reads = changes
-            .documents
-            .iter()
-            .filter(|read| read.document == *document);
-        let held = self.held.get(document);
-        reads.all(|read| {
-            held.is_some_and(|held| {
-                let before = held.before.as_ref().map(|before| before.revision);
-                !held.dirty && before == read.revision
-            })
-        })
-    }
-
-    fn remove(&self, member: &mut Member, document: &DocKey) -> Result<(), CommitError> {
-        if self.draft(member, document)?.is_none() {
-            return Err(conflict(format!("{} is gone", name(document))));
-        }
-        member.drafts.insert(document.clone(), None);
-        Ok(())
-    }
-
     /// Works out who has which key after the member, and refuses what somebody else has.
-    async fn check_uniqueness(&mut self, member: &mut Member) -> Result<(), Trouble> {
+    async fn check_uniqueness(&mut self, drafts: &Drafts) -> Result<Moves, Trouble> {
+        let mut moves = Moves::default();
         let mut gained: Vec<(DocKey, Arc<Collection>, usize, KeyDigest)> = Vec::new();
-        for (document, draft) in &member.drafts {
-            let Some(held) = self.held.get(document) else {
+        for (document, draft) in drafts {
+            let Some(held) = self.documents.get(document) else {
                 continue;
             };
             for (number, key) in held.collection.keys.iter().enumerate() {
@@ -581,17 +373,17 @@ impl<'a> Group<'a> {
                 }
                 let place = |digest| (document.collection.clone(), digest);
                 if let Some(old) = old {
-                    member.lost.push((place(old), document.id));
+                    moves.lost.push((place(old), document.id));
                 }
                 if let Some(new) = new {
-                    member.gained.push((place(new), document.id));
+                    moves.gained.push((place(new), document.id));
                     let collection = Arc::clone(&held.collection);
                     gained.push((document.clone(), collection, number, new));
                 }
             }
         }
         // What a member changed before this one was looked up then: what is looked up now, nobody has touched yet.
-        let places = member.gained.iter().chain(&member.lost);
+        let places = moves.gained.iter().chain(&moves.lost);
         let unknown: BTreeSet<Place> = places
             .map(|(place, _)| place.clone())
             .filter(|place| !self.holders.contains_key(place))
@@ -603,44 +395,21 @@ impl<'a> Group<'a> {
             };
             let place = (document.collection.clone(), digest);
             let mut holders = self.holders.get(&place).cloned().unwrap_or_default();
-            for (lost, id) in &member.lost {
+            for (lost, id) in &moves.lost {
                 if *lost == place {
                     holders.remove(id);
                 }
             }
-            for (gained, id) in &member.gained {
+            for (gained, id) in &moves.gained {
                 if *gained == place {
                     holders.insert(*id);
                 }
             }
             if let Some(holder) = holders.into_iter().find(|holder| *holder != document.id) {
-                let key = key_shown(member, &document, &collection, key)?;
+                let key = admission::key_shown(drafts, &document, &key.spec.fields)?;
                 return Err(CommitError::Duplicate { key, holder }.into());
             }
         }
-        Ok(())
+        Ok(moves)
     }
-}
-
-fn reserved() -> CommitError {
-    CommitError::Impossible(format!("`{}` belongs to the store", own::FIELD))
-}
-
-fn key_shown(
-    member: &Member,
-    document: &DocKey,
-    collection: &Collection,
-    key: &UniqueKey,
-) -> Result<KeyValue, CommitError> {
-    let mut parts = Vec::new();
-    if let Some(Some(draft)) = member.drafts.get(document) {
-        for field in &key.spec.fields {
-            let value = draft.get(field).map_err(|error| damaged(document, error))?;
-            parts.push((field.clone(), value.unwrap_or(Bson::Null)));
-        }
-    }
-    Ok(KeyValue {
-        collection: collection.name.clone(),
-        parts,
-    })
 }

@@ -13,6 +13,7 @@
 //! Several processes may serve one database. What one changes, the others see with the next query; new classes when they
 //! ask for the number of administrative commits, which every request does; declarations within half a second.
 
+mod abandoned;
 mod classes;
 mod commands;
 mod committer;

@@ -259,20 +259,3 @@ impl Collection {
         models
     }
 }
-
-/// The same rule as everywhere: what a collection may be called.
-pub(super) fn check_name(name: &str) -> Result<()> {
-    let fine = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
-        && !name.starts_with("critd.")
-        && !name.starts_with("system.");
-    if fine {
-        Ok(())
-    } else {
-        Err(StoreError::Unusable(format!(
-            "`{name}` is no name for a collection"
-        )))
-    }
-}

@@ -48,12 +48,11 @@ impl RowError {
     }
 }
 
-/// A document as it was before the group.
+/// Where a document was before the group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) id: i64,
     pub(super) class: ClassId,
-    pub(super) revision: u64,
 }
 
 /// By how much the number of documents of a collection and class changes.

@@ -349,7 +349,7 @@ pub(super) fn declare(
 ) -> Result<Vec<String>> {
     let mut reports = Vec::new();
     for spec in specs {
-        check_name(&spec.name)?;
+        apply::check_name(&spec.name)?;
         let known: Option<(i64, bool)> = sql
             .prepare_cached("SELECT number, classed FROM collection WHERE name = ?")?
             .query_row([&spec.name], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -394,20 +394,6 @@ pub(super) fn declare(
         }
     }
     Ok(reports)
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let fine = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
-    if fine {
-        Ok(())
-    } else {
-        Err(StoreError::Unusable(format!(
-            "`{name}` is no name for a collection"
-        )))
-    }
 }
 
 fn create_collection(sql: &Connection, spec: &CollectionSpec) -> Result<i64> {

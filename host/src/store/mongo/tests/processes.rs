@@ -110,6 +110,32 @@ async fn no_change_of_either_is_lost() {
     assert_eq!(document.get_array("list").unwrap().len(), 40);
 }
 
+/// The server would keep it for a minute, far longer than anybody waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rl3_what_a_killed_process_held_is_given_up() {
+    let (scratch, store) = open().await;
+    declare(&store).await;
+    apply(&store, vec![insert(1, doc! { "name": "x" })]).await;
+    // Silent from now on, as a process that was killed; that nothing drops it keeps the driver from ending it.
+    let (client, database) = connect::connect(scratch.url(), &Options::default())
+        .await
+        .unwrap();
+    let mut killed = client.start_session().await.unwrap();
+    killed.start_transaction().await.unwrap();
+    let things = database.collection::<Document>(&things().name);
+    let held = doc! { "$set": { "name": "half" } };
+    things
+        .update_one(doc! { "_id": id(1) }, held)
+        .session(&mut killed)
+        .await
+        .unwrap();
+
+    apply(&store, vec![change(1, vec![set("name", "y")])]).await;
+    let late = killed.commit_transaction().await;
+    assert!(errors::is_transient(&late.unwrap_err()));
+    assert_eq!(body(&store, 1).await.get_str("name").unwrap(), "y");
+}
+
 /// Commits both at once; whether each came about.
 async fn both(
     one: (&Arc<dyn Store>, WriteSet),
