@@ -10,7 +10,7 @@ use super::pipeline::Call;
 use super::reading;
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::TypeDeclaration;
-use crate::query::{Kind, Model};
+use crate::query::{Field, Kind, Model};
 
 /// For every authenticated user.
 pub(super) fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
@@ -38,23 +38,29 @@ pub(super) fn of_type(of: &TypeDeclaration, model: &Model) -> Json {
             .fields
             .iter()
             .find(|declared| declared.stored_name() == field.stored);
-        let default = declared.and_then(|declared| declared.default.clone());
         let is_key = field.stored == "_id";
-        fields.insert(
-            field.name.clone(),
-            json!({
-                "type": type_name(field.kind),
-                "nullable": !field.required,
-                "blank": !field.required,
-                "readonly": is_key,
-                "unique": is_key,
-                "primary_key": is_key,
-                "default": default.unwrap_or_else(|| Json::from("No default provided.")),
-                "help_text": declared.map_or("", |declared| declared.summary.as_str()),
-                "verbose_name": field.name.replace('_', " "),
-                "stored_name": field.stored,
-            }),
-        );
+        let mut described = json!({
+            "type": type_name(field.kind),
+            "nullable": !field.required,
+            "blank": false,
+            "readonly": is_key,
+            "unique": is_key,
+            "primary_key": is_key,
+            "default": declared
+                .and_then(|declared| declared.default.clone())
+                .unwrap_or_else(|| default_of(field)),
+            "help_text": declared.map_or("", |declared| declared.summary.as_str()),
+            "verbose_name": field.name.replace('_', " "),
+            "stored_name": field.stored,
+        });
+        if field.kind == Kind::List {
+            let kind = match field.element {
+                Kind::Map => "embeddeddocument",
+                element => type_name(element),
+            };
+            described["content"] = json!({ "type": kind, "help_text": "" });
+        }
+        fields.insert(field.name.clone(), described);
         if field.kind.is_scalar() {
             ordering.push(field.name.clone());
         }
@@ -67,6 +73,17 @@ pub(super) fn of_type(of: &TypeDeclaration, model: &Model) -> Json {
         "fields": fields,
         "ordering": ordering,
     })
+}
+
+/// What a field has if nobody says anything (documents, section 2).
+fn default_of(field: &Field) -> Json {
+    match (field.stored.as_str(), field.kind) {
+        ("status", _) => "New".into(),
+        ("tlp", _) => "red".into(),
+        (_, Kind::List) => json!([]),
+        _ if field.required => "No default provided.".into(),
+        _ => Json::Null,
+    }
 }
 
 fn type_name(kind: Kind) -> &'static str {

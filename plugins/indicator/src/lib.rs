@@ -7,7 +7,7 @@ mod related;
 use critd_sdk::net;
 use critd_sdk::prelude::*;
 
-use ratings::{kinds, raised, seen_again};
+use ratings::{UNRATED, kinds, raised, seen_again};
 
 plugin! {
     name = "indicator",
@@ -28,13 +28,19 @@ plugin! {
 #[tlo(resource = "indicators", collection = "indicators", schema_version = 5, keys((ind_type, lower)), permission_check = "first")]
 pub struct Indicator {
     /// The value as it was first posted. Addresses are kept in one spelling (RFC 5952 for IPv6).
-    #[field(required, sortable, indexed, searchable)]
+    #[field(required = false, sortable, indexed, searchable)]
     pub value: String,
     /// The value in lower case, by which it is looked up.
     #[field(indexed, searchable)]
     pub lower: String,
     /// What the value is: `Domain`, `URI`, `MD5`.
-    #[field(stored = "type", required, sortable, indexed, vocab = "IndicatorTypes")]
+    #[field(
+        stored = "type",
+        required = false,
+        sortable,
+        indexed,
+        vocab = "IndicatorTypes"
+    )]
     pub ind_type: String,
     /// What threat it stands for. `Unknown` only if nothing else is known.
     #[field(indexed, vocab = "IndicatorThreatTypes")]
@@ -221,7 +227,12 @@ fn write(
         ("impact", &args.indicator_impact),
     ] {
         let stored = indicator.get::<String>(&[field, ".rating"].concat())?;
-        if let Some(rating) = raised(stored.as_deref(), posted.as_deref()) {
+        let rating = match raised(stored.as_deref(), posted.as_deref()) {
+            // Nobody has said anything yet.
+            None if origin == Origin::Fresh => Some(UNRATED),
+            rating => rating,
+        };
+        if let Some(rating) = rating {
             indicator.set(field, json!({ "rating": rating, "analyst": call.user() }))?;
         }
     }

@@ -3,8 +3,10 @@
 use critd_sdk::{Date, merge};
 
 const UNKNOWN: &str = "Unknown";
+/// The rating of what nobody has rated.
+pub(crate) const UNRATED: &str = "unknown";
 /// From the least to the most: vocabulary.md section 4.
-const RATINGS: [&str; 5] = ["unknown", "benign", "low", "medium", "high"];
+const RATINGS: [&str; 5] = [UNRATED, "benign", "low", "medium", "high"];
 
 /// Threat or attack types with those posted added: each once, `Unknown` only if there is no other.
 pub(crate) fn kinds(stored: &[String], posted: &[String]) -> Vec<String> {

@@ -115,9 +115,20 @@ fn list_of(args: &[Arg], name: &str) -> Vec<String> {
 struct Instance {
     analyst: String,
     date: i64,
-    method: String,
-    reference: String,
+    method: Option<String>,
+    reference: Option<String>,
     tlp: String,
+}
+
+/// No text and an empty one are the same.
+fn is_text(field: &'static str, text: Option<&str>) -> Filter {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => is(field, text),
+        None => Filter::Field(
+            FieldPath::literal(field),
+            Test::In(vec!["".into(), Bson::Null]),
+        ),
+    }
 }
 
 impl Instance {
@@ -126,15 +137,20 @@ impl Instance {
         Filter::And(vec![
             is("analyst", self.analyst.as_str()),
             is("date", date(self.date)),
-            is("method", self.method.as_str()),
-            is("reference", self.reference.as_str()),
+            is_text("method", self.method.as_deref()),
+            is_text("reference", self.reference.as_deref()),
         ])
     }
 
     fn document(&self) -> Document {
-        doc! {
-            "analyst": &self.analyst, "date": date(self.date), "method": &self.method, "reference": &self.reference, "tlp": &self.tlp,
+        let mut document = doc! { "analyst": &self.analyst, "date": date(self.date) };
+        for (field, text) in [("method", &self.method), ("reference", &self.reference)] {
+            if let Some(text) = text {
+                document.insert(field, text);
+            }
         }
+        document.insert("tlp", &self.tlp);
+        document
     }
 }
 
@@ -216,8 +232,8 @@ impl Work {
         let instance = Instance {
             analyst: self.user().to_owned(),
             date: date_of(details, "date")?.unwrap_or(self.request.now),
-            method: text_of(details, "method").unwrap_or_default(),
-            reference: text_of(details, "reference").unwrap_or_default(),
+            method: text_of(details, "method"),
+            reference: text_of(details, "reference"),
             tlp: level.to_owned(),
         };
         Ok((source, instance))
@@ -314,16 +330,16 @@ impl Work {
                 continue;
             };
             for instance in instances.iter().filter_map(Bson::as_document) {
-                let text = |name: &str| instance.get_str(name).unwrap_or_default().to_owned();
-                let tlp = vocabulary::canonical("TLP", &text("tlp")).unwrap_or("red");
+                let text = |name: &str| instance.get_str(name).ok().map(str::to_owned);
+                let tlp = text("tlp").and_then(|tlp| vocabulary::canonical("TLP", &tlp));
                 let copy = Instance {
-                    analyst: text("analyst"),
+                    analyst: text("analyst").unwrap_or_default(),
                     date: instance
                         .get_datetime("date")
                         .map_or(self.request.now, |date| date.timestamp_millis()),
                     method: text("method"),
                     reference: text("reference"),
-                    tlp: tlp.to_owned(),
+                    tlp: tlp.unwrap_or("red").to_owned(),
                 };
                 added += u32::from(self.add_instance(target, name, copy)?);
             }
