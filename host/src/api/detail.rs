@@ -32,10 +32,11 @@ pub(super) async fn get(
     let document = document.ok_or(Failure::NotFound)?;
     let filter =
         Confines::new(&call.caller.rights, &call.state.store.classes()).filter(request.filter);
-    if !filter
+    let holds = filter
         .matches(document.body.as_ref())
-        .map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))?
-    {
+        .map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))?;
+    request.searches.check()?;
+    if !holds {
         return Err(Failure::NotFound);
     }
     if let Some(file) = reading::download(call, reader.of)? {

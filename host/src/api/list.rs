@@ -41,6 +41,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
             limit: request.window.limit,
         })
         .await?;
+    request.searches.check()?;
     let clearance = reader.clearance(&page.documents).await?;
     let meta = meta(
         call,

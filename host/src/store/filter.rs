@@ -16,6 +16,7 @@ use super::order::Operand;
 use super::path::FieldPath;
 pub use super::raw::Malformed;
 use super::raw::{self, Elements, OwnedValue, Value};
+use super::stepwise::Stepwise;
 
 /// A condition on a document.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub enum Test {
     /// Stores look for literal parts in the expression's source: if it was made with `RegexBuilder`, only options that
     /// leave its literals what they are may have been set (`case_insensitive` is fine, `ignore_whitespace` is not).
     Matches(regex::Regex),
+    /// The same with an expression that is searched step by step; whoever asks must look whether it was exhausted.
+    MatchesStepwise(Stepwise),
 }
 
 /// Conditions are equal when written alike; expressions by their source.
@@ -90,6 +93,7 @@ impl PartialEq for Test {
             (Self::In(a), Self::In(b)) | (Self::Nin(a), Self::Nin(b)) => a == b,
             (Self::Exists(a), Self::Exists(b)) => a == b,
             (Self::Matches(a), Self::Matches(b)) => a.as_str() == b.as_str(),
+            (Self::MatchesStepwise(a), Self::MatchesStepwise(b)) => a.as_str() == b.as_str(),
             _ => false,
         }
     }
@@ -195,6 +199,12 @@ impl Test {
                 Some(value) => Ok(value.text()?.is_some_and(|text| expression.is_match(text))),
                 None => Ok(false),
             }),
+            Self::MatchesStepwise(expression) => {
+                any_value(root, path, &mut |reached| match reached {
+                    Some(value) => Ok(value.text()?.is_some_and(|text| expression.finds_in(text))),
+                    None => Ok(false),
+                })
+            }
         }
     }
 }

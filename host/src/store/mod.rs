@@ -35,6 +35,7 @@ pub mod path;
 pub(crate) mod raw;
 pub mod sqlite;
 pub(crate) mod staging;
+pub mod stepwise;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod walk;
@@ -51,6 +52,7 @@ pub use draft::Draft;
 pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
 pub use filter::{Filter, Malformed, Test};
 pub use path::FieldPath;
+pub use stepwise::Stepwise;
 pub use write::{
     CommitError, DocKey, DocRead, KeyRead, Op, SearchRead, SelectRead, Write, WriteSet,
 };

@@ -194,6 +194,9 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
         Test::Matches(expression) => {
             any(&|value| matches!(value, Some(Bson::String(text)) if expression.is_match(text)))
         }
+        Test::MatchesStepwise(expression) => {
+            any(&|value| matches!(value, Some(Bson::String(text)) if expression.finds_in(text)))
+        }
     }
 }
 

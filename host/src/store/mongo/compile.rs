@@ -180,7 +180,7 @@ fn is_about_presence(test: &Test) -> bool {
         | Test::Lte(value) => not_null(value),
         Test::In(values) => values.iter().all(not_null),
         Test::Exists(wanted) => *wanted,
-        Test::Matches(_) => true,
+        Test::Matches(_) | Test::MatchesStepwise(_) => true,
         Test::Ne(_) | Test::Nin(_) => false,
     }
 }
@@ -198,6 +198,8 @@ fn on_path(path: &str, test: &Test) -> Compiled {
         Test::Exists(true) => present(path),
         Test::Exists(false) => present(path).negated(),
         Test::Matches(expression) => matching(path, expression),
+        // The server's engine has other rules and no limit: the evaluator decides.
+        Test::MatchesStepwise(_) => any_text(path),
     }
 }
 
@@ -299,14 +301,18 @@ fn matching(path: &str, expression: &regex::Regex) -> Compiled {
     let mut texts = literals::required(expression);
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     texts.truncate(MOST_LITERALS);
-    let mut queries: Vec<Document> = texts
+    let queries: Vec<Document> = texts
         .iter()
         .map(|text| doc! { path: { "$regex": any_case(text) } })
         .collect();
     if queries.is_empty() {
-        queries.push(doc! { path: { "$type": ["string", "symbol"] } });
+        return any_text(path);
     }
     Compiled::all(queries.into_iter().map(Compiled::wider))
+}
+
+fn any_text(path: &str) -> Compiled {
+    Compiled::wider(doc! { path: { "$type": ["string", "symbol"] } })
 }
 
 /// An expression of the server for a literal in any case, also in the letters that are ASCII letters when folded.
