@@ -5,7 +5,6 @@ use axum::response::Response;
 use bson::oid::ObjectId;
 
 use super::answer;
-use super::confine::Confines;
 use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
@@ -18,7 +17,7 @@ pub(super) async fn get(
     entry: &TypeEntry,
     id: Option<ObjectId>,
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
+    let reader = Reader::admit(call, entry).await?;
     reading::refuse_other_formats(&call.parameters)?;
     let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
     // Malformed, unknown and invisible are one answer (rules D-1, S8).
@@ -30,11 +29,8 @@ pub(super) async fn get(
         .await?
         .filter(|document| reader.visible.allows(document.class));
     let document = document.ok_or(Failure::NotFound)?;
-    let filter =
-        Confines::new(&call.caller.rights, &call.state.store.classes()).filter(request.filter);
-    let holds = filter
-        .matches(document.body.as_ref())
-        .map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))?;
+    let filter = reader.confines().filter(request.filter);
+    let holds = reader.meets(&document, &filter).await?;
     request.searches.check()?;
     if !holds {
         return Err(Failure::NotFound);
@@ -46,7 +42,7 @@ pub(super) async fn get(
     let clearance = reader.clearance(&page).await?;
     let mut sink = JsonSink::with_capacity(reading::size_of(&page));
     for document in &page {
-        reader.write(&mut sink, document, &clearance, &request.projection);
+        reader.write(&mut sink, document, clearance, &request.projection);
     }
     let mut response = answer::written(StatusCode::OK, sink);
     answer::add_warnings(&mut response, &request.warnings);

@@ -5,7 +5,6 @@ use axum::response::Response;
 use serde_json::{Value as Json, json};
 
 use super::answer;
-use super::confine::Confines;
 use super::failure::Failure;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
@@ -15,7 +14,7 @@ use crate::query::{self, Limits, Window};
 use crate::store::ListQuery;
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
+    let reader = Reader::admit(call, entry).await?;
     reading::refuse_other_formats(&call.parameters)?;
     if let Some(file) = reading::download(call, reader.of)? {
         return Ok(file);
@@ -27,11 +26,8 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         reader.strictness,
     )?;
     let mut warnings = request.warnings;
-    let classes = call.state.store.classes();
-    let confines = Confines::new(&call.caller.rights, &classes);
-    let page = call
-        .state
-        .store
+    let confines = reader.confines();
+    let page = reader
         .list(&ListQuery {
             collection: reader.of.collection.clone(),
             visible: reader.visible.clone(),
@@ -57,7 +53,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
     sink.key("objects");
     sink.begin_list();
     for document in &page.documents {
-        reader.write(&mut sink, document, &clearance, &request.projection);
+        reader.write(&mut sink, document, clearance, &request.projection);
     }
     sink.end_list();
     sink.end_object();

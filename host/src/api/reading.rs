@@ -7,29 +7,34 @@ use axum::response::Response;
 use bson::RawDocument;
 
 use super::answer;
+use super::confine::Confines;
 use super::failure::{Failure, NO_ACCESS};
-use super::models::OfRegistry;
 use super::pipeline::Call;
 use super::render::{self, Sink};
-use crate::access::Clearance;
+use crate::access::{Clearance, Learned};
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::query::{Model, Parameters, Projection, Strictness, is_on};
-use crate::store::{StoredDocument, Visible};
+use crate::store::{Filter, ListQuery, Page, StoredDocument, Visible};
 
 /// A type as a caller may read it.
 pub(super) struct Reader<'a> {
     call: &'a Call<'a>,
-    types: Arc<OfRegistry>,
     pub(super) of: &'a TypeDeclaration,
     pub(super) model: Arc<Model>,
     pub(super) visible: Visible,
     pub(super) strictness: Strictness,
+    /// What the caller may see of a document.
+    clearance: Arc<Clearance>,
 }
+
+/// How often a condition on relationships is evaluated: partners that were met for the first time are looked up, and it
+/// is evaluated again. Twice, unless relationships are made meanwhile.
+const ROUNDS: usize = 5;
 
 impl<'a> Reader<'a> {
     /// Rules S15, S21: who may not read the type gets 403, whatever is asked for.
-    pub(super) fn admit(call: &'a Call<'a>, entry: &'a TypeEntry) -> Result<Self, Failure> {
+    pub(super) async fn admit(call: &'a Call<'a>, entry: &'a TypeEntry) -> Result<Self, Failure> {
         let of = entry.declaration.as_ref();
         if !call.may(&of.name, &of.read_permission) {
             return Err(Failure::Forbidden(NO_ACCESS));
@@ -40,25 +45,72 @@ impl<'a> Reader<'a> {
         } else {
             Strictness::Lenient
         };
+        let access = &call.state.access;
+        let clearance = access
+            .clearance(&call.caller, &of.name, &types.collections)
+            .await?;
         Ok(Self {
             call,
+            clearance: Arc::new(clearance),
             model: types.model(of),
-            types,
             of,
             visible: call.state.access.visible(&call.caller, of.sources),
             strictness,
         })
     }
 
-    /// What the caller may see of the documents of a page (core-api section 7).
-    pub(super) async fn clearance<'b>(
-        &'b self,
+    /// How conditions and orders are kept to what the caller may see (check AZ-8).
+    pub(super) fn confines(&self) -> Confines {
+        Confines::new(Arc::clone(&self.clearance), self.call.state.store.classes())
+    }
+
+    /// The page of a list.
+    pub(super) async fn list(&self, query: &ListQuery) -> Result<Page, Failure> {
+        for _ in 0..ROUNDS {
+            let page = self.call.state.store.list(query).await?;
+            if self.is_settled().await? {
+                return Ok(page);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// Does a document meet a condition?
+    pub(super) async fn meets(
+        &self,
+        document: &StoredDocument,
+        filter: &Filter,
+    ) -> Result<bool, Failure> {
+        for _ in 0..ROUNDS {
+            let holds = filter.matches(raw(document)).map_err(|error| {
+                Failure::Internal(format!("{} {}: {error}", self.of.collection, document.id))
+            })?;
+            if self.is_settled().await? {
+                return Ok(holds);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// Has a condition been evaluated with all that it needed to know of the partners of relationships?
+    async fn is_settled(&self) -> Result<bool, Failure> {
+        match self.clearance.learn(self.call.state.store.as_ref()).await? {
+            Ok(learned) => Ok(learned == Learned::Nothing),
+            Err(error) => Err(Failure::BadRequest(format!(
+                "The query takes too long: {error}. Narrow it down."
+            ))),
+        }
+    }
+
+    /// What the caller may see of the documents of a page (core-api section 7): their partners are looked up at once.
+    pub(super) async fn clearance(
+        &self,
         documents: &[StoredDocument],
-    ) -> Result<Clearance<'b>, Failure> {
+    ) -> Result<&Clearance, Failure> {
         let raw: Vec<&RawDocument> = documents.iter().map(raw).collect();
-        let access = &self.call.state.access;
-        let clearance = access.clearance(&self.call.caller, &raw, &self.types.collections);
-        Ok(clearance.await?)
+        let store = self.call.state.store.as_ref();
+        self.clearance.meet(store, &raw).await?;
+        Ok(&self.clearance)
     }
 
     /// Writes a document of that page in the form of the API (core-api section 8).
@@ -66,13 +118,17 @@ impl<'a> Reader<'a> {
         &self,
         sink: &mut impl Sink,
         document: &StoredDocument,
-        clearance: &Clearance<'_>,
+        clearance: &Clearance,
         projection: &Projection,
     ) {
         let stored = raw(document);
         let cleared = clearance.of(stored);
         render::document(sink, &self.model, stored, &cleared, projection);
     }
+}
+
+fn unsettled() -> Failure {
+    Failure::Busy("relationships changed while a condition on them was evaluated".to_owned())
 }
 
 fn raw(document: &StoredDocument) -> &RawDocument {

@@ -23,7 +23,7 @@ pub(super) async fn get(
     entry: &TypeEntry,
     sent: &[String],
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
+    let reader = Reader::admit(call, entry).await?;
     reading::refuse_other_formats(&call.parameters)?;
     if sent.len() > MOST {
         return Err(Failure::BadRequest(format!(
@@ -55,7 +55,7 @@ pub(super) async fn get(
     sink.begin_list();
     for (sent, id) in sent.iter().zip(ids) {
         match id.and_then(|id| found.get(&id)) {
-            Some(document) => reader.write(&mut sink, document, &clearance, &Projection::default()),
+            Some(document) => reader.write(&mut sink, document, clearance, &Projection::default()),
             None => not_found.push(sent.as_str()),
         }
     }

@@ -163,6 +163,12 @@ pub const SETTINGS: &[Setting] = &[
     )
     .taken_over(),
     setting(
+        "enforce_field_read_flags",
+        Kind::Switch,
+        "false",
+        "lists of an object are empty for readers without their flag, as `Event.tickets_read` for `tickets`",
+    ),
+    setting(
         "hide_unreadable_instances",
         Kind::Switch,
         "false",
@@ -189,6 +195,12 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "true",
         "samples show their bytes as base64 to those who may download them",
+    ),
+    setting(
+        "legacy_projection",
+        Kind::Switch,
+        "false",
+        "with `only`, lists that were not asked for are there and empty, as of old",
     ),
     setting(
         "max_body_bytes",

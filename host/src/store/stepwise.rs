@@ -101,8 +101,17 @@ impl Stepwise {
 }
 
 fn reason(error: &fancy_regex::Error) -> NoExpression {
-    let text = error.to_string();
-    if text.contains("size") || text.contains("too big") || text.contains("too large") {
+    use fancy_regex::{CompileError, Error, ParseError};
+    let is_large = match error {
+        Error::ParseError(_, ParseError::RecursionExceeded) => true,
+        Error::CompileError(error) => match error.as_ref() {
+            CompileError::InnerError(error) => error.size_limit().is_some(),
+            CompileError::PatternTooComplex | CompileError::DfaBuildError(..) => true,
+            _ => false,
+        },
+        _ => false,
+    };
+    if is_large {
         NoExpression::TooLarge
     } else {
         NoExpression::Invalid

@@ -1,5 +1,6 @@
 //! HTTP over a real store, real access rules and a registry of declarations; what plugins would do is written down.
 
+mod confined;
 mod reading;
 mod requests;
 mod writing;
@@ -21,7 +22,7 @@ use crate::access::{SourceRights, roles, users};
 use crate::plugins::declaration::Declaration;
 use crate::plugins::{Param, Refusal};
 use crate::registers::Register;
-use crate::store::{Write, WriteSet};
+use crate::store::{Stepwise, Write, WriteSet};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233";
 const ADMIN_KEY: &str = "0123456789abcdef0123456789abcdef01234567";

@@ -63,7 +63,7 @@ impl Plan {
 /// The plan for a condition; none: all documents have to be looked at.
 pub(super) fn plan(collection: &Collection, filter: &Filter) -> Option<Plan> {
     match filter {
-        Filter::All | Filter::Element(..) | Filter::Not(_) => None,
+        Filter::All | Filter::Element(..) | Filter::Not(_) | Filter::Seen(_) => None,
         Filter::Nothing => Some(Plan::Nothing),
         Filter::Or(conditions) => conditions
             .iter()
