@@ -179,6 +179,8 @@ mod tests {
 
     fn classes(names: &[&str]) -> ClassTable {
         let mut table = ClassTable::default();
+        // Class 0 is that of documents without sources.
+        table.classes.push(Arc::default());
         table.classes.push(Arc::new(
             names
                 .iter()
