@@ -195,6 +195,11 @@ impl Clearance {
         self.look_up(store, wanted).await
     }
 
+    /// Forgets the partners that were looked up: for whoever reads on and on.
+    pub fn forget(&self) {
+        self.partners.write().clear();
+    }
+
     /// Looks up the partners that a condition has met since; if there were any, it was evaluated as if they were hidden.
     ///
     /// # Errors

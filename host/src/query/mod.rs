@@ -203,8 +203,12 @@ fn warn_of_unknown(parameters: &Parameters, warnings: &mut Vec<String>) {
     }
 }
 
-/// Rule G44.
-fn refuse_if_strict(
+/// Rule G44, for warnings that come up after the query was read.
+///
+/// # Errors
+///
+/// There is a warning, and warnings refuse the request.
+pub fn refuse_if_strict(
     parameters: &Parameters,
     strictness: Strictness,
     warnings: &[String],

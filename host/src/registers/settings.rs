@@ -212,6 +212,15 @@ pub const SETTINGS: &[Setting] = &[
         "longest request body",
     ),
     setting(
+        "max_download_bytes",
+        Kind::Number {
+            least: 0,
+            greatest: 1 << 40,
+        },
+        "1073741824",
+        "most bytes of files in one archive",
+    ),
+    setting(
         "post_created_status",
         Kind::Choice(&["200", "201"]),
         "200",
