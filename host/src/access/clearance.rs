@@ -1,18 +1,23 @@
-//! What a reader may see of a document (rules C1 to C7). Pure, except for the one query that finds the classes of all
-//! relationship partners of a page. Stored bytes are looked at where they lie and never changed (rule C7): a list that is
-//! shown as it is stored is borrowed, one that is not is written anew.
+//! What a reader may see of a document (rules C1 to C7, S4, S22). Pure, except for the look-ups of the classes of
+//! relationship partners. Stored bytes are looked at where they lie and never changed (rule C7): a list that is shown as
+//! it is stored is borrowed, one that is not is written anew.
+//!
+//! The same answers what conditions are evaluated on (check AZ-8): a [`Clearance`] is the [`Lens`] of its reader.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
 use bson::oid::ObjectId;
 use bson::raw::{RawArray, RawArrayBuf, RawBsonRef, RawDocumentBuf};
 use bson::{RawDocument, rawdoc};
+use parking_lot::{Mutex, RwLock};
 
-use super::Caller;
 use super::rights::Rights;
 use crate::store::class::Mark;
-use crate::store::{DocKey, Store, StoreError, Visible};
+use crate::store::filter::Lens;
+use crate::store::{ClassTable, DocKey, Store, StoreError, Visible};
 
 /// Whether instances are shown that the reader could not see alone (rule S4, setting `hide_unreadable_instances`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +31,63 @@ pub(crate) enum Instances {
 /// Type name → (collection, has sources): where the partners of relationships are.
 pub type Collections = BTreeMap<String, (String, bool)>;
 
-/// What a reader may see of the documents of one page.
-#[derive(Debug)]
-pub struct Clearance<'a> {
-    rights: &'a Rights,
+/// A partner of a relationship: position of its type among the collections, and its id.
+type Partner = (usize, ObjectId);
+
+/// Most partners that a condition may ask about.
+const MOST_PARTNERS: usize = 200_000;
+
+/// Lists that a flag of the reader's roles can open, where the setting `enforce_field_read_flags` asks for it (rule S22):
+/// stored name and flag.
+pub(super) const FIELD_FLAGS: &[(&str, &str)] = &[
+    ("actions", "actions_read"),
+    ("activity", "activity_read"),
+    ("aliases", "aliases_read"),
+    ("bucket_list", "bucketlist_read"),
+    ("campaign", "campaigns_read"),
+    ("identifiers", "actor_identifiers_read"),
+    ("intended_effects", "intended_effects_read"),
+    ("locations", "locations_read"),
+    ("motivations", "motivations_read"),
+    ("objects", "objects_read"),
+    ("relationships", "relationships_read"),
+    ("releasability", "releasability_read"),
+    ("screenshots", "screenshots_read"),
+    ("sectors", "sectors_read"),
+    ("sophistications", "sophistications_read"),
+    ("source", "sources_read"),
+    ("threat_types", "threat_types_read"),
+    ("tickets", "tickets_read"),
+    ("ttps", "ttps_read"),
+];
+
+/// What a reader may see of the documents of one type.
+pub struct Clearance {
+    rights: Arc<Rights>,
     instances: Instances,
-    collections: &'a Collections,
-    /// Partners of relationships that the reader may see.
-    partners: HashSet<(&'a str, ObjectId)>,
+    collections: Arc<Collections>,
+    /// Lists shown as empty (rule S22).
+    emptied: Vec<&'static str>,
+    /// What the reader may see of classed collections.
+    visible: Visible,
+    /// Partners that were looked up: may the reader see them?
+    partners: RwLock<HashMap<Partner, bool>>,
+    /// Partners met since that were not; they count as hidden.
+    unknown: Mutex<HashSet<Partner>>,
+}
+
+/// A condition met so many partners of relationships that looking them up would take too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a condition looks at more than {MOST_PARTNERS} relationships")]
+pub struct TooManyPartners;
+
+/// How a look-up of partners ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// There were none to look up: what was found is right.
+    Nothing,
+    /// There were: the condition has to be evaluated again.
+    Partners,
 }
 
 /// The fields of one document that are not shown to everybody alike.
@@ -43,6 +97,7 @@ pub struct Cleared<'d> {
     releasability: Option<Cow<'d, RawArray>>,
     objects: Option<Cow<'d, RawArray>>,
     relationships: Option<Cow<'d, RawArray>>,
+    emptied: Option<(RawArrayBuf, &'d [&'static str])>,
 }
 
 /// How a root field is shown.
@@ -60,6 +115,11 @@ impl Cleared<'_> {
     /// How the root field of this stored name is shown.
     #[must_use]
     pub fn field(&self, stored: &str) -> Sight<'_> {
+        if let Some((empty, names)) = &self.emptied
+            && names.contains(&stored)
+        {
+            return Sight::List(empty);
+        }
         let list = match stored {
             "source" => &self.source,
             "releasability" => &self.releasability,
@@ -71,58 +131,131 @@ impl Cleared<'_> {
     }
 }
 
-impl<'a> Clearance<'a> {
-    /// For a page of documents. `visible`: what the caller may see of classed collections.
-    pub(super) async fn of_page(
-        store: &dyn Store,
-        caller: &'a Caller,
-        documents: &[&RawDocument],
-        collections: &'a Collections,
-        visible: &Visible,
+impl fmt::Debug for Clearance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clearance").finish_non_exhaustive()
+    }
+}
+
+impl Lens for Clearance {
+    fn sees<'d>(&self, root: &str, list: &'d RawArray) -> Option<Cow<'d, RawArray>> {
+        if self.emptied.contains(&root) {
+            return None;
+        }
+        Some(match root {
+            "source" => self.instances_of(self.own(list)),
+            "releasability" => self.own(list),
+            "objects" => self.objects(list),
+            "relationships" => kept(list, |entry| self.shows_partner(entry)),
+            _ => Cow::Borrowed(list),
+        })
+    }
+}
+
+impl Clearance {
+    /// Of a reader. `visible`: what it may see of classed collections.
+    pub(super) fn new(
+        rights: Arc<Rights>,
         instances: Instances,
-    ) -> Result<Self, StoreError> {
-        let mut wanted: HashMap<(&'a str, ObjectId), bool> = HashMap::new();
-        for document in documents {
-            for entry in array(document, "relationships").into_iter().flatten() {
-                if let Some((collection, id, classed)) =
-                    entry.ok().and_then(|entry| partner(entry, collections))
-                {
-                    wanted.insert((collection, id), classed);
+        emptied: Vec<&'static str>,
+        collections: Arc<Collections>,
+        visible: Visible,
+    ) -> Self {
+        Self {
+            rights,
+            instances,
+            collections,
+            emptied,
+            visible,
+            partners: RwLock::default(),
+            unknown: Mutex::default(),
+        }
+    }
+
+    /// Looks up the partners of relationships of a whole page at once (rule C5).
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn meet(
+        &self,
+        store: &dyn Store,
+        documents: &[&RawDocument],
+    ) -> Result<(), StoreError> {
+        let mut wanted = HashSet::new();
+        {
+            let known = self.partners.read();
+            for document in documents {
+                for entry in array(document, "relationships").into_iter().flatten() {
+                    let partner = entry.ok().and_then(|entry| self.partner(entry));
+                    wanted.extend(partner.filter(|partner| !known.contains_key(partner)));
                 }
             }
         }
-        let keys: Vec<DocKey> = wanted
-            .keys()
-            .map(|&(collection, id)| DocKey {
-                collection: collection.to_owned(),
-                id,
-            })
-            .collect();
-        let classes = match keys.is_empty() {
-            true => Vec::new(),
-            false => store.classes_of(&keys).await?,
-        };
-        // Rule C5: the partner exists and is visible under S1; collections without sources are visible to all (S7).
-        let partners = wanted
-            .into_iter()
-            .zip(classes)
-            .filter(|((_, classed), class)| {
-                class.is_some_and(|class| !classed || visible.allows(class))
-            })
-            .map(|((key, _), _)| key)
-            .collect();
-        Ok(Self {
-            rights: &caller.rights,
-            instances,
-            collections,
-            partners,
-        })
+        self.look_up(store, wanted).await
     }
 
-    /// What the reader may see of a document of the page.
+    /// Forgets the partners that were looked up: for whoever reads on and on.
+    pub fn forget(&self) {
+        self.partners.write().clear();
+    }
+
+    /// Looks up the partners that a condition has met since; if there were any, it was evaluated as if they were hidden.
+    ///
+    /// # Errors
+    ///
+    /// The store's, or [`TooManyPartners`].
+    pub async fn learn(
+        &self,
+        store: &dyn Store,
+    ) -> Result<Result<Learned, TooManyPartners>, StoreError> {
+        let wanted = std::mem::take(&mut *self.unknown.lock());
+        if wanted.is_empty() {
+            return Ok(Ok(Learned::Nothing));
+        }
+        if wanted.len() > MOST_PARTNERS {
+            return Ok(Err(TooManyPartners));
+        }
+        self.look_up(store, wanted).await?;
+        Ok(Ok(Learned::Partners))
+    }
+
+    async fn look_up(&self, store: &dyn Store, wanted: HashSet<Partner>) -> Result<(), StoreError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<&(String, bool)> = self.collections.values().collect();
+        let mut partners = Vec::with_capacity(wanted.len());
+        let mut keys = Vec::with_capacity(wanted.len());
+        for (place, id) in wanted {
+            if let Some((collection, classed)) = places.get(place) {
+                partners.push(((place, id), *classed));
+                keys.push(DocKey {
+                    collection: collection.clone(),
+                    id,
+                });
+            }
+        }
+        let classes = store.classes_of(&keys).await?;
+        // Rule C5: the partner exists and is visible under S1; collections without sources are visible to all (S7).
+        let answers = partners
+            .into_iter()
+            .zip(classes)
+            .map(|((partner, classed), class)| {
+                let shown = class.is_some_and(|class| !classed || self.visible.allows(class));
+                (partner, shown)
+            });
+        self.partners.write().extend(answers);
+        Ok(())
+    }
+
+    /// What the reader may see of a document whose partners were met.
     #[must_use]
-    pub fn of<'d>(&self, document: &'d RawDocument) -> Cleared<'d> {
+    pub fn of<'d>(&'d self, document: &'d RawDocument) -> Cleared<'d> {
         let mut cleared = Cleared::default();
+        if !self.emptied.is_empty() {
+            cleared.emptied = Some((RawArrayBuf::new(), &self.emptied));
+        }
         for element in document.iter_elements().map_while(Result::ok) {
             let Ok(RawBsonRef::Array(list)) = element.value() else {
                 continue;
@@ -148,6 +281,43 @@ impl<'a> Clearance<'a> {
         cleared
     }
 
+    /// Names of the reader's sources.
+    pub fn sources_of_reader(&self) -> impl Iterator<Item = &str> {
+        self.rights.sources.keys().map(String::as_str)
+    }
+
+    /// Does the reader see every list of this root field as it is stored, whatever the document? `classes`: those there
+    /// are by now.
+    #[must_use]
+    pub fn is_clear(&self, root: &str, classes: &ClassTable) -> bool {
+        if self.emptied.contains(&root) {
+            return false;
+        }
+        let every_class = || {
+            (1..classes.classes.len())
+                .all(|class| u32::try_from(class).is_ok_and(|class| self.visible.allows(class)))
+        };
+        let every_pair = || {
+            let mut pairs = classes.classes.iter().flat_map(|pairs| pairs.iter());
+            pairs.all(|(name, mark)| {
+                self.rights.has_source(name)
+                    && (self.instances == Instances::All || self.rights.reads(name, *mark))
+            })
+        };
+        match root {
+            "source" => every_pair(),
+            "relationships" => every_class(),
+            "releasability" | "objects" => false,
+            _ => true,
+        }
+    }
+
+    /// Are lists of this root field shown as empty (rule S22)?
+    #[must_use]
+    pub fn is_emptied(&self, root: &str) -> bool {
+        self.emptied.contains(&root)
+    }
+
     /// Entries of the reader's sources (rules C2, C6).
     fn own<'d>(&self, entries: &'d RawArray) -> Cow<'d, RawArray> {
         kept(entries, |entry| {
@@ -159,10 +329,7 @@ impl<'a> Clearance<'a> {
     fn sources<'d>(&self, entries: &'d RawArray) -> Cow<'d, RawArray> {
         let own = self.own(entries);
         let hidden = entries.into_iter().count() - own.into_iter().count();
-        let own = match self.instances {
-            Instances::All => own,
-            Instances::Readable => Cow::Owned(self.readable(&own)),
-        };
+        let own = self.instances_of(own);
         if hidden == 0 {
             return own;
         }
@@ -170,6 +337,14 @@ impl<'a> Clearance<'a> {
         let zeros: RawArrayBuf = std::iter::repeat_n(0_i32, hidden).collect();
         shown.push(rawdoc! { "name": "Other", "instances": zeros });
         shown.into()
+    }
+
+    /// Entries of the reader's sources with the instances that are shown.
+    fn instances_of<'d>(&self, own: Cow<'d, RawArray>) -> Cow<'d, RawArray> {
+        match self.instances {
+            Instances::All => own,
+            Instances::Readable => Cow::Owned(self.readable(&own)),
+        }
     }
 
     /// Rule S4, where the operator asked for it.
@@ -219,9 +394,35 @@ impl<'a> Clearance<'a> {
         shown.into()
     }
 
+    /// A partner not looked up yet counts as hidden, and is noted for [`Clearance::learn`].
     fn shows_partner(&self, entry: RawBsonRef<'_>) -> bool {
-        partner(entry, self.collections)
-            .is_some_and(|(collection, id, _)| self.partners.contains(&(collection, id)))
+        let Some(partner) = self.partner(entry) else {
+            return false;
+        };
+        if let Some(shown) = self.partners.read().get(&partner) {
+            return *shown;
+        }
+        let mut unknown = self.unknown.lock();
+        if unknown.len() <= MOST_PARTNERS {
+            unknown.insert(partner);
+        }
+        false
+    }
+
+    /// The partner of a relationship, if its type is known and its id is one.
+    fn partner(&self, entry: RawBsonRef<'_>) -> Option<Partner> {
+        let entry = entry.as_document()?;
+        let id = match entry.get("value").ok()?? {
+            RawBsonRef::ObjectId(id) => id,
+            RawBsonRef::String(text) => ObjectId::parse_str(text).ok()?,
+            _ => return None,
+        };
+        let type_name = entry.get_str("type").ok()?;
+        let place = self
+            .collections
+            .keys()
+            .position(|known| known == type_name)?;
+        Some((place, id))
     }
 }
 
@@ -282,31 +483,17 @@ fn mark_of(instance: RawBsonRef<'_>) -> Mark {
     }
 }
 
-/// The partner of a relationship, if its type is known and its id is one: collection, id, whether it has sources.
-fn partner<'c>(
-    entry: RawBsonRef<'_>,
-    collections: &'c Collections,
-) -> Option<(&'c str, ObjectId, bool)> {
-    let entry = entry.as_document()?;
-    let id = match entry.get("value").ok()?? {
-        RawBsonRef::ObjectId(id) => id,
-        RawBsonRef::String(text) => ObjectId::parse_str(text).ok()?,
-        _ => return None,
-    };
-    let (collection, classed) = collections.get(entry.get_str("type").ok()?)?;
-    Some((collection, id, *classed))
-}
-
 #[cfg(test)]
-impl<'a> Clearance<'a> {
+impl Clearance {
     /// Of a reader with these rights who may see no partners.
-    pub(crate) fn without_partners(rights: &'a Rights, collections: &'a Collections) -> Self {
-        Self {
-            rights,
-            instances: Instances::All,
-            collections,
-            partners: HashSet::new(),
-        }
+    pub(crate) fn without_partners(rights: &Rights, collections: &Collections) -> Self {
+        Self::new(
+            Arc::new(rights.clone()),
+            Instances::All,
+            Vec::new(),
+            Arc::new(collections.clone()),
+            Visible::Classes(Arc::default()),
+        )
     }
 }
 

@@ -30,10 +30,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use bson::{Bson, Document, RawDocument};
+use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-pub use clearance::{Clearance, Cleared, Collections, Sight};
+pub use clearance::{Clearance, Cleared, Collections, Learned, Sight, TooManyPartners};
 pub use collections::specifications;
 pub(crate) use collections::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
 pub use records::{AdminError, AdminResult};
@@ -72,6 +72,8 @@ struct Snapshot {
     revision: u64,
     accounts: HashMap<String, Account>,
     instances: Instances,
+    /// Rule S22.
+    enforces_field_flags: bool,
 }
 
 /// The visible classes worked out for some rights.
@@ -171,11 +173,13 @@ impl Access {
             });
         }
         let settings = records::all(store, SETTINGS).await?;
-        let hides = |setting: &Document| {
-            records::has_text(setting, "name", "hide_unreadable_instances")
-                && setting.get("value") == Some(&Bson::Boolean(true))
+        let is_on = |name: &str| {
+            settings.iter().any(|setting: &Document| {
+                records::has_text(setting, "name", name)
+                    && setting.get("value") == Some(&Bson::Boolean(true))
+            })
         };
-        let instances = if settings.iter().any(hides) {
+        let instances = if is_on("hide_unreadable_instances") {
             Instances::Readable
         } else {
             Instances::All
@@ -184,6 +188,7 @@ impl Access {
             revision,
             accounts,
             instances,
+            enforces_field_flags: is_on("enforce_field_read_flags"),
         })
     }
 
@@ -267,29 +272,34 @@ impl Access {
         Visible::Classes(Arc::clone(&entry.set))
     }
 
-    /// Rules C1 to C7 on a page: what this caller may see of its documents. Partners of relationships are checked for the
-    /// whole page in one query (rule C5); a relationship to a type that is not among `collections` is hidden, since
-    /// nobody can say who may see it.
+    /// What this caller may see of documents of a type (rules C1 to C7, S4, S22). A relationship to a type that is not
+    /// among `collections` is hidden, since nobody can say who may see it.
     ///
     /// # Errors
     ///
     /// Only the store's.
-    pub async fn clearance<'a>(
+    pub async fn clearance(
         &self,
-        caller: &'a Caller,
-        documents: &[&RawDocument],
-        collections: &'a Collections,
-    ) -> Result<Clearance<'a>, StoreError> {
-        let instances = self.snapshot().await?.instances;
-        let visible = self.visible(caller, true);
-        Clearance::of_page(
-            self.store.as_ref(),
-            caller,
-            documents,
-            collections,
-            &visible,
-            instances,
-        )
-        .await
+        caller: &Caller,
+        type_name: &str,
+        collections: &Arc<Collections>,
+    ) -> Result<Clearance, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let mut emptied = Vec::new();
+        if snapshot.enforces_field_flags {
+            for (list, flag) in clearance::FIELD_FLAGS {
+                let flag = format!("{type_name}.{flag}");
+                if catalogue::known(&flag) == catalogue::Known::Yes && !caller.rights.may(&flag) {
+                    emptied.push(*list);
+                }
+            }
+        }
+        Ok(Clearance::new(
+            Arc::clone(&caller.rights),
+            snapshot.instances,
+            emptied,
+            Arc::clone(collections),
+            self.visible(caller, true),
+        ))
     }
 }

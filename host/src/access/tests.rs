@@ -561,9 +561,13 @@ async fn cleared(
 ) -> Vec<Document> {
     let raw: Vec<&bson::RawDocument> = page.iter().map(|document| document.as_ref()).collect();
     let clearance = access
-        .clearance(caller, &raw, collections)
+        .clearance(caller, "Event", &Arc::new(collections.clone()))
         .await
         .expect("clearance");
+    clearance
+        .meet(access.store.as_ref(), &raw)
+        .await
+        .expect("partners");
     let shown = |document: &&bson::RawDocument| {
         let cleared = clearance.of(document);
         let mut shown = Document::try_from(*document).expect("document");

@@ -11,7 +11,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value as Json;
 
-use super::render::JsonSink;
+use super::format::Format;
+use super::render::{Content, JsonSink, Sink, XmlSink, YamlSink};
 
 /// Header with the id under which a request is in the log.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,9 +38,52 @@ pub(super) fn json(status: StatusCode, body: &Json) -> Response {
     response(status, "application/json", body.to_string())
 }
 
-/// A response that was written value by value.
-pub(super) fn written(status: StatusCode, body: JsonSink) -> Response {
-    response(status, "application/json", body.into_bytes())
+/// A response in the format that was asked for.
+pub(super) fn rendered(status: StatusCode, format: Format, content: &impl Content) -> Response {
+    let room = content.size();
+    let bytes = match format {
+        Format::Json => {
+            let mut sink = JsonSink::with_capacity(room);
+            content.write(&mut sink);
+            sink.into_bytes()
+        }
+        Format::Xml => {
+            let mut sink = XmlSink::with_capacity(room);
+            content.write(&mut sink);
+            sink.into_bytes()
+        }
+        Format::Yaml => {
+            let mut sink = YamlSink::with_capacity(room);
+            content.write(&mut sink);
+            sink.into_bytes()
+        }
+    };
+    response(status, format.content_type(), bytes)
+}
+
+/// A response about one thing: in XML a list of one element (rule X2).
+pub(super) fn detail(format: Format, content: &impl Content) -> Response {
+    match format {
+        Format::Json | Format::Yaml => rendered(StatusCode::OK, format, content),
+        Format::Xml => rendered(StatusCode::OK, format, &OneElement(content)),
+    }
+}
+
+struct OneElement<'a, C>(&'a C);
+
+impl<C: Content> Content for OneElement<'_, C> {
+    fn write(&self, sink: &mut impl Sink) {
+        sink.begin_object();
+        sink.key("objects");
+        sink.begin_list();
+        self.0.write(sink);
+        sink.end_list();
+        sink.end_object();
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
 }
 
 /// Headers that every answer carries (core-api section 2).

@@ -1,68 +1,60 @@
-//! A condition or an order must not tell what cleaning hides (check AZ-8): whatever it says about sources and
-//! releasability is evaluated on the entries that the caller may see (rules C1, C2, C6).
+//! A condition or an order must not tell what cleaning hides (check AZ-8): whatever it says about sources, releasability,
+//! relationships and lists that are shown as empty is evaluated on what the caller sees of them (rules C1, C2, C5, C6, S4,
+//! S22).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bson::Bson;
 
-use crate::access::{Rights, SourceRights};
+use crate::access::Clearance;
+use crate::store::filter::{Lens, Seen};
 use crate::store::{ClassTable, FieldPath, Filter, SortKey, Test};
 
-/// Lists whose entries are hidden by their `name`.
-const LISTS: &[&str] = &["objects.source", "releasability", "source"];
-/// Further lists with entries that may be hidden, for orders.
-const RELATIONSHIPS: &str = "relationships";
+/// Root fields with parts that may be hidden.
+const ROOTS: &[&str] = &["objects", "relationships", "releasability", "source"];
+/// Names in them by which entries are hidden.
+const NAMES: &[&str] = &["objects.source.name", "releasability.name", "source.name"];
 
-/// What a caller sees of sources.
-pub(super) struct Confines<'a> {
-    sources: &'a BTreeMap<String, SourceRights>,
-    classes: &'a ClassTable,
+/// What a caller sees of documents, for conditions and orders.
+pub(super) struct Confines {
+    clearance: Arc<Clearance>,
+    classes: Arc<ClassTable>,
 }
 
-impl<'a> Confines<'a> {
-    pub(super) fn new(rights: &'a Rights, classes: &'a ClassTable) -> Self {
-        Self {
-            sources: &rights.sources,
-            classes,
-        }
+impl Confines {
+    pub(super) fn new(clearance: Arc<Clearance>, classes: Arc<ClassTable>) -> Self {
+        Self { clearance, classes }
     }
 
     /// The same condition on what the caller may see.
     pub(super) fn filter(&self, filter: Filter) -> Filter {
         match filter {
-            Filter::All => Filter::All,
-            Filter::Nothing => Filter::Nothing,
-            Filter::And(conditions) => Filter::And(
-                conditions
-                    .into_iter()
-                    .map(|condition| self.filter(condition))
-                    .collect(),
-            ),
-            Filter::Or(conditions) => Filter::Or(
-                conditions
-                    .into_iter()
-                    .map(|condition| self.filter(condition))
-                    .collect(),
-            ),
+            Filter::All | Filter::Nothing | Filter::Seen(_) => filter,
+            Filter::And(conditions) => Filter::And(self.each(conditions)),
+            Filter::Or(conditions) => Filter::Or(self.each(conditions)),
             Filter::Not(condition) => Filter::Not(Box::new(self.filter(*condition))),
-            // The query language makes none.
-            Filter::Element(path, condition) => Filter::Element(path, condition),
-            Filter::Field(path, test) => match confined_list(&path) {
-                Some((list, rest)) if !self.sees_every_source(list) => {
-                    self.entries(list, &rest, test)
-                }
-                _ => Filter::Field(path, test),
-            },
+            Filter::Element(path, condition) if self.may_hide(&path) => {
+                self.seen(&path.clone(), Filter::Element(path, condition))
+            }
+            Filter::Field(path, test) if self.may_hide(&path) => self.field(path, test),
+            Filter::Element(..) | Filter::Field(..) => filter,
         }
+    }
+
+    /// What looks at single entries comes last: it costs more.
+    fn each(&self, conditions: Vec<Filter>) -> Vec<Filter> {
+        let mut conditions: Vec<Filter> = conditions
+            .into_iter()
+            .map(|condition| self.filter(condition))
+            .collect();
+        conditions.sort_by_key(has_seen);
+        conditions
     }
 
     /// An order without what could tell about hidden entries; each field left out is a warning.
     pub(super) fn order(&self, sort: Vec<SortKey>, warnings: &mut Vec<String>) -> Vec<SortKey> {
-        let (kept, left): (Vec<_>, Vec<_>) = sort.into_iter().partition(|key| {
-            let is_hidden = key.path.root() == RELATIONSHIPS
-                || confined_list(&key.path).is_some_and(|(list, _)| !self.sees_every_source(list));
-            !is_hidden
-        });
+        let (left, kept): (Vec<_>, Vec<_>) =
+            sort.into_iter().partition(|key| self.may_hide(&key.path));
         warnings.extend(left.into_iter().map(|key| {
             format!(
                 "sort: '{}' has parts that are not visible, ignored",
@@ -72,60 +64,94 @@ impl<'a> Confines<'a> {
         kept
     }
 
-    /// No entry of this list is hidden from the caller, in any document.
-    fn sees_every_source(&self, list: &str) -> bool {
-        list == "source"
-            && self
-                .classes
-                .classes
-                .iter()
-                .flat_map(|pairs| pairs.iter())
-                .all(|(name, _)| self.sources.contains_key(name))
+    /// May there be something at this path that the caller does not see?
+    fn may_hide(&self, path: &FieldPath) -> bool {
+        let root = path.root();
+        if self.clearance.is_emptied(root) {
+            return true;
+        }
+        ROOTS.contains(&root)
+            && (root != "objects" || path.segments().any(|segment| segment == "source"))
+            && !self.clearance.is_clear(root, &self.classes)
     }
 
-    /// A test on visible entries of a list. `rest`: the path within an entry; empty: the entry itself.
-    fn entries(&self, list: &str, rest: &str, test: Test) -> Filter {
+    fn seen(&self, path: &FieldPath, condition: Filter) -> Filter {
+        let lens = Arc::clone(&self.clearance) as Arc<dyn Lens>;
+        Filter::Seen(Seen::new(lens, path, condition))
+    }
+
+    /// A test on what is seen at a path.
+    fn field(&self, path: FieldPath, test: Test) -> Filter {
+        let is_empty = self.clearance.is_emptied(path.root());
+        if NAMES.contains(&path.as_str()) && !is_empty {
+            return self.on_names(path, test);
+        }
+        // What is seen is a part of what is stored: who is not found there is not found here. An index may know.
+        let narrower =
+            (!is_empty && narrows(&path, &test)).then(|| Filter::Field(path.clone(), test.clone()));
+        let seen = self.seen(&path.clone(), Filter::Field(path, test));
+        match narrower {
+            Some(narrower) => Filter::And(vec![narrower, seen]),
+            None => seen,
+        }
+    }
+
+    /// On names alone the test is a set of names, which an index answers.
+    fn on_names(&self, path: FieldPath, test: Test) -> Filter {
         let (test, is_negated) = positive(test);
-        let list = FieldPath::parse(list).unwrap_or_else(|_| FieldPath::itself());
-        let names: Vec<&String> = self.sources.keys().collect();
-        let text = |name: &&String| Bson::String((*name).clone());
-        let found = if rest == "name" {
-            // On names alone the test is a set of names, which an index answers.
-            let on_name = Filter::Field(FieldPath::itself(), test);
-            let meeting = names
-                .iter()
-                .filter(|name| on_name.matches_element(&text(name)).unwrap_or(false))
-                .map(text)
-                .collect();
-            any_of_names(&list, meeting)
-        } else {
-            let visible = Filter::Field(
-                FieldPath::literal("name"),
-                Test::In(names.iter().map(text).collect()),
-            );
-            let path = if rest.is_empty() {
-                FieldPath::itself()
-            } else {
-                FieldPath::parse(rest).unwrap_or_else(|_| FieldPath::itself())
-            };
-            Filter::Element(
-                list,
-                Box::new(Filter::And(vec![visible, Filter::Field(path, test)])),
-            )
+        let on_name = Filter::Field(FieldPath::itself(), test);
+        let mut names: Vec<Bson> = self
+            .clearance
+            .sources_of_reader()
+            .map(Bson::from)
+            .filter(|name| on_name.matches_element(name).unwrap_or(false))
+            .collect();
+        let found = match names.len() {
+            0 => Filter::Nothing,
+            1 => Filter::Field(path, Test::Eq(names.remove(0))),
+            _ => Filter::Field(path, Test::In(names)),
         };
-        if is_negated { negated(found) } else { found }
+        match (is_negated, found) {
+            (false, found) => found,
+            (true, Filter::Nothing) => Filter::All,
+            (true, found) => Filter::Not(Box::new(found)),
+        }
     }
 }
 
-fn any_of_names(list: &FieldPath, mut names: Vec<Bson>) -> Filter {
-    let Ok(path) = FieldPath::parse(&format!("{list}.name")) else {
-        return Filter::Nothing;
-    };
-    match names.len() {
-        0 => Filter::Nothing,
-        1 => Filter::Field(path, Test::Eq(names.remove(0))),
-        _ => Filter::Field(path, Test::In(names)),
+fn has_seen(filter: &Filter) -> bool {
+    match filter {
+        Filter::Seen(_) => true,
+        Filter::And(conditions) | Filter::Or(conditions) => conditions.iter().any(has_seen),
+        Filter::Not(condition) => has_seen(condition),
+        Filter::All | Filter::Nothing | Filter::Field(..) | Filter::Element(..) => false,
     }
+}
+
+/// Does the test, on what is stored, find every document that it finds on a part of it? A step-wise search does not: it
+/// would come to its limit because of a text that is not seen.
+fn narrows(path: &FieldPath, test: &Test) -> bool {
+    let is_plain = |value: &Bson| {
+        !matches!(
+            value,
+            Bson::Null | Bson::Undefined | Bson::Array(_) | Bson::Document(_)
+        )
+    };
+    let has_positions = path
+        .segments()
+        .any(|segment| segment.bytes().all(|byte| byte.is_ascii_digit()));
+    !has_positions
+        && match test {
+            Test::Eq(value)
+            | Test::Gt(value)
+            | Test::Gte(value)
+            | Test::Lt(value)
+            | Test::Lte(value) => is_plain(value),
+            Test::In(values) => values.iter().all(is_plain),
+            Test::Exists(wanted) => *wanted,
+            Test::Matches(_) => true,
+            Test::Ne(_) | Test::Nin(_) | Test::MatchesStepwise(_) => false,
+        }
 }
 
 /// A test, or the test that it is the negation of.
@@ -138,42 +164,23 @@ fn positive(test: Test) -> (Test, bool) {
     }
 }
 
-fn negated(filter: Filter) -> Filter {
-    match filter {
-        Filter::All => Filter::Nothing,
-        Filter::Nothing => Filter::All,
-        other => Filter::Not(Box::new(other)),
-    }
-}
-
-/// The confined list that a path leads into, and the rest of the path without positions.
-fn confined_list(path: &FieldPath) -> Option<(&'static str, String)> {
-    let names: Vec<&str> = path
-        .segments()
-        .filter(|segment| !segment.bytes().all(|byte| byte.is_ascii_digit()))
-        .collect();
-    let names = names.join(".");
-    LISTS.iter().find_map(|list| {
-        let rest = names.strip_prefix(list)?;
-        if rest.is_empty() {
-            Some((*list, String::new()))
-        } else {
-            rest.strip_prefix('.').map(|rest| (*list, rest.to_owned()))
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bson::{RawDocumentBuf, doc};
 
     use super::*;
+    use crate::access::{Collections, Rights, SourceRights};
     use crate::store::class::Mark;
+
+    fn confines(rights: &Rights, classes: &ClassTable) -> Confines {
+        let clearance = Clearance::without_partners(rights, &Collections::new());
+        Confines::new(Arc::new(clearance), Arc::new(classes.clone()))
+    }
 
     fn classes(names: &[&str]) -> ClassTable {
         let mut table = ClassTable::default();
+        // Class 0 is that of documents without sources.
+        table.classes.push(Arc::default());
         table.classes.push(Arc::new(
             names
                 .iter()
@@ -198,7 +205,7 @@ mod tests {
     fn az8_conditions_see_only_entries_that_the_caller_sees() {
         let classes = classes(&["A", "B"]);
         let rights = rights(&["A"]);
-        let confines = Confines::new(&rights, &classes);
+        let confines = confines(&rights, &classes);
         let shared = doc! {
             "source": [{"name": "A", "instances": [{"method": "m"}]}, {"name": "B", "instances": [{"method": "secret"}]}],
             "releasability": [{"name": "B", "instances": []}],
@@ -251,7 +258,7 @@ mod tests {
         };
         let mut warnings = Vec::new();
         let one = rights(&["A"]);
-        let kept = Confines::new(&one, &classes).order(
+        let kept = confines(&one, &classes).order(
             vec![key("source.name"), key("title"), key("relationships.date")],
             &mut warnings,
         );
@@ -265,7 +272,7 @@ mod tests {
         );
         let both = rights(&["A", "B"]);
         assert_eq!(
-            Confines::new(&both, &classes).order(vec![key("source.name")], &mut Vec::new()),
+            confines(&both, &classes).order(vec![key("source.name")], &mut Vec::new()),
             [key("source.name")]
         );
     }

@@ -1,15 +1,14 @@
 //! `GET /api/v1/RESOURCE/ID/` (core-api section 11).
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use bson::oid::ObjectId;
 
-use super::answer;
-use super::confine::Confines;
 use super::failure::Failure;
+use super::format::Wanted;
 use super::pipeline::Call;
-use super::reading::{self, Reader};
-use super::render::JsonSink;
+use super::reading::Reader;
+use super::rows::Table;
+use super::{answer, download};
 use crate::plugins::TypeEntry;
 use crate::query;
 
@@ -18,8 +17,11 @@ pub(super) async fn get(
     entry: &TypeEntry,
     id: Option<ObjectId>,
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
-    reading::refuse_other_formats(&call.parameters)?;
+    let reader = Reader::admit(call, entry).await?;
+    let wanted = Wanted::of(&call.parameters);
+    if wanted == Wanted::Files {
+        download::admit(call, &reader.of)?;
+    }
     let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
     // Malformed, unknown and invisible are one answer (rules D-1, S8).
     let id = id.ok_or(Failure::NotFound)?;
@@ -30,24 +32,26 @@ pub(super) async fn get(
         .await?
         .filter(|document| reader.visible.allows(document.class));
     let document = document.ok_or(Failure::NotFound)?;
-    let filter =
-        Confines::new(&call.caller.rights, &call.state.store.classes()).filter(request.filter);
-    if !filter
-        .matches(document.body.as_ref())
-        .map_err(|error| Failure::Internal(format!("{} {id}: {error}", reader.of.collection)))?
-    {
+    let filter = reader.confines().filter(request.filter);
+    let holds = reader.meets(&document, &filter).await?;
+    request.searches.check()?;
+    if !holds {
         return Err(Failure::NotFound);
     }
-    if let Some(file) = reading::download(call, reader.of)? {
-        return Ok(file);
-    }
-    let page = [document];
-    let clearance = reader.clearance(&page).await?;
-    let mut sink = JsonSink::with_capacity(reading::size_of(&page));
-    for document in &page {
-        reader.write(&mut sink, document, &clearance, &request.projection);
-    }
-    let mut response = answer::written(StatusCode::OK, sink);
+    let page = std::slice::from_ref(&document);
+    let format = match wanted {
+        Wanted::Files => return download::answer(call, &reader, page, &request.warnings).await,
+        Wanted::Rows(rows) => {
+            let table = Table::new(rows, &reader.model, &call.parameters, &request.projection);
+            return table
+                .answer(&reader, page, &request.projection, &request.warnings)
+                .await;
+        }
+        Wanted::Whole(format) => format,
+    };
+    let clearance = reader.clearance(page).await?;
+    let shown = reader.shown(&document, clearance, &request.projection);
+    let mut response = answer::detail(format, &shown);
     answer::add_warnings(&mut response, &request.warnings);
     Ok(response)
 }

@@ -3,9 +3,10 @@
 use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::answer;
+use super::format::Format;
 use crate::plugins::NotDone;
 use crate::query::Unreadable;
 use crate::store::StoreError;
@@ -41,14 +42,17 @@ pub(super) enum Failure {
 pub(super) const NO_ACCESS: &str = "You do not have access to this object.";
 
 impl Failure {
-    pub(super) fn response(self) -> Response {
+    /// The answer, in the format that was asked for (rules Q6, E5, X4, Y3).
+    pub(super) fn response(self, format: Format) -> Response {
+        let error = |status, message: &str| error(status, format, message);
         match self {
             Self::BadRequest(message) => error(StatusCode::BAD_REQUEST, &message),
             Self::Warned(refused) if refused.warnings.is_empty() => {
                 error(StatusCode::BAD_REQUEST, &refused.message)
             }
-            Self::Warned(refused) => answer::json(
+            Self::Warned(refused) => answer::rendered(
                 StatusCode::BAD_REQUEST,
+                format,
                 &json!({"error": refused.message, "warnings": refused.warnings}),
             ),
             Self::Unauthorized => with(
@@ -83,30 +87,24 @@ impl Failure {
                     "1",
                 )
             }
-            Self::Internal(details) => internal(&details),
+            Self::Internal(details) => internal(format, &details),
         }
     }
 }
 
 /// Rule E2: the client gets an id under which the details are in the log.
-pub(super) fn internal(details: &str) -> Response {
+pub(super) fn internal(format: Format, details: &str) -> Response {
     let id = answer::random_id();
     tracing::error!(error_id = %id, %details, "request failed");
-    answer::json(
+    answer::rendered(
         StatusCode::INTERNAL_SERVER_ERROR,
+        format,
         &json!({"error_message": "Sorry, this request could not be processed. Please try again later.", "error_id": id}),
     )
 }
 
-fn error(status: StatusCode, message: &str) -> Response {
-    answer::json(
-        status,
-        &Json::Object(
-            [("error".to_owned(), Json::from(message))]
-                .into_iter()
-                .collect(),
-        ),
-    )
+fn error(status: StatusCode, format: Format, message: &str) -> Response {
+    answer::rendered(status, format, &json!({"error": message}))
 }
 
 fn with(mut response: Response, name: axum::http::HeaderName, value: &str) -> Response {
@@ -154,7 +152,7 @@ mod tests {
     fn a_store_that_cannot_be_reached_is_busy_whoever_met_it() {
         let lost = || StoreError::Unavailable("no primary".to_owned());
         for failure in [Failure::from(lost()), Failure::from(NotDone::from(lost()))] {
-            let response = failure.response();
+            let response = failure.response(Format::Json);
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(
                 response.headers().get(RETRY_AFTER),
@@ -163,7 +161,7 @@ mod tests {
         }
         let broken = Failure::from(StoreError::Engine("disk full".to_owned()));
         assert_eq!(
-            broken.response().status(),
+            broken.response(Format::Json).status(),
             StatusCode::INTERNAL_SERVER_ERROR
         );
     }

@@ -5,20 +5,24 @@ use axum::response::Response;
 use serde_json::{Value as Json, json};
 
 use super::answer;
-use super::confine::Confines;
+use super::download;
+use super::export::{self, Export};
 use super::failure::Failure;
+use super::format::Wanted;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
-use super::render::{JsonSink, Sink as _};
+use super::render::{Content, Sink};
+use super::rows::Table;
+use crate::access::Clearance;
 use crate::plugins::TypeEntry;
-use crate::query::{self, Limits, Window};
-use crate::store::ListQuery;
+use crate::query::{self, Limits, Projection, Window};
+use crate::store::{ListQuery, StoredDocument};
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
-    reading::refuse_other_formats(&call.parameters)?;
-    if let Some(file) = reading::download(call, reader.of)? {
-        return Ok(file);
+    let reader = Reader::admit(call, entry).await?;
+    let wanted = Wanted::of(&call.parameters);
+    if wanted == Wanted::Files {
+        download::admit(call, &reader.of)?;
     }
     let request = query::list(
         &reader.model,
@@ -27,40 +31,90 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         reader.strictness,
     )?;
     let mut warnings = request.warnings;
-    let classes = call.state.store.classes();
-    let confines = Confines::new(&call.caller.rights, &classes);
-    let page = call
-        .state
-        .store
+    let confines = reader.confines();
+    let filter = confines.filter(request.filter);
+    let sort = confines.order(request.sort, &mut warnings);
+    let projection = request.projection;
+    if let (Wanted::Rows(rows), None) = (wanted, call.parameters.last("limit")) {
+        if !sort.is_empty() {
+            warnings.push(export::UNSORTED.to_owned());
+            query::refuse_if_strict(&call.parameters, reader.strictness, &warnings)?;
+        }
+        let table = Table::new(rows, &reader.model, &call.parameters, &projection);
+        let export = Export::new(
+            reader,
+            (filter, request.searches),
+            projection,
+            request.window.offset,
+            table,
+        );
+        return export.answer(&warnings).await;
+    }
+    let page = reader
         .list(&ListQuery {
             collection: reader.of.collection.clone(),
             visible: reader.visible.clone(),
-            filter: confines.filter(request.filter),
-            sort: confines.order(request.sort, &mut warnings),
+            filter,
+            sort,
             offset: request.window.offset,
             limit: request.window.limit,
         })
         .await?;
-    let clearance = reader.clearance(&page.documents).await?;
-    let meta = meta(
-        call,
-        &reader.of.resource,
-        request.window,
-        page.total,
-        &warnings,
-    );
-    let mut sink = JsonSink::with_capacity(reading::size_of(&page.documents));
-    sink.begin_object();
-    sink.key("meta");
-    sink.value(&meta);
-    sink.key("objects");
-    sink.begin_list();
-    for document in &page.documents {
-        reader.write(&mut sink, document, &clearance, &request.projection);
+    request.searches.check()?;
+    let format = match wanted {
+        Wanted::Files => return download::answer(call, &reader, &page.documents, &warnings).await,
+        Wanted::Rows(rows) => {
+            let table = Table::new(rows, &reader.model, &call.parameters, &projection);
+            return table
+                .answer(&reader, &page.documents, &projection, &warnings)
+                .await;
+        }
+        Wanted::Whole(format) => format,
+    };
+    let list = List {
+        meta: meta(
+            call,
+            &reader.of.resource,
+            request.window,
+            page.total,
+            &warnings,
+        ),
+        clearance: reader.clearance(&page.documents).await?,
+        reader: &reader,
+        documents: &page.documents,
+        projection: &projection,
+    };
+    Ok(answer::rendered(StatusCode::OK, format, &list))
+}
+
+/// Rule J1.
+struct List<'a> {
+    meta: Json,
+    reader: &'a Reader,
+    documents: &'a [StoredDocument],
+    clearance: &'a Clearance,
+    projection: &'a Projection,
+}
+
+impl Content for List<'_> {
+    fn write(&self, sink: &mut impl Sink) {
+        sink.begin_object();
+        sink.key("meta");
+        sink.value(&self.meta);
+        sink.key("objects");
+        sink.begin_list();
+        for document in self.documents {
+            self.reader
+                .shown(document, self.clearance, self.projection)
+                .write(sink);
+        }
+        sink.end_list();
+        sink.end_object();
     }
-    sink.end_list();
-    sink.end_object();
-    Ok(answer::written(StatusCode::OK, sink))
+
+    fn size(&self) -> usize {
+        reading::size_of(self.documents)
+    }
 }
 
 /// `meta` of a list (rules J1, G5 to G8, G43).

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde_json::{Map, Value as Json, json};
 
 use super::failure::Failure;
+use super::format::Format;
 use super::models::model;
-use super::{State, answer, reading, schema, vocabulary};
+use super::{State, answer, schema, vocabulary};
 use crate::plugins::Registry;
 use crate::query::Parameters;
 
@@ -15,7 +16,6 @@ pub(super) fn get(
     registry: &Registry,
     parameters: &Parameters,
 ) -> Result<Response, Failure> {
-    reading::refuse_other_formats(parameters)?;
     let is_full = parameters
         .last("fullschema")
         .is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
@@ -39,5 +39,10 @@ pub(super) fn get(
         vocabulary::RESOURCE.to_owned(),
         json!({"list_endpoint": vocabularies}),
     );
-    Ok(answer::json(StatusCode::OK, &Json::Object(resources)))
+    let format = Format::of(parameters);
+    Ok(answer::rendered(
+        StatusCode::OK,
+        format,
+        &Json::Object(resources),
+    ))
 }

@@ -23,7 +23,10 @@ mod confine;
 mod create;
 mod credentials;
 mod detail;
+mod download;
+mod export;
 mod failure;
+mod format;
 mod health;
 mod list;
 mod listing;
@@ -32,6 +35,7 @@ mod pipeline;
 mod reading;
 mod render;
 mod route;
+mod rows;
 mod schema;
 mod set;
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) struct OfRegistry {
     registry: Arc<Registry>,
     by_type: HashMap<String, Arc<Model>>,
     /// Type name → (collection, has sources), for the partners of relationships.
-    pub(super) collections: Collections,
+    pub(super) collections: Arc<Collections>,
 }
 
 impl Models {
@@ -56,7 +56,7 @@ impl OfRegistry {
         Self {
             registry,
             by_type,
-            collections,
+            collections: Arc::new(collections),
         }
     }
 

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use super::body::{self, Allowance, Decoded};
 use super::credentials::{self, Offered, Pair};
 use super::failure::{self, Failure};
+use super::format::Format;
 use super::route::{self, Target};
 use super::{
     State, action, answer, create, detail, health, list, listing, schema, set, vocabulary,
@@ -62,6 +63,7 @@ pub(super) async fn answer(state: &State, request: Request) -> Response {
     let method = answer::printable(request.method().as_str());
     let path = answer::printable(request.uri().path());
     let is_head = request.method() == Method::HEAD;
+    let format = Format::of_query(request.uri().query());
     let user = OnceLock::new();
     let span = tracing::info_span!("request", request_id = %id);
     let outcome = AssertUnwindSafe(serve(state, request, &user))
@@ -71,8 +73,8 @@ pub(super) async fn answer(state: &State, request: Request) -> Response {
     let _within = span.enter();
     let mut response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(failure)) => failure.response(),
-        Err(panic) => failure::internal(&format!("panic: {}", panic_text(panic.as_ref()))),
+        Ok(Err(failure)) => failure.response(format),
+        Err(panic) => failure::internal(format, &format!("panic: {}", panic_text(panic.as_ref()))),
     };
     answer::add_common_headers(&mut response, &id);
     if is_head {

@@ -1,36 +1,39 @@
-//! What all reading of documents has in common: permission, format, cleaning, rendering.
+//! What all reading of documents has in common: permission, cleaning, rendering.
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
-use axum::response::Response;
 use bson::RawDocument;
+use bson::oid::ObjectId;
 
-use super::answer;
+use super::confine::Confines;
 use super::failure::{Failure, NO_ACCESS};
-use super::models::OfRegistry;
 use super::pipeline::Call;
-use super::render::{self, Sink};
-use crate::access::Clearance;
+use super::render::{self, Content, Sink};
+use crate::access::{Clearance, Learned};
 use crate::plugins::TypeEntry;
-use crate::plugins::declaration::{FieldKind, TypeDeclaration};
-use crate::query::{Model, Parameters, Projection, Strictness, is_on};
-use crate::store::{StoredDocument, Visible};
+use crate::plugins::declaration::TypeDeclaration;
+use crate::query::{Model, Projection, Strictness};
+use crate::store::{Filter, ListQuery, Page, Store, StoredDocument, Visible};
 
-/// A type as a caller may read it.
-pub(super) struct Reader<'a> {
-    call: &'a Call<'a>,
-    types: Arc<OfRegistry>,
-    pub(super) of: &'a TypeDeclaration,
+/// A type as a caller may read it. Whoever has it can go on reading when the answer has begun.
+pub(super) struct Reader {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) of: Arc<TypeDeclaration>,
     pub(super) model: Arc<Model>,
     pub(super) visible: Visible,
     pub(super) strictness: Strictness,
+    /// What the caller may see of a document.
+    clearance: Arc<Clearance>,
 }
 
-impl<'a> Reader<'a> {
+/// How often a condition on relationships is evaluated: partners that were met for the first time are looked up, and it
+/// is evaluated again. Twice, unless relationships are made meanwhile.
+const ROUNDS: usize = 5;
+
+impl Reader {
     /// Rules S15, S21: who may not read the type gets 403, whatever is asked for.
-    pub(super) fn admit(call: &'a Call<'a>, entry: &'a TypeEntry) -> Result<Self, Failure> {
-        let of = entry.declaration.as_ref();
+    pub(super) async fn admit(call: &Call<'_>, entry: &TypeEntry) -> Result<Self, Failure> {
+        let of = Arc::clone(&entry.declaration);
         if !call.may(&of.name, &of.read_permission) {
             return Err(Failure::Forbidden(NO_ACCESS));
         }
@@ -40,42 +43,158 @@ impl<'a> Reader<'a> {
         } else {
             Strictness::Lenient
         };
+        let access = &call.state.access;
+        let clearance = access
+            .clearance(&call.caller, &of.name, &types.collections)
+            .await?;
         Ok(Self {
-            call,
-            model: types.model(of),
-            types,
+            store: Arc::clone(&call.state.store),
+            clearance: Arc::new(clearance),
+            model: types.model(&of),
+            visible: access.visible(&call.caller, of.sources),
             of,
-            visible: call.state.access.visible(&call.caller, of.sources),
             strictness,
         })
     }
 
-    /// What the caller may see of the documents of a page (core-api section 7).
-    pub(super) async fn clearance<'b>(
-        &'b self,
-        documents: &[StoredDocument],
-    ) -> Result<Clearance<'b>, Failure> {
-        let raw: Vec<&RawDocument> = documents.iter().map(raw).collect();
-        let access = &self.call.state.access;
-        let clearance = access.clearance(&self.call.caller, &raw, &self.types.collections);
-        Ok(clearance.await?)
+    /// How conditions and orders are kept to what the caller may see (check AZ-8).
+    pub(super) fn confines(&self) -> Confines {
+        Confines::new(Arc::clone(&self.clearance), self.store.classes())
     }
 
-    /// Writes a document of that page in the form of the API (core-api section 8).
-    pub(super) fn write(
+    /// The page of a list.
+    pub(super) async fn list(&self, query: &ListQuery) -> Result<Page, Failure> {
+        for _ in 0..ROUNDS {
+            let page = self.store.list(query).await?;
+            if self.is_settled().await? {
+                return Ok(page);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// The next ids of documents that meet a condition, ascending. Which of them are visible is another question.
+    pub(super) async fn select(
         &self,
-        sink: &mut impl Sink,
+        filter: &Filter,
+        after: Option<ObjectId>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>, Failure> {
+        for _ in 0..ROUNDS {
+            let ids = self
+                .store
+                .select(&self.of.collection, filter, after, limit)
+                .await?;
+            if self.is_settled().await? {
+                return Ok(ids);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// Does a document meet a condition?
+    pub(super) async fn meets(
+        &self,
         document: &StoredDocument,
-        clearance: &Clearance<'_>,
-        projection: &Projection,
-    ) {
-        let stored = raw(document);
-        let cleared = clearance.of(stored);
-        render::document(sink, &self.model, stored, &cleared, projection);
+        filter: &Filter,
+    ) -> Result<bool, Failure> {
+        for _ in 0..ROUNDS {
+            let holds = filter.matches(raw(document)).map_err(|error| {
+                Failure::Internal(format!("{} {}: {error}", self.of.collection, document.id))
+            })?;
+            if self.is_settled().await? {
+                return Ok(holds);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// Those documents that meet a condition. One that can't be read meets none (rule J10).
+    pub(super) async fn meeting(
+        &self,
+        documents: Vec<StoredDocument>,
+        filter: &Filter,
+    ) -> Result<Vec<StoredDocument>, Failure> {
+        let mut found = Vec::with_capacity(documents.len());
+        for document in documents {
+            match self.meets(&document, filter).await {
+                Ok(true) => found.push(document),
+                Ok(false) => {}
+                Err(Failure::Internal(details)) => {
+                    tracing::error!(%details, "a stored document is damaged; it is left out");
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Has a condition been evaluated with all that it needed to know of the partners of relationships?
+    async fn is_settled(&self) -> Result<bool, Failure> {
+        match self.clearance.learn(self.store.as_ref()).await? {
+            Ok(learned) => Ok(learned == Learned::Nothing),
+            Err(error) => Err(Failure::BadRequest(format!(
+                "The query takes too long: {error}. Narrow it down."
+            ))),
+        }
+    }
+
+    /// What the caller may see of the documents of a page (core-api section 7): their partners are looked up at once.
+    pub(super) async fn clearance(
+        &self,
+        documents: &[StoredDocument],
+    ) -> Result<&Clearance, Failure> {
+        let raw: Vec<&RawDocument> = documents.iter().map(raw).collect();
+        self.clearance.meet(self.store.as_ref(), &raw).await?;
+        Ok(&self.clearance)
+    }
+
+    /// Forgets what was looked up for documents that are written, so that reading on takes no more and more memory.
+    pub(super) fn forget(&self) {
+        self.clearance.forget();
+    }
+
+    /// A document of that page in the form of the API (core-api section 8).
+    pub(super) fn shown<'d>(
+        &'d self,
+        document: &'d StoredDocument,
+        clearance: &'d Clearance,
+        projection: &'d Projection,
+    ) -> Shown<'d> {
+        Shown {
+            reader: self,
+            document,
+            clearance,
+            projection,
+        }
     }
 }
 
-fn raw(document: &StoredDocument) -> &RawDocument {
+fn unsettled() -> Failure {
+    Failure::Busy("relationships changed while a condition on them was evaluated".to_owned())
+}
+
+/// A document as its reader sees it.
+pub(super) struct Shown<'d> {
+    reader: &'d Reader,
+    document: &'d StoredDocument,
+    clearance: &'d Clearance,
+    projection: &'d Projection,
+}
+
+impl Content for Shown<'_> {
+    fn write(&self, sink: &mut impl Sink) {
+        let stored = raw(self.document);
+        let cleared = self.clearance.of(stored);
+        render::document(sink, &self.reader.model, stored, &cleared, self.projection);
+    }
+
+    fn size(&self) -> usize {
+        size_of(std::slice::from_ref(self.document))
+    }
+}
+
+pub(super) fn raw(document: &StoredDocument) -> &RawDocument {
     document.body.as_ref().as_ref()
 }
 
@@ -86,45 +205,4 @@ pub(super) fn size_of(documents: &[StoredDocument]) -> usize {
         .map(|document| raw(document).as_bytes().len())
         .sum();
     stored + stored / 2 + 512
-}
-
-/// Rules Q1 to Q3: `json` and unknown formats mean JSON.
-pub(super) fn refuse_other_formats(parameters: &Parameters) -> Result<(), Failure> {
-    match parameters.last("format") {
-        Some(format @ ("xml" | "yaml")) => Err(Failure::BadRequest(format!(
-            "This server does not write the format '{format}': use json."
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// A download was asked for (rules F12, Q5), and `format` does not win over it (rule Q4): permission (F11), then the
-/// answer of a type whose documents have no files (F10).
-pub(super) fn download(call: &Call<'_>, of: &TypeDeclaration) -> Result<Option<Response>, Failure> {
-    let format = call.parameters.last("format");
-    let is_wanted = match format {
-        Some("json" | "xml" | "yaml") => false,
-        Some("file") => true,
-        _ => is_on(call.parameters.last("file")),
-    };
-    if !is_wanted {
-        return Ok(None);
-    }
-    if call.settings.is_on("api_require_download_flag") && !call.may(&of.name, "download") {
-        return Err(Failure::Forbidden(NO_ACCESS));
-    }
-    if of
-        .fields
-        .iter()
-        .any(|field| field.kind == FieldKind::File || field.bucket.is_some())
-    {
-        return Err(Failure::BadRequest(
-            "This server does not offer files for download.".into(),
-        ));
-    }
-    Ok(Some(answer::response(
-        StatusCode::OK,
-        "application/octet-stream; charset=utf-8",
-        "No files found!",
-    )))
 }

@@ -6,18 +6,18 @@ use serde_json::{Map, Value as Json, json};
 
 use super::answer;
 use super::failure::Failure;
+use super::format::Format;
 use super::pipeline::Call;
-use super::reading;
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::TypeDeclaration;
 use crate::query::{Field, Kind, Model};
 
 /// For every authenticated user.
 pub(super) fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
-    reading::refuse_other_formats(&call.parameters)?;
     let types = call.state.models.of(&call.registry);
-    Ok(answer::json(
+    Ok(answer::rendered(
         StatusCode::OK,
+        Format::of(&call.parameters),
         &of_type(&entry.declaration, &types.model(&entry.declaration)),
     ))
 }

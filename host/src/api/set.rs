@@ -6,13 +6,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bson::oid::ObjectId;
 
-use super::answer;
 use super::failure::Failure;
+use super::format::Wanted;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
-use super::render::{JsonSink, Sink as _};
+use super::render::{Content, Sink};
+use super::rows::Table;
+use super::{answer, download};
+use crate::access::Clearance;
 use crate::plugins::TypeEntry;
-use crate::query::Projection;
+use crate::query::{self, Projection};
 use crate::store::StoredDocument;
 
 /// Most ids of a set.
@@ -23,47 +26,109 @@ pub(super) async fn get(
     entry: &TypeEntry,
     sent: &[String],
 ) -> Result<Response, Failure> {
-    let reader = Reader::admit(call, entry)?;
-    reading::refuse_other_formats(&call.parameters)?;
+    let reader = Reader::admit(call, entry).await?;
+    let wanted = Wanted::of(&call.parameters);
+    if wanted == Wanted::Files {
+        download::admit(call, &reader.of)?;
+    }
     if sent.len() > MOST {
         return Err(Failure::BadRequest(format!(
             "Too many ids: at most {MOST} are read."
         )));
     }
+    let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
+    let filter = reader.confines().filter(request.filter);
     let ids: Vec<Option<ObjectId>> = sent.iter().map(|id| ObjectId::parse_str(id).ok()).collect();
-    let mut wanted: Vec<ObjectId> = Vec::new();
+    let mut asked: Vec<ObjectId> = Vec::new();
     for id in ids.iter().flatten() {
-        if !wanted.contains(id) {
-            wanted.push(*id);
+        if !asked.contains(id) {
+            asked.push(*id);
         }
     }
     let mut documents = call
         .state
         .store
-        .get_many(&reader.of.collection, &wanted)
+        .get_many(&reader.of.collection, &asked)
         .await?;
     documents.retain(|document| reader.visible.allows(document.class));
-    let clearance = reader.clearance(&documents).await?;
+    // As for one document (rule D-2): what does not meet a condition is not found.
+    let documents = reader.meeting(documents, &filter).await?;
+    request.searches.check()?;
     let found: HashMap<ObjectId, &StoredDocument> = documents
         .iter()
         .map(|document| (document.id, document))
         .collect();
+    let mut set = Vec::new();
     let mut not_found = Vec::new();
-    let mut sink = JsonSink::with_capacity(reading::size_of(&documents));
-    sink.begin_object();
-    sink.key("objects");
-    sink.begin_list();
     for (sent, id) in sent.iter().zip(ids) {
         match id.and_then(|id| found.get(&id)) {
-            Some(document) => reader.write(&mut sink, document, &clearance, &Projection::default()),
+            Some(document) => set.push(*document),
             None => not_found.push(sent.as_str()),
         }
     }
-    sink.end_list();
-    if !not_found.is_empty() {
-        sink.key("not_found");
-        sink.value(&not_found.into());
+    // What has no place for them says so in headers.
+    let missing = || -> Vec<String> {
+        let missing = not_found
+            .iter()
+            .map(|id| format!("set: '{id}' was not found"));
+        request.warnings.iter().cloned().chain(missing).collect()
+    };
+    let projection = &request.projection;
+    let format = match wanted {
+        Wanted::Files => return download::answer(call, &reader, &documents, &missing()).await,
+        Wanted::Rows(rows) => {
+            let set: Vec<StoredDocument> = set.into_iter().cloned().collect();
+            let table = Table::new(rows, &reader.model, &call.parameters, projection);
+            return table.answer(&reader, &set, projection, &missing()).await;
+        }
+        Wanted::Whole(format) => format,
+    };
+    let set = Set {
+        clearance: reader.clearance(&documents).await?,
+        reader: &reader,
+        documents: set,
+        not_found: not_found.into(),
+        projection,
+        size: reading::size_of(&documents),
+    };
+    let mut response = answer::rendered(StatusCode::OK, format, &set);
+    answer::add_warnings(&mut response, &request.warnings);
+    Ok(response)
+}
+
+/// Rule U16.
+struct Set<'a> {
+    reader: &'a Reader,
+    documents: Vec<&'a StoredDocument>,
+    not_found: serde_json::Value,
+    clearance: &'a Clearance,
+    projection: &'a Projection,
+    size: usize,
+}
+
+impl Content for Set<'_> {
+    fn write(&self, sink: &mut impl Sink) {
+        sink.begin_object();
+        sink.key("objects");
+        sink.begin_list();
+        for document in &self.documents {
+            self.reader
+                .shown(document, self.clearance, self.projection)
+                .write(sink);
+        }
+        sink.end_list();
+        if self
+            .not_found
+            .as_array()
+            .is_some_and(|missing| !missing.is_empty())
+        {
+            sink.key("not_found");
+            sink.value(&self.not_found);
+        }
+        sink.end_object();
     }
-    sink.end_object();
-    Ok(answer::written(StatusCode::OK, sink))
+
+    fn size(&self) -> usize {
+        self.size
+    }
 }

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde_json::{Value as Json, json};
 
 use super::failure::Failure;
+use super::format::Format;
 use super::pipeline::Call;
-use super::{answer, list, reading};
+use super::{answer, list};
 use crate::{query, vocabulary};
 
 /// Name of the resource.
@@ -28,7 +29,6 @@ fn entry(call: &Call<'_>, category: &str) -> Json {
 }
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
-    reading::refuse_other_formats(&call.parameters)?;
     let window = query::window(&call.parameters, list::limits(call))?;
     let all = categories();
     let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
@@ -39,18 +39,19 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
         .map(|category| entry(call, category))
         .collect();
     let meta = list::meta(call, RESOURCE, window, all.len() as u64, &[]);
-    Ok(answer::json(
+    Ok(answer::rendered(
         StatusCode::OK,
+        Format::of(&call.parameters),
         &json!({"meta": meta, "objects": page}),
     ))
 }
 
 pub(super) fn detail(call: &Call<'_>, category: &str) -> Result<Response, Failure> {
-    reading::refuse_other_formats(&call.parameters)?;
     if !categories().contains(&category) {
         return Err(Failure::BadRequest(format!(
             "Vocabulary category \"{category}\" does not exist"
         )));
     }
-    Ok(answer::json(StatusCode::OK, &entry(call, category)))
+    let format = Format::of(&call.parameters);
+    Ok(answer::detail(format, &entry(call, category)))
 }

@@ -5,7 +5,8 @@ use bson::Bson;
 use super::model::{Kind, Model, Resolved};
 use super::value::{bounds, equal_to, unquoted};
 use super::{Parameters, Unreadable, is_on, spells_off};
-use crate::store::{FieldPath, Filter, Test};
+use crate::store::stepwise::NoExpression;
+use crate::store::{FieldPath, Filter, Stepwise, Test};
 
 /// Most elements of an `in` or `nin`.
 const MOST_ELEMENTS: usize = 10_000;
@@ -58,29 +59,71 @@ struct Condition<'a> {
     values: Vec<&'a str>,
 }
 
+/// Expressions of a request that are searched step by step, within limits (rule G38).
+#[derive(Debug, Clone, Default)]
+pub struct Searches(Vec<(String, Stepwise)>);
+
+impl Searches {
+    /// To be asked when the condition was evaluated, before what was found is believed.
+    ///
+    /// # Errors
+    ///
+    /// A search came to its limit: what was found means nothing.
+    pub fn check(&self) -> Result<(), Unreadable> {
+        let met = self.0.iter().find(|(_, search)| search.is_exhausted());
+        met.map_or(Ok(()), |(key, _)| {
+            Err(Unreadable::new(format!(
+                "{}: the regular expression takes too long. One with look-around or back-references is searched for at \
+                 most {} s, in texts of up to {} KiB: narrow the query down, or do without them.",
+                shortened(key),
+                Stepwise::LONGEST.as_secs(),
+                Stepwise::LONGEST_TEXT >> 10
+            )))
+        })
+    }
+}
+
 /// All conditions of a request, combined (rules G27, G39 to G41).
 pub(super) fn read(
     model: &Model,
     parameters: &Parameters,
     warnings: &mut Vec<String>,
-) -> Result<Filter, Unreadable> {
+) -> Result<(Filter, Searches), Unreadable> {
     let plain = if is_on(parameters.last("regex")) {
         Plain::Search
     } else {
         Plain::Equal
     };
     let mut filters = Vec::new();
+    let mut searches = Searches::default();
     for condition in conditions(parameters) {
-        filters.extend(condition.filter(model, plain, warnings)?);
+        let filter = condition.filter(model, plain, warnings)?;
+        searches.0.extend(
+            filter
+                .iter()
+                .flat_map(stepwise)
+                .map(|search| (condition.key.to_owned(), search)),
+        );
+        filters.extend(filter);
     }
     let any = parameters
         .last("or")
         .is_some_and(|value| !spells_off(value));
-    Ok(if any {
+    let filter = if any {
         any_of(filters)
     } else {
         all_of(filters)
-    })
+    };
+    Ok((filter, searches))
+}
+
+/// The step-wise searches of one condition.
+fn stepwise(filter: &Filter) -> Vec<Stepwise> {
+    match filter {
+        Filter::Field(_, Test::MatchesStepwise(search)) => vec![search.clone()],
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().flat_map(stepwise).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn conditions(parameters: &Parameters) -> Vec<Condition<'_>> {
@@ -348,18 +391,15 @@ impl Condition<'_> {
             .case_insensitive(true)
             .size_limit(EXPRESSION_BYTES)
             .build();
-        match built {
-            Ok(expression) => somewhere(&resolved.paths, &Test::Matches(expression)),
-            Err(error) => {
-                let reason = match error {
-                    regex::Error::CompiledTooBig(_) => "the regular expression is too large",
-                    regex::Error::Syntax(text)
-                        if text.contains("look-around") || text.contains("backreferences") =>
-                    {
-                        "look-around and back-references are not supported"
-                    }
-                    _ => "invalid regular expression",
-                };
+        let test = match built {
+            Ok(expression) => Ok(Test::Matches(expression)),
+            Err(regex::Error::CompiledTooBig(_)) => Err(NoExpression::TooLarge),
+            // What the linear-time engine does not know, the other may.
+            Err(_) => Stepwise::new(expression).map(Test::MatchesStepwise),
+        };
+        match test {
+            Ok(test) => somewhere(&resolved.paths, &test),
+            Err(reason) => {
                 warnings.push(format!("{}: {reason}, matches nothing", self.key));
                 Filter::Nothing
             }

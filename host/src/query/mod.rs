@@ -21,6 +21,7 @@ mod parameters;
 mod projection;
 mod value;
 
+pub use condition::Searches;
 pub use model::{Field, Kind, Model};
 pub use page::{Limits, Window};
 pub use parameters::{Parameters, TooMany};
@@ -33,6 +34,8 @@ use crate::store::{Filter, SortKey};
 pub struct ListRequest {
     /// Condition.
     pub filter: Filter,
+    /// What must be asked before the outcome of the condition is believed.
+    pub searches: Searches,
     /// Order.
     pub sort: Vec<SortKey>,
     /// Page.
@@ -48,6 +51,8 @@ pub struct ListRequest {
 pub struct DetailRequest {
     /// Condition.
     pub filter: Filter,
+    /// What must be asked before the outcome of the condition is believed.
+    pub searches: Searches,
     /// Which fields are shown.
     pub projection: Projection,
     /// What was ignored or can't match (rule G43).
@@ -142,12 +147,13 @@ pub fn list(
     }
     let window = page::read(parameters, limits)?;
     let sort = order::read(model, parameters, &mut warnings)?;
-    let filter = condition::read(model, parameters, &mut warnings)?;
+    let (filter, searches) = condition::read(model, parameters, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;
     Ok(ListRequest {
         filter,
+        searches,
         sort,
         window,
         projection,
@@ -175,12 +181,13 @@ pub fn detail(
     strictness: Strictness,
 ) -> Result<DetailRequest, Unreadable> {
     let mut warnings = Vec::new();
-    let filter = condition::read(model, parameters, &mut warnings)?;
+    let (filter, searches) = condition::read(model, parameters, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;
     Ok(DetailRequest {
         filter,
+        searches,
         projection,
         warnings,
     })
@@ -196,8 +203,12 @@ fn warn_of_unknown(parameters: &Parameters, warnings: &mut Vec<String>) {
     }
 }
 
-/// Rule G44.
-fn refuse_if_strict(
+/// Rule G44, for warnings that come up after the query was read.
+///
+/// # Errors
+///
+/// There is a warning, and warnings refuse the request.
+pub fn refuse_if_strict(
     parameters: &Parameters,
     strictness: Strictness,
     warnings: &[String],

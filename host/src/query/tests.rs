@@ -464,15 +464,15 @@ fn g38_expressions_that_cannot_be_used_match_nothing() {
             "c-title: invalid regular expression, matches nothing",
         ),
         (
-            "c-title=(?=A)",
-            "c-title: look-around and back-references are not supported, matches nothing",
-        ),
-        (
-            "c-title=(A)\\1",
-            "c-title: look-around and back-references are not supported, matches nothing",
+            "c-title=(?=A",
+            "c-title: invalid regular expression, matches nothing",
         ),
         (
             "c-title=(.{1000}){1000}",
+            "c-title: the regular expression is too large, matches nothing",
+        ),
+        (
+            "c-title=(?=(.{1000}){1000})",
             "c-title: the regular expression is too large, matches nothing",
         ),
     ];
@@ -481,6 +481,30 @@ fn g38_expressions_that_cannot_be_used_match_nothing() {
         assert_eq!(warnings(&query), [text]);
         assert!(!matches(&query), "{query}");
     }
+}
+
+#[test]
+fn g38_look_around_and_back_references_work_and_end() {
+    check(&[
+        ("regex=1&c-title=^(?=.*title)A", true),
+        ("regex=1&c-title=^(?!A)", false),
+        ("regex=1&c-title=(?<=A )T", true),
+        ("regex=1&c-title=(t).*\\1", true),
+        ("regex=1&c-title=(i)\\1", false),
+        ("regex=1&c-bucket_list=(o)\\1", true),
+        ("regex=1&c-title=\"(?=A)\"", true),
+    ]);
+    assert!(warnings("regex=1&c-title=(?=A)&c-filename=(o)\\1").is_empty());
+    let request = read("regex=1&c-title=(a%2B)%2B\\1$&c-filename=(o)\\1&or=1").unwrap();
+    assert!(request.searches.check().is_ok());
+    let costly = doc! {"title": "a".repeat(5_000) + "b"};
+    let costly = RawDocumentBuf::from_bytes(costly.to_vec().unwrap()).unwrap();
+    assert!(!request.filter.matches(&costly).unwrap());
+    assert_eq!(
+        request.searches.check().unwrap_err().message,
+        "c-title: the regular expression takes too long. One with look-around or back-references is searched for at most 2 s, \
+         in texts of up to 16 KiB: narrow the query down, or do without them."
+    );
 }
 
 #[test]

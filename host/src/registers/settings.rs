@@ -163,6 +163,12 @@ pub const SETTINGS: &[Setting] = &[
     )
     .taken_over(),
     setting(
+        "enforce_field_read_flags",
+        Kind::Switch,
+        "false",
+        "lists of an object are empty for readers without their flag, as `Event.tickets_read` for `tickets`",
+    ),
+    setting(
         "hide_unreadable_instances",
         Kind::Switch,
         "false",
@@ -191,6 +197,12 @@ pub const SETTINGS: &[Setting] = &[
         "samples show their bytes as base64 to those who may download them",
     ),
     setting(
+        "legacy_projection",
+        Kind::Switch,
+        "false",
+        "with `only`, lists that were not asked for are there and empty, as of old",
+    ),
+    setting(
         "max_body_bytes",
         Kind::Number {
             least: 1_024,
@@ -198,6 +210,15 @@ pub const SETTINGS: &[Setting] = &[
         },
         "536870912",
         "longest request body",
+    ),
+    setting(
+        "max_download_bytes",
+        Kind::Number {
+            least: 0,
+            greatest: 1 << 40,
+        },
+        "1073741824",
+        "most bytes of files in one archive",
     ),
     setting(
         "post_created_status",

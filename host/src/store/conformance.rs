@@ -103,6 +103,7 @@ macro_rules! suite {
             a_file_in_two_buckets_survives_in_one,
             files_keep_the_ids_they_come_with,
             files_are_listed_by_id,
+            files_are_found_by_md5,
             staged_files_go_with_their_value,
             any_history_gives_what_the_model_gives,
             a_closed_store_refuses,

@@ -8,14 +8,19 @@
 //! whole and element by element, unless the path ends with the position that it has in another list: then as a whole. An empty list is as good as no list (rule M2): at the end of the path it is an absent
 //! field, and so is everything below it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
 
-use bson::{Bson, RawDocument};
+use bson::raw::{CString, RawArray, RawBsonRef};
+use bson::{Bson, RawDocument, RawDocumentBuf};
 
 use super::order::Operand;
 use super::path::FieldPath;
 pub use super::raw::Malformed;
 use super::raw::{self, Elements, OwnedValue, Value};
+use super::stepwise::Stepwise;
 
 /// A condition on a document.
 #[derive(Debug, Clone)]
@@ -34,6 +39,56 @@ pub enum Filter {
     Element(FieldPath, Box<Filter>),
     /// The condition does not hold.
     Not(Box<Filter>),
+    /// The condition holds for what somebody sees of a root field (see [`Seen`]).
+    Seen(Seen),
+}
+
+/// A condition on one root field that is not evaluated on what is stored there, but on what a reader sees of it, so that
+/// nothing can be learned from it about the rest.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    lens: Arc<dyn Lens>,
+    root: CString,
+    condition: Box<Filter>,
+}
+
+/// How somebody sees lists at the root of documents.
+pub trait Lens: Send + Sync + fmt::Debug {
+    /// What is seen of a list; none: as if it were not there.
+    fn sees<'d>(&self, root: &str, list: &'d RawArray) -> Option<Cow<'d, RawArray>>;
+}
+
+impl Seen {
+    /// A condition all of whose paths begin with the root field of `path`.
+    #[must_use]
+    pub fn new(lens: Arc<dyn Lens>, path: &FieldPath, condition: Filter) -> Self {
+        Self {
+            lens,
+            // No path has a NUL in it.
+            root: CString::try_from(path.root())
+                .unwrap_or_else(|_| CString::from(bson::raw::cstr!(""))),
+            condition: Box::new(condition),
+        }
+    }
+
+    /// Name of the root field.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        self.root.as_str()
+    }
+
+    fn holds(&self, document: &[u8]) -> Result<bool, Malformed> {
+        let raw = RawDocument::from_bytes(document)
+            .map_err(|_| Malformed("a document that can't be read"))?;
+        let mut seen = RawDocumentBuf::new();
+        // What is no list can't be seen in parts, so it is not seen at all.
+        if let Ok(Some(RawBsonRef::Array(list))) = raw.get(self.root())
+            && let Some(list) = self.lens.sees(self.root(), list)
+        {
+            seen.append(&self.root, &*list);
+        }
+        self.condition.matches(&seen)
+    }
 }
 
 /// A test on the values that a path reaches.
@@ -62,6 +117,8 @@ pub enum Test {
     /// Stores look for literal parts in the expression's source: if it was made with `RegexBuilder`, only options that
     /// leave its literals what they are may have been set (`case_insensitive` is fine, `ignore_whitespace` is not).
     Matches(regex::Regex),
+    /// The same with an expression that is searched step by step; whoever asks must look whether it was exhausted.
+    MatchesStepwise(Stepwise),
 }
 
 /// Conditions are equal when written alike; expressions by their source.
@@ -73,6 +130,9 @@ impl PartialEq for Filter {
             (Self::Field(a_path, a), Self::Field(b_path, b)) => a_path == b_path && a == b,
             (Self::Element(a_path, a), Self::Element(b_path, b)) => a_path == b_path && a == b,
             (Self::Not(a), Self::Not(b)) => a == b,
+            (Self::Seen(a), Self::Seen(b)) => {
+                Arc::ptr_eq(&a.lens, &b.lens) && a.root == b.root && a.condition == b.condition
+            }
             _ => false,
         }
     }
@@ -90,6 +150,7 @@ impl PartialEq for Test {
             (Self::In(a), Self::In(b)) | (Self::Nin(a), Self::Nin(b)) => a == b,
             (Self::Exists(a), Self::Exists(b)) => a == b,
             (Self::Matches(a), Self::Matches(b)) => a.as_str() == b.as_str(),
+            (Self::MatchesStepwise(a), Self::MatchesStepwise(b)) => a.as_str() == b.as_str(),
             _ => false,
         }
     }
@@ -170,6 +231,7 @@ impl Filter {
                 Ok(holds)
             }
             Self::Not(condition) => condition.holds(value).map(|holds| !holds),
+            Self::Seen(seen) => seen.holds(value.bytes),
         }
     }
 }
@@ -195,6 +257,12 @@ impl Test {
                 Some(value) => Ok(value.text()?.is_some_and(|text| expression.is_match(text))),
                 None => Ok(false),
             }),
+            Self::MatchesStepwise(expression) => {
+                any_value(root, path, &mut |reached| match reached {
+                    Some(value) => Ok(value.text()?.is_some_and(|text| expression.finds_in(text))),
+                    None => Ok(false),
+                })
+            }
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod path;
 pub(crate) mod raw;
 pub mod sqlite;
 pub(crate) mod staging;
+pub mod stepwise;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod walk;
@@ -51,6 +52,7 @@ pub use draft::Draft;
 pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
 pub use filter::{Filter, Malformed, Test};
 pub use path::FieldPath;
+pub use stepwise::Stepwise;
 pub use write::{
     CommitError, DocKey, DocRead, KeyRead, Op, SearchRead, SelectRead, Write, WriteSet,
 };
@@ -286,6 +288,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is known of a kept file; none if there is none or its bytes are gone.
     async fn file(&self, bucket: &str, id: FileId) -> Result<Option<FileInfo>>;
+
+    /// The file of a bucket with this MD5 digest whose bytes are there, of several the one with the lowest id: documents of
+    /// old refer to their files by it only (rule M26). Files that came without a digest are not found.
+    async fn file_by_md5(&self, bucket: &str, md5: &[u8; 16])
+    -> Result<Option<(FileId, FileInfo)>>;
 
     /// At most `length` bytes of a kept file from `offset`; fewer only at the end.
     ///

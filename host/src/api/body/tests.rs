@@ -38,7 +38,7 @@ async fn decoded(
             ))
         }
         Err(failure) => {
-            let response = failure.response();
+            let response = failure.response(crate::api::format::Format::Json);
             let status = response.status().as_u16();
             let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
                 .await

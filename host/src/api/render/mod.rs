@@ -2,8 +2,13 @@
 //!
 //! Stored bytes are walked where they lie and written to a [`Sink`], one for each format; no tree is built between.
 
+mod order;
 mod sink;
+#[cfg(test)]
+pub(in crate::api) mod testing;
 mod value;
+mod xml;
+mod yaml;
 
 use std::collections::HashSet;
 
@@ -11,8 +16,10 @@ use bson::raw::{RawArray, RawBsonRef};
 use bson::{Bson, RawDocument};
 use serde_json::Value as Json;
 
-pub(super) use self::sink::{JsonSink, Sink};
+pub(super) use self::sink::{Content, JsonSink, Sink};
 use self::value::{Plain, plain};
+pub(super) use self::xml::XmlSink;
+pub(super) use self::yaml::YamlSink;
 use crate::access::{Cleared, Sight};
 use crate::dates;
 use crate::plugins::value::json_to_bson;

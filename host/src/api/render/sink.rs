@@ -24,7 +24,48 @@ pub(in crate::api) trait Sink {
     /// Nothing.
     fn null(&mut self);
     /// A value of the host's own, such as `meta`.
-    fn value(&mut self, value: &serde_json::Value);
+    fn value(&mut self, value: &serde_json::Value) {
+        match value {
+            serde_json::Value::Null => self.null(),
+            serde_json::Value::Bool(flag) => self.flag(*flag),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => self.whole(number),
+                (None, Some(number)) => self.number(number),
+                (None, None) => self.null(),
+            },
+            serde_json::Value::String(text) => self.text(text),
+            serde_json::Value::Array(elements) => {
+                self.begin_list();
+                elements.iter().for_each(|element| self.value(element));
+                self.end_list();
+            }
+            serde_json::Value::Object(members) => {
+                self.begin_object();
+                for (name, value) in members {
+                    self.key(name);
+                    self.value(value);
+                }
+                self.end_object();
+            }
+        }
+    }
+}
+
+/// What an answer says, in whatever format it is asked for.
+pub(in crate::api) trait Content {
+    /// Writes all of it.
+    fn write(&self, sink: &mut impl Sink);
+
+    /// About how many bytes that takes.
+    fn size(&self) -> usize {
+        512
+    }
+}
+
+impl Content for serde_json::Value {
+    fn write(&self, sink: &mut impl Sink) {
+        sink.value(self);
+    }
 }
 
 /// JSON without superfluous space.

@@ -1,5 +1,8 @@
 //! HTTP over a real store, real access rules and a registry of declarations; what plugins would do is written down.
 
+mod confined;
+mod downloads;
+mod formats;
 mod reading;
 mod requests;
 mod writing;
@@ -21,7 +24,7 @@ use crate::access::{SourceRights, roles, users};
 use crate::plugins::declaration::Declaration;
 use crate::plugins::{Param, Refusal};
 use crate::registers::Register;
-use crate::store::{Write, WriteSet};
+use crate::store::{Stepwise, Write, WriteSet};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233";
 const ADMIN_KEY: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -144,6 +147,12 @@ fn registry() -> Registry {
             {"name": "ActorIdentifier", "resource": "actoridentifiers", "collection": "actor_identifiers", "sources": true, "top_level": false,
              "methods": ["GET", "POST"], "read_permission": "Actor.actor_identifiers_read",
              "fields": [{"name": "name", "kind": "text", "required": true}], "args": []},
+            {"name": "Sample", "resource": "samples", "collection": "sample", "schema_version": 5, "sources": true,
+             "fields": [{"name": "filename", "kind": "text", "required": true}, {"name": "md5", "kind": "text", "required": true, "indexed": true},
+                        {"name": "size", "kind": "int"}, {"name": "filedata", "kind": "file", "bucket": "sample"}], "args": []},
+            {"name": "Screenshot", "resource": "screenshots", "collection": "screenshots", "sources": true, "top_level": false, "methods": ["GET", "POST"],
+             "fields": [{"name": "md5", "kind": "text"}, {"name": "thumb", "kind": "file", "bucket": "screenshots"},
+                        {"name": "screenshot", "kind": "file", "bucket": "screenshots"}], "args": []},
         ],
     }))
     .unwrap();
@@ -166,6 +175,8 @@ type Header<'a> = (&'a str, &'a str);
 struct Answer {
     status: u16,
     headers: HeaderMap,
+    bytes: Vec<u8>,
+    /// As far as the bytes are text.
     text: String,
 }
 
@@ -204,6 +215,7 @@ impl Server {
                 "Event.read",
                 "Event.write",
                 "Campaign.read",
+                "Sample.read",
             ]
             .map(String::from),
         )
@@ -288,7 +300,8 @@ impl Server {
         Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes: bytes.to_vec(),
         }
     }
 

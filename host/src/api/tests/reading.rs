@@ -104,10 +104,6 @@ async fn g3_g12_q9_s14_refusals_name_what_is_wrong() {
             "c-$where=1",
             "Invalid field name in 'c-$where': the field name has a part that begins with `$` or contains NUL.",
         ),
-        (
-            "format=xml",
-            "This server does not write the format 'xml': use json.",
-        ),
     ];
     for (query, text) in rows {
         let answer = server.get(&format!("/api/v1/events/?{query}")).await;

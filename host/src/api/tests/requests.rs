@@ -152,7 +152,14 @@ async fn u14_listing_answers_without_credentials() {
                 .unwrap()
                 .keys()
                 .collect::<Vec<_>>(),
-            ["actoridentifiers", "campaigns", "events", "vocab"]
+            [
+                "actoridentifiers",
+                "campaigns",
+                "events",
+                "samples",
+                "screenshots",
+                "vocab"
+            ]
         );
     }
     let full = server

@@ -205,6 +205,13 @@ impl Store for Memory {
         Ok(self.files.lock().get(&id).map(|(info, _)| info.clone()))
     }
 
+    async fn file_by_md5(&self, _: &str, md5: &[u8; 16]) -> Result<Option<(FileId, FileInfo)>> {
+        let files = self.files.lock();
+        let found = files.iter().filter(|(_, (info, _))| info.md5 == *md5);
+        let lowest = found.min_by_key(|(id, _)| **id);
+        Ok(lowest.map(|(id, (info, _))| (*id, info.clone())))
+    }
+
     async fn read_file(&self, _: &str, id: FileId, offset: u64, length: u32) -> Result<Vec<u8>> {
         let files = self.files.lock();
         let (_, bytes) = files

@@ -688,8 +688,11 @@ fn uses_index(of: &TypeDeclaration, filter: &Filter) -> bool {
                         .iter()
                         .any(|key| key.first().is_some_and(|first| first == path.as_str())))
         }
-        Filter::All | Filter::Nothing | Filter::Or(_) | Filter::Element(..) | Filter::Not(_) => {
-            false
-        }
+        Filter::All
+        | Filter::Nothing
+        | Filter::Or(_)
+        | Filter::Element(..)
+        | Filter::Not(_)
+        | Filter::Seen(_) => false,
     }
 }

@@ -250,6 +250,44 @@ pub(crate) async fn files_are_listed_by_id(store: Shared) {
     assert_eq!((info.sha256, info.md5), (other.sha256, other.md5));
 }
 
+pub(crate) async fn files_are_found_by_md5(store: Shared) {
+    declare(&store).await;
+    let file = staged(&store, "a", b"aaa");
+    let found = |bucket: &'static str, md5: [u8; 16]| {
+        let store = Arc::clone(&store);
+        async move {
+            let found = store.file_by_md5(bucket, &md5).await.unwrap();
+            found.map(|(id, info)| (id, info.name, info.size))
+        }
+    };
+    assert_eq!(found("sample", file.md5).await, None);
+    for number in [9, 4] {
+        store
+            .keep_file_as("sample", id(number), &file)
+            .await
+            .unwrap();
+    }
+    let other = staged(&store, "b", b"bbb");
+    let kept = store.keep_file("sample", &other).await.unwrap();
+    assert_eq!(
+        found("sample", file.md5).await,
+        Some((id(4), "a".to_owned(), 3))
+    );
+    assert_eq!(
+        found("sample", other.md5).await,
+        Some((kept, "b".to_owned(), 3))
+    );
+    assert_eq!(found("sample", [0; 16]).await, None);
+    assert_eq!(found("objects", file.md5).await, None);
+    let referred = HashSet::from([id(9), kept]);
+    let swept = store.sweep_files("sample", &referred, i64::MAX).await;
+    assert_eq!(swept.unwrap(), 1);
+    assert_eq!(
+        found("sample", file.md5).await,
+        Some((id(9), "a".to_owned(), 3))
+    );
+}
+
 pub(crate) async fn staged_files_go_with_their_value(store: Shared) {
     let left = || std::fs::read_dir(store.staging_folder()).unwrap().count();
     let before = left();

@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::super::Direction::{Ascending, Descending};
 use super::*;
+use crate::store::Stepwise;
 use crate::store::draft::Effect;
 
 /// Small values, so that they collide.
@@ -114,6 +115,8 @@ pub(crate) fn any_test() -> BoxedStrategy<Test> {
         any::<bool>().prop_map(Test::Exists),
         prop::sample::select(vec!["evil", "(?i)EW|new", "a", "^$", "[bN]"])
             .prop_map(|pattern| Test::Matches(regex::Regex::new(pattern).unwrap())),
+        prop::sample::select(vec!["^(?!e)", r"(.)\1", "(?<=e)w"])
+            .prop_map(|pattern| Test::MatchesStepwise(Stepwise::new(pattern).unwrap())),
     ]
     .boxed()
 }

@@ -167,7 +167,7 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
                 .flatten()
                 .any(|value| matches!(value, Bson::Document(_)) && reference(condition, value)),
             Filter::Not(condition) => !reference(condition, root),
-            Filter::Field(..) => unreachable!("handled above"),
+            Filter::Field(..) | Filter::Seen(_) => unreachable!("handled above, or not made here"),
         };
     };
     let values = values(root, path);
@@ -193,6 +193,9 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
         }
         Test::Matches(expression) => {
             any(&|value| matches!(value, Some(Bson::String(text)) if expression.is_match(text)))
+        }
+        Test::MatchesStepwise(expression) => {
+            any(&|value| matches!(value, Some(Bson::String(text)) if expression.finds_in(text)))
         }
     }
 }

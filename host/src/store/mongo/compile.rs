@@ -136,6 +136,7 @@ fn within(prefix: &str, filter: &Filter) -> Compiled {
             Compiled::any(conditions.iter().map(|condition| within(prefix, condition)))
         }
         Filter::Not(condition) => within(prefix, condition).negated(),
+        Filter::Seen(_) => Compiled::ANYWHERE,
         Filter::Field(path, _) if path.as_str().is_empty() => Compiled::ANYWHERE,
         Filter::Field(path, test) if prefix.is_empty() => on_path(path.as_str(), test),
         Filter::Field(path, test) => {
@@ -180,7 +181,7 @@ fn is_about_presence(test: &Test) -> bool {
         | Test::Lte(value) => not_null(value),
         Test::In(values) => values.iter().all(not_null),
         Test::Exists(wanted) => *wanted,
-        Test::Matches(_) => true,
+        Test::Matches(_) | Test::MatchesStepwise(_) => true,
         Test::Ne(_) | Test::Nin(_) => false,
     }
 }
@@ -198,6 +199,8 @@ fn on_path(path: &str, test: &Test) -> Compiled {
         Test::Exists(true) => present(path),
         Test::Exists(false) => present(path).negated(),
         Test::Matches(expression) => matching(path, expression),
+        // The server's engine has other rules and no limit: the evaluator decides.
+        Test::MatchesStepwise(_) => any_text(path),
     }
 }
 
@@ -299,14 +302,18 @@ fn matching(path: &str, expression: &regex::Regex) -> Compiled {
     let mut texts = literals::required(expression);
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     texts.truncate(MOST_LITERALS);
-    let mut queries: Vec<Document> = texts
+    let queries: Vec<Document> = texts
         .iter()
         .map(|text| doc! { path: { "$regex": any_case(text) } })
         .collect();
     if queries.is_empty() {
-        queries.push(doc! { path: { "$type": ["string", "symbol"] } });
+        return any_text(path);
     }
     Compiled::all(queries.into_iter().map(Compiled::wider))
+}
+
+fn any_text(path: &str) -> Compiled {
+    Compiled::wider(doc! { path: { "$type": ["string", "symbol"] } })
 }
 
 /// An expression of the server for a literal in any case, also in the letters that are ASCII letters when folded.
@@ -339,6 +346,10 @@ fn collect_roots<'a>(filter: &'a Filter, found: &mut BTreeSet<&'a str>) -> bool 
             .iter()
             .all(|condition| collect_roots(condition, found)),
         Filter::Not(condition) => collect_roots(condition, found),
+        Filter::Seen(seen) => {
+            found.insert(seen.root());
+            true
+        }
         Filter::Field(path, _) | Filter::Element(path, _) => {
             found.insert(FieldPath::root(path));
             !path.as_str().is_empty()

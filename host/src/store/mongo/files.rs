@@ -20,7 +20,7 @@ use mongodb::error::Error;
 use mongodb::options::IndexOptions;
 use sha2::{Digest as _, Sha256};
 
-use super::errors::{is_duplicate, store_error};
+use super::errors::{is_duplicate, is_there_by_another_name, store_error};
 use super::{MongoStore, own};
 use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::{Result, StoreError};
@@ -81,6 +81,12 @@ impl Bucket<'_> {
             ])
             .await
             .map_err(|error| self.failed(&error))?;
+        // An existing database has it.
+        let by_md5 = index("critd md5", doc! { "md5": 1 }, false, None);
+        match self.files().create_index(by_md5).await {
+            Err(error) if !is_there_by_another_name(&error) => return Err(self.failed(&error)),
+            _ => {}
+        }
         // The name that drivers give it.
         self.chunks()
             .create_index(index(
@@ -422,6 +428,34 @@ pub(super) async fn info(store: &MongoStore, bucket: &str, id: FileId) -> Result
         Some(entry) if bucket.is_whole(id, &entry).await? => Ok(Some(bucket.info(&entry).await?.1)),
         _ => Ok(None),
     }
+}
+
+pub(super) async fn by_md5(
+    store: &MongoStore,
+    bucket: &str,
+    md5: &[u8; 16],
+) -> Result<Option<(FileId, FileInfo)>> {
+    let bucket = store.bucket(bucket);
+    let mut cursor = bucket
+        .files()
+        .find(doc! { "md5": hex::encode(md5), "_id": { "$type": "objectId" } })
+        .sort(doc! { "_id": 1 })
+        .await
+        .map_err(|error| bucket.failed(&error))?;
+    while cursor
+        .advance()
+        .await
+        .map_err(|error| bucket.failed(&error))?
+    {
+        let document = cursor
+            .deserialize_current()
+            .map_err(|error| bucket.failed(&error))?;
+        let (id, info) = bucket.info(&document).await?;
+        if bucket.is_whole(id, &document).await? {
+            return Ok(Some((id, info)));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) async fn read(

@@ -250,9 +250,43 @@ pub(super) async fn info(
     bucket: &str,
     id: FileId,
 ) -> Result<Option<FileInfo>> {
-    let Some(info) = row(store, bucket, id).await? else {
-        return Ok(None);
-    };
+    match row(store, bucket, id).await? {
+        Some(info) => if_there(store, info).await,
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn by_md5(
+    store: &SqliteStore,
+    bucket: &str,
+    md5: &[u8; 16],
+) -> Result<Option<(FileId, FileInfo)>> {
+    let (bucket, md5) = (bucket.to_owned(), *md5);
+    let found = store
+        .readers
+        .read(move |link| {
+            let mut statement = link.sql.prepare_cached(
+                "SELECT name, size, sha256, md5, kept_at, id FROM file WHERE md5 = ? AND bucket = ? ORDER BY id",
+            )?;
+            let mut rows = statement.query(params![md5, bucket])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: Vec<u8> = row.get(5)?;
+                found.push((connection::object_id(&id)?, info_of(row)?));
+            }
+            Ok(found)
+        })
+        .await?;
+    for (id, info) in found {
+        if let Some(info) = if_there(store, info).await? {
+            return Ok(Some((id, info)));
+        }
+    }
+    Ok(None)
+}
+
+/// The same if its bytes are there.
+async fn if_there(store: &SqliteStore, info: FileInfo) -> Result<Option<FileInfo>> {
     let path = place(store.folder(), &info.sha256);
     blocking(move || match std::fs::metadata(&path) {
         Ok(there) if there.len() == info.size => Ok(Some(info)),

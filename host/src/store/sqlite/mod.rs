@@ -473,6 +473,14 @@ impl Store for SqliteStore {
         files::info(self, bucket, id).await
     }
 
+    async fn file_by_md5(
+        &self,
+        bucket: &str,
+        md5: &[u8; 16],
+    ) -> Result<Option<(FileId, FileInfo)>> {
+        files::by_md5(self, bucket, md5).await
+    }
+
     async fn read_file(
         &self,
         bucket: &str,

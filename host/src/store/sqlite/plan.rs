@@ -63,7 +63,7 @@ impl Plan {
 /// The plan for a condition; none: all documents have to be looked at.
 pub(super) fn plan(collection: &Collection, filter: &Filter) -> Option<Plan> {
     match filter {
-        Filter::All | Filter::Element(..) | Filter::Not(_) => None,
+        Filter::All | Filter::Element(..) | Filter::Not(_) | Filter::Seen(_) => None,
         Filter::Nothing => Some(Plan::Nothing),
         Filter::Or(conditions) => conditions
             .iter()
@@ -133,8 +133,8 @@ fn plan_test(
                 }),
             }
         }
-        // What is not there is in no index.
-        Test::Ne(_) | Test::Nin(_) | Test::Exists(_) => None,
+        // What is not there is in no index; a step-wise search looks at few texts, found by other conditions.
+        Test::Ne(_) | Test::Nin(_) | Test::Exists(_) | Test::MatchesStepwise(_) => None,
     }
 }
 

@@ -181,12 +181,18 @@ pub(super) fn write_state(sql: &Connection, state: State) -> Result<()> {
 /// Makes the tables that do not belong to a collection.
 pub(super) fn create(sql: &Connection) -> Result<()> {
     sql.execute_batch("BEGIN IMMEDIATE")?;
-    let made = create_within(sql);
+    let made = create_within(sql).and_then(|()| index_files(sql));
     match made {
         Ok(()) => sql.execute_batch("COMMIT")?,
         Err(_) => sql.execute_batch("ROLLBACK")?,
     }
     made
+}
+
+/// Files are looked up by MD5; stores of earlier versions lack the index.
+fn index_files(sql: &Connection) -> Result<()> {
+    sql.execute_batch("CREATE INDEX IF NOT EXISTS file_md5 ON file(md5, bucket, id)")?;
+    Ok(())
 }
 
 fn create_within(sql: &Connection) -> Result<()> {
