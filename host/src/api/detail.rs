@@ -39,18 +39,19 @@ pub(super) async fn get(
         return Err(Failure::NotFound);
     }
     let page = std::slice::from_ref(&document);
+    let projection = reading::projection(call, request.projection);
     let format = match wanted {
         Wanted::Files => return download::answer(call, &reader, page, &request.warnings).await,
         Wanted::Rows(rows) => {
-            let table = Table::new(rows, &reader.model, &call.parameters, &request.projection);
+            let table = Table::new(rows, &reader.model, &call.parameters, &projection);
             return table
-                .answer(&reader, page, &request.projection, &request.warnings)
+                .answer(&reader, page, &projection, &request.warnings)
                 .await;
         }
         Wanted::Whole(format) => format,
     };
     let clearance = reader.clearance(page).await?;
-    let shown = reader.shown(&document, clearance, &request.projection);
+    let shown = reader.shown(&document, clearance, &projection);
     let mut response = answer::detail(format, &shown);
     answer::add_warnings(&mut response, &request.warnings);
     Ok(response)

@@ -3,6 +3,7 @@
 mod confined;
 mod downloads;
 mod formats;
+mod paging;
 mod reading;
 mod requests;
 mod writing;
