@@ -4,8 +4,10 @@ mod confined;
 mod downloads;
 mod formats;
 mod paging;
+mod property;
 mod reading;
 mod requests;
+mod rules;
 mod writing;
 
 use std::net::SocketAddr;
