@@ -1,6 +1,7 @@
 //! Lists, counts, pages, pulls and details of random documents by random queries, against a reference that is short
 //! enough to be believed: rule S1, what the reader sees, and what conditions mean.
 
+use bson::Bson;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
