@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 use super::failure::Failure;
 use super::format::Wanted;
 use super::pipeline::Call;
-use super::reading::Reader;
+use super::reading::{self, Reader};
 use super::rows::Table;
 use super::{answer, download};
 use crate::plugins::TypeEntry;

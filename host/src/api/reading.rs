@@ -92,6 +92,26 @@ impl Reader {
         Err(unsettled())
     }
 
+    /// The next ids of visible documents that meet a condition, ascending; it is evaluated on no others.
+    pub(super) async fn select_visible(
+        &self,
+        filter: &Filter,
+        after: Option<ObjectId>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>, Failure> {
+        let query = ListQuery {
+            collection: self.of.collection.clone(),
+            visible: self.visible.clone(),
+            filter: filter.clone(),
+            sort: Vec::new(),
+            offset: 0,
+            limit,
+        };
+        let place = after.map(|id| Place::new(Vec::new(), id));
+        let documents = self.uncounted(&query, place.as_ref()).await?;
+        Ok(documents.iter().map(|document| document.id).collect())
+    }
+
     /// The documents of a page without a count, after a place.
     pub(super) async fn uncounted(
         &self,

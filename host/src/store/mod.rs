@@ -241,14 +241,14 @@ pub trait Store: Send + Sync + 'static {
     async fn list(&self, query: &ListQuery) -> Result<Page>;
 
     /// The documents of a page without their count, so that nothing has to be looked at beyond it. `after`: only those
-    /// that come after this place; the order must then be one ascending field. Values longer than 1,000 bytes that begin
-    /// alike may be in another order than in [`Store::list`].
+    /// that come after this place; the order must then be that of ids, or one ascending field. Values longer than 1,000
+    /// bytes that begin alike may be in another order than in [`Store::list`].
     async fn uncounted(
         &self,
         query: &ListQuery,
         after: Option<&Place>,
     ) -> Result<Vec<StoredDocument>> {
-        let Some((place, key)) = after.zip(query.sort.first()) else {
+        let Some(place) = after else {
             return Ok(self.list(query).await?.documents);
         };
         let everything = ListQuery {
@@ -257,8 +257,10 @@ pub trait Store: Send + Sync + 'static {
             ..query.clone()
         };
         let mut documents = self.list(&everything).await?.documents;
-        documents
-            .retain(|document| Place::after(document, &key.path).is_ok_and(|found| found > *place));
+        documents.retain(|document| match query.sort.first() {
+            Some(key) => Place::after(document, &key.path).is_ok_and(|found| found > *place),
+            None => document.id > place.id(),
+        });
         let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
         let page = documents.into_iter().skip(offset);
         Ok(page.take(query.limit as usize).collect())

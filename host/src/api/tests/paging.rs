@@ -206,6 +206,10 @@ async fn a_cursor_is_refused_with_what_does_not_go_with_it() {
             "A cursor says where to go on: leave 'offset' out.",
         ),
         (
+            "cursor=&format=csv".into(),
+            "A cursor needs a format that says where to go on: json, xml or yaml.",
+        ),
+        (
             "cursor=x".into(),
             "Invalid cursor. Begin anew with an empty one ('cursor=').",
         ),

@@ -73,10 +73,14 @@ pub(crate) async fn pages_without_a_count_are_those_of_the_list(store: Shared) {
 pub(crate) async fn an_order_continues_after_a_place(store: Shared) {
     fill(&store).await;
     for filter in filters() {
-        for field in ["size", "unindexed", "status"] {
+        for field in ["size", "unindexed", "status", "_id", ""] {
+            let sort = match field {
+                "" => Vec::new(),
+                field => by(field, Ascending),
+            };
             let whole = ListQuery {
                 visible: seeing(&store, &["a"]),
-                sort: by(field, Ascending),
+                sort,
                 ..all(filter.clone())
             };
             let expected = ids_of(&store.list(&whole).await.unwrap().documents);
@@ -85,7 +89,10 @@ pub(crate) async fn an_order_continues_after_a_place(store: Shared) {
             loop {
                 let page = store.uncounted(&query, Some(&place)).await.unwrap();
                 let Some(last) = page.last() else { break };
-                place = Place::after(last, &path(field)).unwrap();
+                place = match field {
+                    "" => Place::new(Vec::new(), last.id),
+                    field => Place::after(last, &path(field)).unwrap(),
+                };
                 found.extend(ids_of(&page));
             }
             assert_eq!(found, expected, "{filter:?} {field}");

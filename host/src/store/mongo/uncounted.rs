@@ -24,17 +24,16 @@ impl Look<'_> {
             compiled: compile::compile(&query.filter),
         };
         let found = condition(&search.compiled.query, &query.visible, None);
-        let (Some(condition), true) = (found, query.limit > 0) else {
+        let is_within = i64::try_from(query.offset).is_ok() && query.limit > 0;
+        let (Some(condition), true) = (found, is_within) else {
             return Ok(Vec::new());
         };
         let Some(sort) = server_order(collection, &query.sort) else {
             return self.in_order(&search, query, condition, after).await;
         };
-        let condition = match (after, query.sort.first()) {
-            (Some(place), Some(key)) => {
-                doc! { "$and": [condition, beyond(key, place)] }
-            }
-            _ => condition,
+        let condition = match after {
+            Some(place) => doc! { "$and": [condition, beyond(query.sort.first(), place)] },
+            None => condition,
         };
         if search.compiled.exact {
             let mut found = self
@@ -100,7 +99,10 @@ impl Look<'_> {
 }
 
 /// What comes after a place in an ascending order that the server has keys for.
-fn beyond(key: &SortKey, place: &Place) -> Document {
+fn beyond(key: Option<&SortKey>, place: &Place) -> Document {
+    let Some(key) = key.filter(|key| key.path.as_str() != "_id") else {
+        return doc! { "_id": { "$gt": place.id() } };
+    };
     let path = own::sort_path(&key.path);
     let text = own::text_of_key(place.key().to_vec());
     doc! { "$or": [

@@ -34,6 +34,9 @@ pub(super) fn way(collection: &Collection, query: &ListQuery, after: Option<&Pla
     };
     let is_narrow = is_cheap && !matches!(query.filter, Filter::All);
     match (after, field, order) {
+        (Some(_), None, Some(Order::Id(Direction::Ascending))) if !is_narrow => {
+            Way::Ids(Direction::Ascending)
+        }
         (Some(_), None, _) => Way::Found,
         (Some(_), Some(_), _) if is_narrow => Way::Found,
         (Some(_), Some((field, direction)), _) => Way::Sorted(field, direction),
@@ -55,7 +58,7 @@ pub(super) fn page(
         Way::Found | Way::Counted => found(link, collection, query, after),
         Way::Ids(direction) => {
             link.begin_task(&query.visible, &query.filter);
-            along_ids(link, collection, query, direction)
+            along_ids(link, collection, query, after, direction)
         }
         Way::Sorted(field, direction) => {
             link.begin_task(&query.visible, &query.filter);
@@ -104,16 +107,19 @@ fn along_ids(
     link: &Link,
     collection: &Collection,
     query: &ListQuery,
+    after: Option<&Place>,
     direction: Direction,
 ) -> Result<Vec<ObjectId>> {
     let n = collection.number;
     let way = word(direction);
+    // The empty blob is before every id.
+    let after = after.map_or_else(Vec::new, |place| place.id().bytes().to_vec());
     // CASE, since SQL does not promise that the cheap test comes first (pitfall P6).
     let text = format!(
-        "SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE CASE WHEN sees(class) THEN holds(body, oid) ELSE 0 END
+        "SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE oid > ? AND CASE WHEN sees(class) THEN holds(body, oid) ELSE 0 END
          ORDER BY oid {way} LIMIT ? OFFSET ?"
     );
-    ids(link, &text, params![query.limit, offset(query)])
+    ids(link, &text, params![after, query.limit, offset(query)])
 }
 
 fn along_entries(
