@@ -447,6 +447,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn d6_the_forms_of_the_original_are_read_alike_by_both_readers() {
+        for given in ["2026-01-15 10:20:30.123456", "2026-01-15 10:20:30"] {
+            assert!(strict(given).is_some(), "{given}");
+            assert_eq!(strict(given), lenient(given), "{given}");
+        }
+    }
+
+    #[test]
+    fn d1_d7_dates_are_utc_and_all_years_can_be_shown() {
+        for (given, shown) in [
+            ("0001-01-01 00:00:00.0", "0001-01-01 00:00:00.000000"),
+            ("1899-12-31 23:59:59.999", "1899-12-31 23:59:59.999000"),
+            ("9999-12-31T23:59:59+00:00", "9999-12-31 23:59:59.000000"),
+            ("2026-01-15 10:20:30 +02:00", "2026-01-15 08:20:30.000000"),
+        ] {
+            assert_eq!(strict(given).map(text).as_deref(), Some(shown), "{given}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn d4_what_is_shown_is_read_again(milliseconds in -62_135_596_800_000_i64..253_402_300_799_999) {

@@ -200,7 +200,7 @@ async fn act9_injected_values_win() -> Result<()> {
 
 /// Core-api 13.5: without the flag the action's own refusal text; nothing changes. AZ-5.
 #[tokio::test]
-async fn p13_5_permission_is_required_on_the_documents_type() -> Result<()> {
+async fn s17_p13_5_permission_is_required_on_the_documents_type() -> Result<()> {
     let server = Server::start().await?;
     let event = server.event("flags").await?;
     let path = format!("/api/v1/events/{event}/");

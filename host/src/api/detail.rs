@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 use super::failure::Failure;
 use super::format::Wanted;
 use super::pipeline::Call;
-use super::reading::Reader;
+use super::reading::{self, Reader};
 use super::rows::Table;
 use super::{answer, download};
 use crate::plugins::TypeEntry;
@@ -39,18 +39,19 @@ pub(super) async fn get(
         return Err(Failure::NotFound);
     }
     let page = std::slice::from_ref(&document);
+    let projection = reading::projection(call, request.projection);
     let format = match wanted {
         Wanted::Files => return download::answer(call, &reader, page, &request.warnings).await,
         Wanted::Rows(rows) => {
-            let table = Table::new(rows, &reader.model, &call.parameters, &request.projection);
+            let table = Table::new(rows, &reader.model, &call.parameters, &projection);
             return table
-                .answer(&reader, page, &request.projection, &request.warnings)
+                .answer(&reader, page, &projection, &request.warnings)
                 .await;
         }
         Wanted::Whole(format) => format,
     };
     let clearance = reader.clearance(page).await?;
-    let shown = reader.shown(&document, clearance, &request.projection);
+    let shown = reader.shown(&document, clearance, &projection);
     let mut response = answer::detail(format, &shown);
     answer::add_warnings(&mut response, &request.warnings);
     Ok(response)

@@ -130,7 +130,12 @@ impl Export {
             if self.is_complete {
                 return Ok(false);
             }
-            let found = self.reader.select(&self.filter, self.after, IDS).await?;
+            let (filter, after) = (&self.filter, self.after);
+            // A search that came to its limit on a document that is not visible would tell of it.
+            let found = match self.searches.is_empty() {
+                true => self.reader.select(filter, after, IDS).await?,
+                false => self.reader.select_visible(filter, after, IDS).await?,
+            };
             self.searches.check()?;
             self.is_complete = found.len() < IDS as usize;
             self.after = found.last().copied().or(self.after);

@@ -2,20 +2,21 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::answer;
 use super::download;
 use super::export::{self, Export};
 use super::failure::Failure;
 use super::format::Wanted;
+use super::paging;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
 use super::render::{Content, Sink};
 use super::rows::Table;
 use crate::access::Clearance;
 use crate::plugins::TypeEntry;
-use crate::query::{self, Limits, Projection, Window};
+use crate::query::{self, Limits, Paging, Projection};
 use crate::store::{ListQuery, StoredDocument};
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
@@ -31,10 +32,15 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         reader.strictness,
     )?;
     let mut warnings = request.warnings;
+    let projection = reading::projection(call, request.projection);
     let confines = reader.confines();
     let filter = confines.filter(request.filter);
     let sort = confines.order(request.sort, &mut warnings);
-    let projection = request.projection;
+    if request.paging == Paging::Changes && !matches!(wanted, Wanted::Whole(_)) {
+        return Err(Failure::BadRequest(
+            "A cursor needs a format that says where to go on: json, xml or yaml.".to_owned(),
+        ));
+    }
     if let (Wanted::Rows(rows), None) = (wanted, call.parameters.last("limit")) {
         if !sort.is_empty() {
             warnings.push(export::UNSORTED.to_owned());
@@ -50,16 +56,15 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         );
         return export.answer(&warnings).await;
     }
-    let page = reader
-        .list(&ListQuery {
-            collection: reader.of.collection.clone(),
-            visible: reader.visible.clone(),
-            filter,
-            sort,
-            offset: request.window.offset,
-            limit: request.window.limit,
-        })
-        .await?;
+    let query = ListQuery {
+        collection: reader.of.collection.clone(),
+        visible: reader.visible.clone(),
+        filter,
+        sort,
+        offset: request.window.offset,
+        limit: request.window.limit,
+    };
+    let page = paging::find(call, &reader, query, request.window, request.paging).await?;
     request.searches.check()?;
     let format = match wanted {
         Wanted::Files => return download::answer(call, &reader, &page.documents, &warnings).await,
@@ -71,14 +76,12 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         }
         Wanted::Whole(format) => format,
     };
+    let mut meta = page.meta;
+    if !warnings.is_empty() {
+        meta["warnings"] = warnings.into();
+    }
     let list = List {
-        meta: meta(
-            call,
-            &reader.of.resource,
-            request.window,
-            page.total,
-            &warnings,
-        ),
+        meta,
         clearance: reader.clearance(&page.documents).await?,
         reader: &reader,
         documents: &page.documents,
@@ -115,29 +118,6 @@ impl Content for List<'_> {
     fn size(&self) -> usize {
         reading::size_of(self.documents)
     }
-}
-
-/// `meta` of a list (rules J1, G5 to G8, G43).
-pub(super) fn meta(
-    call: &Call<'_>,
-    resource: &str,
-    window: Window,
-    total: u64,
-    warnings: &[String],
-) -> Json {
-    let link =
-        |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(resource)));
-    let mut meta = json!({
-        "limit": window.limit,
-        "next": link(window.next(total, &call.parameters)),
-        "offset": window.offset,
-        "previous": link(window.previous(&call.parameters)),
-        "total_count": total,
-    });
-    if !warnings.is_empty() {
-        meta["warnings"] = warnings.into();
-    }
-    meta
 }
 
 /// Rules G1, G2 with the settings of limit L4.

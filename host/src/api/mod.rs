@@ -6,6 +6,7 @@
 //! body         request bodies → parameters: forms, multipart, JSON, XML, YAML
 //! pipeline     the order of core-api section 2, from the path to the handler
 //! listing      GET /api/v1/          health  GET /health/…
+//! paging       the page of a list, also without a count or by cursor
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH
 //! models       the fields of each type
@@ -31,6 +32,7 @@ mod health;
 mod list;
 mod listing;
 mod models;
+mod paging;
 mod pipeline;
 mod reading;
 mod render;

@@ -13,7 +13,7 @@ use crate::access::{Clearance, Learned};
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::TypeDeclaration;
 use crate::query::{Model, Projection, Strictness};
-use crate::store::{Filter, ListQuery, Page, Store, StoredDocument, Visible};
+use crate::store::{Filter, ListQuery, Page, Place, Store, StoredDocument, Visible};
 
 /// A type as a caller may read it. Whoever has it can go on reading when the answer has begun.
 pub(super) struct Reader {
@@ -87,6 +87,41 @@ impl Reader {
                 .await?;
             if self.is_settled().await? {
                 return Ok(ids);
+            }
+        }
+        Err(unsettled())
+    }
+
+    /// The next ids of visible documents that meet a condition, ascending; it is evaluated on no others.
+    pub(super) async fn select_visible(
+        &self,
+        filter: &Filter,
+        after: Option<ObjectId>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>, Failure> {
+        let query = ListQuery {
+            collection: self.of.collection.clone(),
+            visible: self.visible.clone(),
+            filter: filter.clone(),
+            sort: Vec::new(),
+            offset: 0,
+            limit,
+        };
+        let place = after.map(|id| Place::new(Vec::new(), id));
+        let documents = self.uncounted(&query, place.as_ref()).await?;
+        Ok(documents.iter().map(|document| document.id).collect())
+    }
+
+    /// The documents of a page without a count, after a place.
+    pub(super) async fn uncounted(
+        &self,
+        query: &ListQuery,
+        after: Option<&Place>,
+    ) -> Result<Vec<StoredDocument>, Failure> {
+        for _ in 0..ROUNDS {
+            let documents = self.store.uncounted(query, after).await?;
+            if self.is_settled().await? {
+                return Ok(documents);
             }
         }
         Err(unsettled())
@@ -196,6 +231,15 @@ impl Content for Shown<'_> {
 
 pub(super) fn raw(document: &StoredDocument) -> &RawDocument {
     document.body.as_ref().as_ref()
+}
+
+/// A projection as the settings have it (rule G47).
+pub(super) fn projection(call: &Call<'_>, projection: Projection) -> Projection {
+    if call.settings.is_on("legacy_projection") {
+        projection.with_empty_lists()
+    } else {
+        projection
+    }
 }
 
 /// About how many bytes an answer with these documents takes.

@@ -38,7 +38,15 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
         .take(window.limit as usize)
         .map(|category| entry(call, category))
         .collect();
-    let meta = list::meta(call, RESOURCE, window, all.len() as u64, &[]);
+    let link =
+        |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(RESOURCE)));
+    let meta = json!({
+        "limit": window.limit,
+        "next": link(window.next(all.len() as u64, &call.parameters)),
+        "offset": window.offset,
+        "previous": link(window.previous(&call.parameters)),
+        "total_count": all.len(),
+    });
     Ok(answer::rendered(
         StatusCode::OK,
         Format::of(&call.parameters),

@@ -74,6 +74,10 @@ pub enum Param {
 /// The parameters of a request in the order sent, repeats preserved; credentials are already taken out (rule A6).
 pub type Params = Vec<(String, Param)>;
 
+/// A change is stored at most so long (ms) after the time it carries as `modified`, the begin of its request: who reads
+/// changes in the order of time relies on it (`api::paging`).
+pub(crate) const LONGEST_CHANGE: i64 = 60_000;
+
 /// How a request is to be carried out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mode {

@@ -11,7 +11,7 @@ use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
 use super::work::{Budgets, Concerned, Request, Waits, Work};
-use super::{Created, Mode, NotDone, Params, Performed, Plugins, Refusal};
+use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal};
 use crate::access::Caller;
 use crate::dates;
 use crate::store::{CommitError, StoreError};
@@ -354,6 +354,9 @@ impl Plugins {
             .await
             .map_err(|failure| failed(failure, plugin, job))?;
         if !mode.dry_run {
+            if is_overdue(request.now, dates::now()) {
+                return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
+            }
             self.commit(changes, job, attempt).await?;
         }
         Ok(Settled {
@@ -530,6 +533,11 @@ fn sentence(text: &str) -> String {
         .map(|first| first.to_uppercase().collect::<String>())
         .unwrap_or_default();
     format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}
+
+/// See [`LONGEST_CHANGE`].
+fn is_overdue(began: i64, now: i64) -> bool {
+    now.saturating_sub(began) > LONGEST_CHANGE
 }
 
 /// A little longer each time, and not the same for two requests that met.

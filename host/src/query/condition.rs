@@ -64,6 +64,12 @@ struct Condition<'a> {
 pub struct Searches(Vec<(String, Stepwise)>);
 
 impl Searches {
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// To be asked when the condition was evaluated, before what was found is believed.
     ///
     /// # Errors

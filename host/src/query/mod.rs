@@ -10,10 +10,12 @@
 //! value        a text as the values it may stand for       (core-api 10.6)
 //! order        `order_by`, `sort_by`, `sort`               → sort keys  (core-api 10.3)
 //! page         `limit`, `offset`, links to other pages     (core-api 10.2)
+//! cursor       `cursor`, `skip_total`
 //! projection   `only`, `exclude`                           (core-api 10.10)
 //! ```
 
 mod condition;
+mod cursor;
 mod model;
 mod order;
 mod page;
@@ -22,6 +24,7 @@ mod projection;
 mod value;
 
 pub use condition::Searches;
+pub use cursor::{CHANGED, Conditions, Cursor, Paging};
 pub use model::{Field, Kind, Model};
 pub use page::{Limits, Window};
 pub use parameters::{Parameters, TooMany};
@@ -40,6 +43,8 @@ pub struct ListRequest {
     pub sort: Vec<SortKey>,
     /// Page.
     pub window: Window,
+    /// How the page is asked for.
+    pub paging: Paging,
     /// Which fields are shown.
     pub projection: Projection,
     /// What was ignored or can't match (rule G43).
@@ -105,6 +110,8 @@ const KNOWN: &[&str] = &[
     "only",
     "exclude",
     "strict",
+    "skip_total",
+    "cursor",
 ];
 
 /// Is this a parameter of reading (core-api 10.1), not an argument of an action?
@@ -146,6 +153,7 @@ pub fn list(
         }
     }
     let window = page::read(parameters, limits)?;
+    let paging = cursor::paging(model, parameters)?;
     let sort = order::read(model, parameters, &mut warnings)?;
     let (filter, searches) = condition::read(model, parameters, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
@@ -156,6 +164,7 @@ pub fn list(
         searches,
         sort,
         window,
+        paging,
         projection,
         warnings,
     })

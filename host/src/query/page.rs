@@ -100,15 +100,32 @@ impl Window {
         (offset < total).then(|| self.at(offset, parameters))
     }
 
+    /// The query string of the page after, of a list that was not counted: are there `more` documents?
+    #[must_use]
+    pub fn next_of_uncounted(self, more: bool, parameters: &Parameters) -> Option<String> {
+        let offset = self.offset.checked_add(u64::from(self.limit))?;
+        more.then(|| self.at(offset, parameters))
+    }
+
+    /// The query string of the page after a cursor.
+    #[must_use]
+    pub fn next_after(self, cursor: &str, parameters: &Parameters) -> String {
+        self.with("cursor", cursor, parameters)
+    }
+
     fn at(self, offset: u64, parameters: &Parameters) -> String {
+        self.with("offset", &offset.to_string(), parameters)
+    }
+
+    fn with(self, name: &str, value: &str, parameters: &Parameters) -> String {
         let others = parameters
             .pairs()
             .iter()
-            .filter(|(name, _)| name != "limit" && name != "offset");
+            .filter(|(other, _)| !["limit", "offset", name].contains(&other.as_str()));
         form_urlencoded::Serializer::new(String::new())
             .extend_pairs(others)
             .append_pair("limit", &self.limit.to_string())
-            .append_pair("offset", &offset.to_string())
+            .append_pair(name, value)
             .finish()
     }
 }

@@ -14,6 +14,8 @@ pub struct Projection {
     required: BTreeSet<String>,
     /// What `only` and `exclude` name.
     named: Node,
+    /// Lists that `only` leaves out are shown as empty (setting `legacy_projection`, rule G47).
+    legacy: bool,
 }
 
 /// What is said of a path and of those below it.
@@ -96,7 +98,28 @@ impl Projection {
             limited: only.is_some(),
             required,
             named,
+            legacy: false,
         }
+    }
+
+    /// As of old: lists that `only` leaves out are there and empty (rule G47).
+    #[must_use]
+    pub fn with_empty_lists(self) -> Self {
+        Self {
+            legacy: true,
+            ..self
+        }
+    }
+
+    /// Is this root field, if it is a list, shown although nothing of it is?
+    #[must_use]
+    pub fn shows_empty(&self, stored: &str) -> bool {
+        let is_excluded = self
+            .named
+            .below
+            .get(stored)
+            .is_some_and(|node| node.exclude);
+        self.legacy && self.limited && !is_excluded
     }
 
     /// What is shown of this root field; none: nothing.

@@ -5,6 +5,7 @@ use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 use super::*;
 use crate::store::{Direction, SortKey};
 
+mod endless;
 mod projection;
 
 /// A model with every kind; the names are those of real types.

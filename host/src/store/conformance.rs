@@ -8,6 +8,7 @@ mod files;
 mod lists;
 mod model;
 mod operations;
+mod uncounted;
 mod writes;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use files::*;
 pub(crate) use lists::*;
 pub(crate) use model::*;
 pub(crate) use operations::*;
+pub(crate) use uncounted::*;
 pub(crate) use writes::*;
 
 /// Makes a `#[tokio::test]` of every function of the suite. `$open` is an async function that answers an empty store
@@ -93,6 +95,8 @@ macro_rules! suite {
             many_with_the_same_value_sort_by_id,
             several_sort_keys,
             offsets_beyond_the_end_are_empty,
+            pages_without_a_count_are_those_of_the_list,
+            an_order_continues_after_a_place,
             conditions_agree_with_and_without_index,
             conditions_on_several_indexes,
             expressions_find_what_they_should,

@@ -51,6 +51,7 @@ pub use class::{ClassId, ClassSet, ClassTable, Visible};
 pub use draft::Draft;
 pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
 pub use filter::{Filter, Malformed, Test};
+pub use page::Place;
 pub use path::FieldPath;
 pub use stepwise::Stepwise;
 pub use write::{
@@ -238,6 +239,32 @@ pub trait Store: Send + Sync + 'static {
 
     /// A page with its exact count, both from one state.
     async fn list(&self, query: &ListQuery) -> Result<Page>;
+
+    /// The documents of a page without their count, so that nothing has to be looked at beyond it. `after`: only those
+    /// that come after this place; the order must then be that of ids, or one ascending field. Values longer than 1,000
+    /// bytes that begin alike may be in another order than in [`Store::list`].
+    async fn uncounted(
+        &self,
+        query: &ListQuery,
+        after: Option<&Place>,
+    ) -> Result<Vec<StoredDocument>> {
+        let Some(place) = after else {
+            return Ok(self.list(query).await?.documents);
+        };
+        let everything = ListQuery {
+            offset: 0,
+            limit: u32::MAX,
+            ..query.clone()
+        };
+        let mut documents = self.list(&everything).await?.documents;
+        documents.retain(|document| match query.sort.first() {
+            Some(key) => Place::after(document, &key.path).is_ok_and(|found| found > *place),
+            None => document.id > place.id(),
+        });
+        let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
+        let page = documents.into_iter().skip(offset);
+        Ok(page.take(query.limit as usize).collect())
+    }
 
     /// Ids of all documents meeting the condition, ascending, at most `limit`, after `after` if given. Class plays no part.
     async fn select(

@@ -4,7 +4,64 @@ use std::cmp::Ordering;
 
 use bson::oid::ObjectId;
 
-use super::{Direction, SortKey};
+use super::path::FieldPath;
+use super::raw::Malformed;
+use super::{Direction, SortKey, StoredDocument, keys, order};
+
+/// A place in an order by one ascending field, ties broken by `_id`: after one document and before the next.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The sort key of the document before it.
+    key: Vec<u8>,
+    /// Its id.
+    id: ObjectId,
+}
+
+impl Place {
+    /// Before all documents.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::new(Vec::new(), ObjectId::from_bytes([0; 12]))
+    }
+
+    /// Just after a document, in the order by this field.
+    ///
+    /// # Errors
+    ///
+    /// The document is damaged.
+    pub fn after(document: &StoredDocument, field: &FieldPath) -> Result<Self, Malformed> {
+        let body = document.body.as_bytes();
+        Ok(Self::new(keys::sort_key(body, field)?, document.id))
+    }
+
+    /// After all documents with dates up to this one (ms since 1970), before those with a later one.
+    #[must_use]
+    pub fn after_date(date: i64) -> Self {
+        let key = order::encode_bson(&bson::DateTime::from_millis(date).into());
+        Self::new(key.unwrap_or_default(), ObjectId::from_bytes([0xFF; 12]))
+    }
+
+    /// By its parts, as they were answered before.
+    #[must_use]
+    pub fn new(key: Vec<u8>, id: ObjectId) -> Self {
+        Self {
+            key: keys::capped(key),
+            id,
+        }
+    }
+
+    /// The key of the document before it: opaque, ordered bytes.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The id of the document before it.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+}
 
 /// What sorts.
 pub(crate) enum Order<'a> {

@@ -29,6 +29,11 @@ pub(crate) async fn open(folder: &Path) -> Arc<dyn Store> {
     }
 }
 
+/// Is the store of these tests the embedded one?
+pub(crate) fn is_embedded() -> bool {
+    std::env::var_os("CRITD_TEST_STORE").is_none()
+}
+
 /// A database whose name tells which process may use it: `cargo xtask test` drops those of processes that have ended.
 fn url_of(folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());

@@ -3,6 +3,7 @@
 mod dependencies;
 mod imports;
 mod layers;
+mod rules;
 mod suites;
 mod text_rules;
 pub(crate) mod wit;
@@ -72,6 +73,7 @@ fn source_rules(workspace: &Workspace) -> Result<()> {
     let mut faults = wit::faults(workspace)?;
     faults.extend(text_rules::faults(&workspace.root, &files)?);
     faults.extend(layers::faults(&workspace.root, &files)?);
+    faults.extend(rules::faults(&workspace.root, &files)?);
     if faults.is_empty() {
         eprintln!("{} files keep them", files.len());
         return Ok(());

@@ -172,12 +172,18 @@ impl<'d, S: Sink> Walk<'d, S> {
             }
             shown[position] = true;
             has_tlp |= name == "tlp";
-            if let Some(mask) = projection.root(name) {
-                walk.member(name, value, Known::of(model.fields.get(position)), mask);
+            match projection.root(name) {
+                Some(mask) => {
+                    walk.member(name, value, Known::of(model.fields.get(position)), mask);
+                }
+                None => shown[position] = !projection.shows_empty(name),
             }
         });
         for (field, shown) in model.fields.iter().zip(shown) {
-            if !shown && field.kind == Kind::List && projection.root(&field.stored).is_some() {
+            let is_wanted = || {
+                projection.root(&field.stored).is_some() || projection.shows_empty(&field.stored)
+            };
+            if !shown && field.kind == Kind::List && is_wanted() {
                 self.sink.key(&field.stored);
                 self.sink.begin_list();
                 self.sink.end_list();

@@ -270,12 +270,22 @@ async fn g38_az8_a_search_that_takes_too_long_is_refused_unless_its_text_is_hidd
     server.insert("events", &["A"], hidden).await;
     let on_hidden = "regex=1&c-relationships.rel_reason=(b)\\1";
     assert_eq!(listed(&server, on_hidden).await, [""; 0]);
+    let export = server
+        .get(&format!("/api/v1/events/?{query}&format=ndjson"))
+        .await;
+    assert_eq!(
+        (export.status, export.text.lines().count()),
+        (200, 1),
+        "{}",
+        export.text
+    );
     let id = server.insert("events", &["A"], doc! {"title": long}).await;
     let text = "c-title: the regular expression takes too long. One with look-around or back-references is searched for at most 2 s, \
                 in texts of up to 16 KiB: narrow the query down, or do without them.";
     for path in [
         format!("/api/v1/events/?{query}"),
         format!("/api/v1/events/{id}/?{query}"),
+        format!("/api/v1/events/?{query}&format=ndjson"),
     ] {
         let answer = server.get(&path).await;
         assert_eq!(

@@ -3,8 +3,11 @@
 mod confined;
 mod downloads;
 mod formats;
+mod paging;
+mod property;
 mod reading;
 mod requests;
+mod rules;
 mod writing;
 
 use std::net::SocketAddr;

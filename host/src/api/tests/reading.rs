@@ -310,6 +310,34 @@ async fn d1_d2_conditions_and_projection_on_one_document() {
 }
 
 #[tokio::test]
+async fn g47_legacy_projection_shows_empty_lists() {
+    let server = Server::start().await;
+    let fields =
+        doc! {"title": "one", "size": 5, "tickets": [{"ticket_number": "1"}], "status": "New"};
+    let id = server.insert("events", &["A"], fields).await;
+    let path = format!("/api/v1/events/{id}/?only=size&exclude=sectors");
+    let exact = server.get(&path).await.json();
+    assert!(exact.get("tickets").is_none() && exact.get("status").is_none());
+    server.set("legacy_projection", "true").await;
+    for path in [path.as_str(), "/api/v1/events/?only=size&exclude=sectors"] {
+        let answer = server.get(path).await.json();
+        let shown = answer["objects"].get(0).unwrap_or(&answer);
+        assert_eq!(
+            (&shown["tickets"], &shown["bucket_list"], &shown["size"]),
+            (&json!([]), &json!([]), &json!(5)),
+            "{path}"
+        );
+        assert!(
+            shown.get("status").is_none()
+                && shown.get("sectors").is_none()
+                && shown.get("modified").is_none()
+        );
+    }
+    let whole = server.get(&format!("/api/v1/events/{id}/")).await.json();
+    assert_eq!(whole["tickets"], json!([{"ticket_number": "1"}]));
+}
+
+#[tokio::test]
 async fn q2_q3_q8_json_is_the_default() {
     let server = Server::start().await;
     for query in [

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn u3_u4_u6_paths() {
+async fn u1_u2_u3_u4_u6_paths() {
     let server = Server::start().await;
     let id = server.insert("events", &["A"], doc! {"title": "one"}).await;
     for path in [

@@ -345,3 +345,9 @@ fn codes_of_refusals_are_words() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_change_is_not_stored_long_after_the_time_it_carries() {
+    assert!(!is_overdue(5, 5 + LONGEST_CHANGE) && !is_overdue(5, 0));
+    assert!(is_overdue(5, 6 + LONGEST_CHANGE));
+}

@@ -280,7 +280,7 @@ async fn con_2_what_was_read_must_still_hold() {
 }
 
 #[tokio::test]
-async fn s1_what_may_not_be_seen_does_not_exist() {
+async fn s1_s19_what_may_not_be_seen_does_not_exist() {
     let fixture = Fixture::new().await;
     let id = fixture.domain("a.example.com").await;
     let mut work = fixture.creating("bob", "Domain", NOW, 3);

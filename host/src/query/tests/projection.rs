@@ -35,7 +35,7 @@ fn shown(query: &str) -> Vec<String> {
 }
 
 #[test]
-fn g45_g47_g48_g50_only_and_exclude_keep_required_fields() {
+fn g45_g46_g47_g48_g50_only_and_exclude_keep_required_fields() {
     assert_eq!(
         shown("only=filename, size"),
         [

@@ -34,10 +34,10 @@ pub(super) struct Look<'a> {
 }
 
 /// What a condition finds, and where.
-struct Search<'a> {
-    collection: &'a Collection,
-    filter: &'a Filter,
-    compiled: Compiled,
+pub(super) struct Search<'a> {
+    pub(super) collection: &'a Collection,
+    pub(super) filter: &'a Filter,
+    pub(super) compiled: Compiled,
 }
 
 impl Look<'_> {
@@ -156,7 +156,7 @@ impl Look<'_> {
         Ok((ids, total))
     }
 
-    async fn candidates(
+    pub(super) async fn candidates(
         &mut self,
         search: &Search<'_>,
         condition: Document,
@@ -282,7 +282,7 @@ impl Look<'_> {
 }
 
 /// Documents that may meet a condition.
-struct Candidates {
+pub(super) struct Candidates {
     cursor: SessionCursor<RawDocumentBuf>,
     end: Instant,
     longest: std::time::Duration,
@@ -290,7 +290,7 @@ struct Candidates {
 
 impl Candidates {
     /// The next that does.
-    async fn next(
+    pub(super) async fn next(
         &mut self,
         session: &mut ClientSession,
         search: &Search<'_>,
@@ -343,7 +343,11 @@ pub(super) fn stored(
 }
 
 /// Condition, visibility and where to begin as one query; none: nothing can be found.
-fn condition(query: &Query, visible: &Visible, after: Option<ObjectId>) -> Option<Document> {
+pub(super) fn condition(
+    query: &Query,
+    visible: &Visible,
+    after: Option<ObjectId>,
+) -> Option<Document> {
     let mut parts = Vec::new();
     match query {
         Query::Nothing => return None,
@@ -388,7 +392,7 @@ fn seen(set: &crate::store::ClassSet) -> Option<Document> {
 }
 
 /// The order as the server knows it; none if it has no keys for it.
-fn server_order(collection: &Collection, sort: &[SortKey]) -> Option<Document> {
+pub(super) fn server_order(collection: &Collection, sort: &[SortKey]) -> Option<Document> {
     let way = |direction: Direction| match direction {
         Direction::Ascending => 1,
         Direction::Descending => -1,

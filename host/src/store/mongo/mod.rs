@@ -29,6 +29,7 @@ mod own;
 mod schema;
 #[cfg(test)]
 pub(crate) mod tests;
+mod uncounted;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -58,7 +59,7 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Place, Result, Store, StoreError,
     StoredDocument, staging,
 };
 
@@ -471,6 +472,27 @@ impl Store for MongoStore {
                 self.shared.know_class(document.class).await?;
             }
             Ok(page)
+        })
+        .await
+    }
+
+    async fn uncounted(
+        &self,
+        query: &ListQuery,
+        after: Option<&Place>,
+    ) -> Result<Vec<StoredDocument>> {
+        let collection = self.collection(&query.collection)?;
+        self.bounded(async {
+            let mut session = self.snapshot().await?;
+            let mut look = Look {
+                shared: &self.shared,
+                session: &mut session,
+            };
+            let documents = look.uncounted(&collection, query, after).await?;
+            for document in &documents {
+                self.shared.know_class(document.class).await?;
+            }
+            Ok(documents)
         })
         .await
     }

@@ -183,13 +183,17 @@ pub(super) fn keys_of(collection: &Collection, draft: &Draft) -> Result<Bson, Dr
 /// What a document is sorted by: the shared key, as a text that MongoDB puts in the same order, since it compares texts
 /// by their bytes and UTF-8 keeps the order of code points.
 pub(super) fn sort_text(body: &[u8], path: &FieldPath) -> Result<String, Malformed> {
-    let mut key = keys::sort_key(body, path)?;
+    Ok(text_of_key(keys::sort_key(body, path)?))
+}
+
+/// A sort key as the text that is stored for it.
+pub(super) fn text_of_key(mut key: Vec<u8>) -> String {
     if key.len() > LONGEST_SORT_KEY {
         let digest = Sha256::digest(&key);
         key.truncate(LONGEST_SORT_KEY);
         key.extend_from_slice(&digest);
     }
-    Ok(key.into_iter().map(char::from).collect())
+    key.into_iter().map(char::from).collect()
 }
 
 /// The name of a sort key: a path without dots.

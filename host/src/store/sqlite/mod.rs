@@ -17,6 +17,7 @@ mod schema;
 mod sorted;
 #[cfg(test)]
 mod tests;
+mod uncounted;
 mod writer;
 
 use std::collections::HashSet;
@@ -41,7 +42,7 @@ use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
 use crate::store::{
-    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Result, Store, StoreError,
+    CollectionSpec, Declaration, KeyValue, ListQuery, Page, Place, Result, Store, StoreError,
     StoredDocument, staging,
 };
 
@@ -393,6 +394,23 @@ impl Store for SqliteStore {
                 }
                 .page()
             })
+            .await
+    }
+
+    async fn uncounted(
+        &self,
+        query: &ListQuery,
+        after: Option<&Place>,
+    ) -> Result<Vec<StoredDocument>> {
+        let collection = self.collection(&query.collection)?;
+        let way = uncounted::way(&collection, query, after);
+        if way == uncounted::Way::Counted {
+            return Ok(self.list(query).await?.documents);
+        }
+        let _permit = self.scan_permit(true).await?;
+        let (query, after) = (query.clone(), after.cloned());
+        self.readers
+            .read(move |link| uncounted::page(link, &collection, &query, after.as_ref()))
             .await
     }
 
