@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 
 use super::failure::Failure;
 use super::format::Wanted;
+use super::inline::{self, Inlined};
 use super::pipeline::Call;
 use super::reading::{self, Reader};
 use super::render::{Content, Sink};
@@ -83,6 +84,8 @@ pub(super) async fn get(
         }
         Wanted::Whole(format) => format,
     };
+    let inlined = inline::of_page(call, &reader, &documents, projection).await;
+    let warnings = [request.warnings.as_slice(), &inlined.warnings].concat();
     let set = Set {
         clearance: reader.clearance(&documents).await?,
         reader: &reader,
@@ -90,9 +93,10 @@ pub(super) async fn get(
         not_found: not_found.into(),
         projection,
         size: reading::size_of(&documents),
+        inlined,
     };
     let mut response = answer::rendered(StatusCode::OK, format, &set);
-    answer::add_warnings(&mut response, &request.warnings);
+    answer::add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
@@ -104,6 +108,7 @@ struct Set<'a> {
     clearance: &'a Clearance,
     projection: &'a Projection,
     size: usize,
+    inlined: Inlined,
 }
 
 impl Content for Set<'_> {
@@ -114,6 +119,7 @@ impl Content for Set<'_> {
         for document in &self.documents {
             self.reader
                 .shown(document, self.clearance, self.projection)
+                .with(&self.inlined)
                 .write(sink);
         }
         sink.end_list();
