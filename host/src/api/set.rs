@@ -68,13 +68,14 @@ pub(super) async fn get(
         }
     }
     // What has no place for them says so in headers.
+    let warnings = request.warnings;
     let missing = || -> Vec<String> {
         let missing = not_found
             .iter()
             .map(|id| format!("set: '{id}' was not found"));
-        request.warnings.iter().cloned().chain(missing).collect()
+        warnings.iter().cloned().chain(missing).collect()
     };
-    let projection = &request.projection;
+    let projection = &reading::projection(call, request.projection);
     let format = match wanted {
         Wanted::Files => return download::answer(call, &reader, &documents, &missing()).await,
         Wanted::Rows(rows) => {
@@ -85,7 +86,7 @@ pub(super) async fn get(
         Wanted::Whole(format) => format,
     };
     let inlined = inline::of_page(call, &reader, &documents, projection).await;
-    let warnings = [request.warnings.as_slice(), &inlined.warnings].concat();
+    let warnings = [warnings.as_slice(), &inlined.warnings].concat();
     let set = Set {
         clearance: reader.clearance(&documents).await?,
         reader: &reader,
