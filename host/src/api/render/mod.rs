@@ -454,7 +454,7 @@ mod tests {
     const ID: &str = "5b2c3d4e5f60718293a4b5c6";
 
     #[test]
-    fn j2_to_j6_values() {
+    fn j2_j3_j4_j5_j6_values() {
         let uuid = uuid::Uuid::parse_str("12345678-1234-1234-1234-1234567890ab").unwrap();
         let binary = |subtype, bytes: &[u8]| {
             Bson::Binary(Binary {
