@@ -8,7 +8,7 @@ use super::format::Wanted;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
 use super::rows::Table;
-use super::{answer, download};
+use super::{answer, download, inline};
 use crate::plugins::TypeEntry;
 use crate::query;
 
@@ -51,8 +51,12 @@ pub(super) async fn get(
         Wanted::Whole(format) => format,
     };
     let clearance = reader.clearance(page).await?;
-    let shown = reader.shown(&document, clearance, &projection);
+    let inlined = inline::of_page(call, &reader, page, &projection).await;
+    let shown = reader
+        .shown(&document, clearance, &projection)
+        .with(&inlined);
     let mut response = answer::detail(format, &shown);
     answer::add_warnings(&mut response, &request.warnings);
+    answer::add_warnings(&mut response, &inlined.warnings);
     Ok(response)
 }

@@ -107,7 +107,7 @@ pub(super) async fn answer(
 }
 
 /// The field whose file is the document's.
-fn file_field(of: &TypeDeclaration) -> Option<&FieldDeclaration> {
+pub(super) fn file_field(of: &TypeDeclaration) -> Option<&FieldDeclaration> {
     let files = || {
         of.fields
             .iter()
@@ -158,13 +158,13 @@ async fn files(
 
 /// What a document says of its file.
 #[derive(Debug, Clone, Copy)]
-struct Known {
-    id: Option<FileId>,
+pub(super) struct Known {
+    pub(super) id: Option<FileId>,
     md5: Option<[u8; 16]>,
 }
 
 impl Known {
-    fn of(document: &RawDocument, field: &str) -> Self {
+    pub(super) fn of(document: &RawDocument, field: &str) -> Self {
         let id = match document.get(field) {
             Ok(Some(RawBsonRef::ObjectId(id))) => Some(id),
             Ok(Some(RawBsonRef::String(text))) => ObjectId::parse_str(text).ok(),

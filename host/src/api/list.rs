@@ -9,6 +9,7 @@ use super::download;
 use super::export::{self, Export};
 use super::failure::Failure;
 use super::format::Wanted;
+use super::inline::{self, Inlined};
 use super::paging;
 use super::pipeline::Call;
 use super::reading::{self, Reader};
@@ -76,6 +77,8 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         }
         Wanted::Whole(format) => format,
     };
+    let inlined = inline::of_page(call, &reader, &page.documents, &projection).await;
+    warnings.extend(inlined.warnings.iter().cloned());
     let mut meta = page.meta;
     if !warnings.is_empty() {
         meta["warnings"] = warnings.into();
@@ -86,6 +89,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         reader: &reader,
         documents: &page.documents,
         projection: &projection,
+        inlined,
     };
     Ok(answer::rendered(StatusCode::OK, format, &list))
 }
@@ -97,6 +101,7 @@ struct List<'a> {
     documents: &'a [StoredDocument],
     clearance: &'a Clearance,
     projection: &'a Projection,
+    inlined: Inlined,
 }
 
 impl Content for List<'_> {
@@ -109,6 +114,7 @@ impl Content for List<'_> {
         for document in self.documents {
             self.reader
                 .shown(document, self.clearance, self.projection)
+                .with(&self.inlined)
                 .write(sink);
         }
         sink.end_list();

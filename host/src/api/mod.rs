@@ -10,7 +10,8 @@
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH
 //! models       the fields of each type
-//! render       a stored document as answers show it
+//! format       which format is asked for         render  a stored document as answers show it
+//! rows, export CSV and NDJSON                    download, inline  files, as archives and inside documents
 //! answer       responses, headers    failure  errors (core-api section 15)
 //! ```
 //!
@@ -29,6 +30,7 @@ mod export;
 mod failure;
 mod format;
 mod health;
+mod inline;
 mod list;
 mod listing;
 mod models;

@@ -7,6 +7,7 @@ use bson::oid::ObjectId;
 
 use super::confine::Confines;
 use super::failure::{Failure, NO_ACCESS};
+use super::inline::Inlined;
 use super::pipeline::Call;
 use super::render::{self, Content, Sink};
 use crate::access::{Clearance, Learned};
@@ -201,6 +202,7 @@ impl Reader {
             document,
             clearance,
             projection,
+            inlined: None,
         }
     }
 }
@@ -215,17 +217,40 @@ pub(super) struct Shown<'d> {
     document: &'d StoredDocument,
     clearance: &'d Clearance,
     projection: &'d Projection,
+    inlined: Option<&'d Inlined>,
+}
+
+impl<'d> Shown<'d> {
+    /// With the bytes of its file.
+    pub(super) fn with(self, inlined: &'d Inlined) -> Self {
+        Self {
+            inlined: Some(inlined),
+            ..self
+        }
+    }
+
+    fn inlined(&self) -> Option<(&str, &str)> {
+        self.inlined?.of(self.document.id)
+    }
 }
 
 impl Content for Shown<'_> {
     fn write(&self, sink: &mut impl Sink) {
         let stored = raw(self.document);
         let cleared = self.clearance.of(stored);
-        render::document(sink, &self.reader.model, stored, &cleared, self.projection);
+        render::document(
+            sink,
+            &self.reader.model,
+            stored,
+            &cleared,
+            self.projection,
+            self.inlined(),
+        );
     }
 
     fn size(&self) -> usize {
         size_of(std::slice::from_ref(self.document))
+            + self.inlined().map_or(0, |(_, text)| text.len())
     }
 }
 

@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 
 use super::failure::Failure;
 use super::format::Wanted;
+use super::inline::{self, Inlined};
 use super::pipeline::Call;
 use super::reading::{self, Reader};
 use super::render::{Content, Sink};
@@ -67,13 +68,14 @@ pub(super) async fn get(
         }
     }
     // What has no place for them says so in headers.
+    let warnings = request.warnings;
     let missing = || -> Vec<String> {
         let missing = not_found
             .iter()
             .map(|id| format!("set: '{id}' was not found"));
-        request.warnings.iter().cloned().chain(missing).collect()
+        warnings.iter().cloned().chain(missing).collect()
     };
-    let projection = &request.projection;
+    let projection = &reading::projection(call, request.projection);
     let format = match wanted {
         Wanted::Files => return download::answer(call, &reader, &documents, &missing()).await,
         Wanted::Rows(rows) => {
@@ -83,6 +85,8 @@ pub(super) async fn get(
         }
         Wanted::Whole(format) => format,
     };
+    let inlined = inline::of_page(call, &reader, &documents, projection).await;
+    let warnings = [warnings.as_slice(), &inlined.warnings].concat();
     let set = Set {
         clearance: reader.clearance(&documents).await?,
         reader: &reader,
@@ -90,9 +94,10 @@ pub(super) async fn get(
         not_found: not_found.into(),
         projection,
         size: reading::size_of(&documents),
+        inlined,
     };
     let mut response = answer::rendered(StatusCode::OK, format, &set);
-    answer::add_warnings(&mut response, &request.warnings);
+    answer::add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
@@ -104,6 +109,7 @@ struct Set<'a> {
     clearance: &'a Clearance,
     projection: &'a Projection,
     size: usize,
+    inlined: Inlined,
 }
 
 impl Content for Set<'_> {
@@ -114,6 +120,7 @@ impl Content for Set<'_> {
         for document in &self.documents {
             self.reader
                 .shown(document, self.clearance, self.projection)
+                .with(&self.inlined)
                 .write(sink);
         }
         sink.end_list();

@@ -194,7 +194,13 @@ pub const SETTINGS: &[Setting] = &[
         "inline_filedata",
         Kind::Switch,
         "true",
-        "samples show their bytes as base64 to those who may download them",
+        "documents show the bytes of their file as base64 to those who may download it",
+    ),
+    setting(
+        "inline_filedata_of",
+        Kind::Text,
+        "samples",
+        "resources whose documents do so, separated by commas; others show the file's id",
     ),
     setting(
         "legacy_projection",

@@ -33,13 +33,14 @@ const DEEPEST: usize = 100;
 /// Names of one object beyond which a set tells whether one came before.
 const FEW: usize = 32;
 
-/// Writes a document as its reader may see it.
+/// Writes a document as its reader may see it. `inlined`: a root field and the text that it shows instead of its value.
 pub(super) fn document(
     sink: &mut impl Sink,
     model: &Model,
     stored: &RawDocument,
     cleared: &Cleared<'_>,
     projection: &Projection,
+    inlined: Option<(&str, &str)>,
 ) {
     let walk = Walk {
         sink,
@@ -48,7 +49,7 @@ pub(super) fn document(
         depth: 0,
         is_damaged: false,
     };
-    walk.root(model, cleared, projection);
+    walk.root(model, cleared, projection, inlined);
 }
 
 /// JSON of the contract (`{"$date": …}`, `{"$oid": …}`, `{"$binary": …}`) in the form of the API.
@@ -145,7 +146,13 @@ struct Walk<'d, S> {
 impl<'d, S: Sink> Walk<'d, S> {
     /// Unknown names are moved below `unsupported_attrs` (rules J8, M4 to M6), absent lists (rules J5, M2, M3) and a
     /// missing `tlp` (decision of the specification) are added. Nothing else is invented.
-    fn root(mut self, model: &Model, cleared: &'d Cleared<'d>, projection: &Projection) {
+    fn root(
+        mut self,
+        model: &Model,
+        cleared: &'d Cleared<'d>,
+        projection: &Projection,
+        inlined: Option<(&str, &str)>,
+    ) {
         let mut unknown: Vec<(&'d str, RawBsonRef<'d>)> = Vec::new();
         let mut unsupported = None;
         let mut shown = vec![false; model.fields.len()];
@@ -172,11 +179,15 @@ impl<'d, S: Sink> Walk<'d, S> {
             }
             shown[position] = true;
             has_tlp |= name == "tlp";
-            match projection.root(name) {
-                Some(mask) => {
+            match (projection.root(name), inlined) {
+                (Some(_), Some((field, text))) if field == name => {
+                    walk.sink.key(name);
+                    walk.sink.text(text);
+                }
+                (Some(mask), _) => {
                     walk.member(name, value, Known::of(model.fields.get(position)), mask);
                 }
-                None => shown[position] = !projection.shows_empty(name),
+                (None, _) => shown[position] = !projection.shows_empty(name),
             }
         });
         for (field, shown) in model.fields.iter().zip(shown) {
@@ -435,6 +446,7 @@ mod tests {
             stored,
             &clearance.of(stored),
             &Projection::default(),
+            None,
         );
         serde_json::from_slice(&sink.into_bytes()).unwrap()
     }
@@ -442,7 +454,7 @@ mod tests {
     const ID: &str = "5b2c3d4e5f60718293a4b5c6";
 
     #[test]
-    fn j2_to_j6_values() {
+    fn j2_j3_j4_j5_j6_values() {
         let uuid = uuid::Uuid::parse_str("12345678-1234-1234-1234-1234567890ab").unwrap();
         let binary = |subtype, bytes: &[u8]| {
             Bson::Binary(Binary {
@@ -518,6 +530,28 @@ mod tests {
             shown(true, stored)["unsupported_attrs"],
             json!({"bytes": "AQL/", "nan": null, "big": i64::MAX, "symbol": "s", "short": "AQ==", "min": null})
         );
+    }
+
+    #[test]
+    fn j9_j11_text_is_utf8_and_schema_versions_are_whole() {
+        let stored =
+            RawDocumentBuf::try_from(&doc! {"schema_version": 2.0, "name": "\u{e9}\u{1f600}"});
+        let stored = stored.unwrap();
+        let rights = Rights::default();
+        let clearance = Clearance::without_partners(&rights, &Collections::new());
+        let mut sink = JsonSink::default();
+        let (cleared, projection) = (clearance.of(&stored), Projection::default());
+        document(
+            &mut sink,
+            &model(false),
+            &stored,
+            &cleared,
+            &projection,
+            None,
+        );
+        let text = String::from_utf8(sink.into_bytes()).unwrap();
+        let begin = "{\"schema_version\":2,\"name\":\"\u{e9}\u{1f600}\",";
+        assert!(text.starts_with(begin), "{text}");
     }
 
     #[test]

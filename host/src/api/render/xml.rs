@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn x1_to_x3_kinds_of_values() {
+    fn x1_x2_x3_kinds_of_values() {
         assert!(xml(&json!({})).starts_with("<?xml version='1.0' encoding='utf-8'?>\n<response"));
         for (value, expected) in [
             (json!({}), "<response/>"),

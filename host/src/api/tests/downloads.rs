@@ -446,6 +446,7 @@ async fn f12_q4_q5_when_files_are_meant() {
 #[tokio::test]
 async fn j7_fields_with_files_show_the_id_of_the_file() {
     let server = Server::start().await;
+    server.set("inline_filedata", "false").await;
     let id = server.sample(b"x").await;
     let file = server.keep("sample", b"x").await;
     let shown = server.get(&format!("/api/v1/samples/{id}/")).await.json();
@@ -459,6 +460,81 @@ async fn j7_fields_with_files_show_the_id_of_the_file() {
         .await;
     let shown = server.get(&format!("/api/v1/samples/{none}/")).await.json();
     assert_eq!(shown.get("filedata"), None);
+    server.set("inline_filedata", "true").await;
+    server.set("inline_filedata_of", "pcaps").await;
+    let shown = server.get(&format!("/api/v1/samples/{id}/")).await.json();
+    assert_eq!(shown["filedata"], file.to_hex());
+}
+
+#[tokio::test]
+async fn j7_samples_show_their_bytes_to_those_who_may_download_them() {
+    let server = Server::start().await;
+    let bytes = b"MZ\0\xff".repeat(600_000);
+    let large = server.sample(&bytes).await;
+    let small = server.sample(b"small").await;
+    let gone = server
+        .insert(
+            "sample",
+            &["A"],
+            doc! {"filename": "x", "md5": md5_of(b"y"), "filedata": ObjectId::new()},
+        )
+        .await;
+    let list = "/api/v1/samples/";
+    let shown = |answer: &Answer| -> Vec<Json> {
+        let page = answer.json();
+        let objects = page["objects"].as_array().unwrap().iter();
+        objects.map(|object| object["filedata"].clone()).collect()
+    };
+    let refused = server.get(list).await;
+    assert_eq!(shown(&refused), ["", "", ""]);
+    assert_eq!(
+        refused.json()["meta"]["warnings"],
+        json!(["filedata: left empty without the permission Sample.download"])
+    );
+    server.grant("Sample.download").await;
+    let all = server.get(list).await;
+    let (one, two) = (STANDARD.encode(&bytes), STANDARD.encode("small"));
+    assert!(shown(&all) == [one.as_str(), &two, ""]);
+    assert_eq!(
+        all.json()["meta"]["warnings"],
+        json!(["filedata: left empty where the file is gone"])
+    );
+    let detail = server
+        .get(&format!("{list}{small}/?format=yaml&only=filedata"))
+        .await;
+    assert!(
+        detail.text.contains(&format!("filedata: {two}\n")),
+        "{}",
+        detail.text
+    );
+    let detail = server.get(&format!("{list}{gone}/")).await;
+    assert_eq!(
+        (&detail.json()["filedata"], detail.header("x-crits-warning")),
+        (
+            &json!(""),
+            Some("filedata: left empty where the file is gone")
+        )
+    );
+    server.set("inline_file_limit", "100").await;
+    let limited = server.get(&format!("{list}set/{large};{small}/")).await;
+    assert_eq!(shown(&limited), ["", &two]);
+    assert_eq!(
+        limited.header("x-crits-warning"),
+        Some(
+            "filedata: left empty where the files of the page have more than 100 bytes together, use file=1"
+        )
+    );
+    for query in ["only=md5", "exclude=filedata"] {
+        let answer = server.get(&format!("{list}?{query}")).await.json();
+        assert_eq!(answer["objects"][0].get("filedata"), None, "{query}");
+        assert_eq!(answer["meta"].get("warnings"), None, "{query}");
+    }
+    // Rows are ours: they show what the store has.
+    let rows = server
+        .get(&format!("{list}{small}/?format=csv&only=filedata"))
+        .await;
+    let file = server.keep("sample", b"small").await;
+    assert_eq!(rows.text, format!("filedata\r\n{file}\r\n"));
 }
 
 #[tokio::test]
