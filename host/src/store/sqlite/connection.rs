@@ -22,7 +22,7 @@ const OLDEST: i32 = 3_051_003;
 const APPLICATION: i64 = 0x6372_6974;
 
 /// Layout of the tables that this program reads and writes.
-const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 3;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -38,6 +38,9 @@ pub(super) struct Link {
     /// For rows that are stepped over outside of SQL.
     steps: Cell<u32>,
     end: Cell<Instant>,
+    /// Index rows stepped over and documents looked at since the task began.
+    rows: Cell<u64>,
+    looks: Cell<u64>,
 }
 
 /// What a query may see and looks for.
@@ -46,6 +49,7 @@ struct Task {
     filter: Filter,
     end: Instant,
     calls: u32,
+    looks: u64,
     failure: Option<Failure>,
 }
 
@@ -113,6 +117,7 @@ impl Link {
             filter: Filter::All,
             end: Instant::now(),
             calls: 0,
+            looks: 0,
             failure: None,
         }));
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
@@ -127,6 +132,7 @@ impl Link {
         sql.create_scalar_function("holds", 2, flags, move |context| {
             let mut task = state.lock();
             task.tick()?;
+            task.looks += 1;
             let body = context.get_raw(0).as_blob().unwrap_or_default();
             match task.filter.matches_stored(body) {
                 Ok(holds) => Ok(holds),
@@ -143,6 +149,8 @@ impl Link {
             longest: options.longest_query,
             steps: Cell::new(0),
             end: Cell::new(Instant::now()),
+            rows: Cell::new(0),
+            looks: Cell::new(0),
         })
     }
 
@@ -154,7 +162,21 @@ impl Link {
         self.end.set(Instant::now() + self.longest);
         task.end = self.end.get();
         task.calls = 0;
+        task.looks = 0;
         task.failure = None;
+        self.rows.set(0);
+        self.looks.set(0);
+    }
+
+    /// Index rows stepped over and documents looked at since the task began.
+    pub(super) fn examined(&self) -> (u64, u64) {
+        (self.rows.get(), self.looks.get() + self.task.lock().looks)
+    }
+
+    /// To be called for every document that is looked at outside of SQL.
+    #[inline]
+    pub(super) fn looked(&self) {
+        self.looks.set(self.looks.get() + 1);
     }
 
     /// Another condition for `holds`; the clock goes on.
@@ -165,6 +187,13 @@ impl Link {
     /// To be called for every row that is stepped over outside of SQL.
     #[inline]
     pub(super) fn tick(&self) -> Result<()> {
+        self.rows.set(self.rows.get() + 1);
+        self.watch()
+    }
+
+    /// To be called again and again by whatever takes long: fails when the time is up.
+    #[inline]
+    pub(super) fn watch(&self) -> Result<()> {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
         if steps.is_multiple_of(256) && Instant::now() > self.end.get() {
