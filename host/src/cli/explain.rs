@@ -202,3 +202,6 @@ fn rows(rows: Rows) -> String {
         Rows::Unknown => "-".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
+use super::bodies::Bodies;
 use crate::store::filter::Filter;
 use crate::store::{Result, StoreError, Visible};
 
@@ -30,7 +31,8 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// A connection, and what its functions `sees(class)` and `holds(body, oid)` answer at the moment.
+/// A connection, and what its functions `sees(class)` and `holds(body, oid)` answer at the moment. Another one,
+/// `lacks(revision)`, says whether a document is not among those in memory.
 pub(super) struct Link {
     pub(super) sql: Connection,
     task: Arc<Mutex<Task>>,
@@ -41,6 +43,8 @@ pub(super) struct Link {
     /// Index rows stepped over and documents looked at since the task began.
     rows: Cell<u64>,
     looks: Cell<u64>,
+    /// Shared by all connections of a store.
+    pub(super) bodies: Arc<Bodies>,
 }
 
 /// What a query may see and looks for.
@@ -65,7 +69,7 @@ struct GivenUp;
 
 impl Link {
     /// The connection that writes; makes a new file ready.
-    pub(super) fn writer(file: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn writer(file: &Path, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         if rusqlite::version_number() < OLDEST {
             return Err(StoreError::Unusable(format!(
                 "SQLite {} can lose committed data; 3.51.3 or newer is needed",
@@ -93,11 +97,11 @@ impl Link {
         sql.pragma_update(None, "journal_size_limit", 128 << 20)?;
         sql.pragma_update(None, "cache_size", -(options.writer_cache_kib as i64))?;
         sql.pragma_update(None, "temp_store", "MEMORY")?;
-        Self::finish(sql, options)
+        Self::finish(sql, options, bodies)
     }
 
     /// A connection that only reads.
-    pub(super) fn reader(file: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn reader(file: &Path, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = Connection::open_with_flags(file, flags)?;
         sql.busy_timeout(options.busy)?;
@@ -105,10 +109,10 @@ impl Link {
         sql.pragma_update(None, "mmap_size", options.mapped_bytes as i64)?;
         sql.pragma_update(None, "cache_size", -(options.reader_cache_kib as i64))?;
         sql.pragma_update(None, "temp_store", "MEMORY")?;
-        Self::finish(sql, options)
+        Self::finish(sql, options, bodies)
     }
 
-    fn finish(sql: Connection, options: &Options) -> Result<Self> {
+    fn finish(sql: Connection, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         sql.set_prepared_statement_cache_capacity(512);
         // Else statements are compiled anew whenever other values are bound to them, for a plan that might suit those better.
         sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -143,6 +147,11 @@ impl Link {
                 }
             }
         })?;
+        let known = Arc::clone(bodies);
+        sql.create_scalar_function("lacks", 1, flags, move |context| {
+            let revision: i64 = context.get(0)?;
+            Ok(known.lacks(revision.unsigned_abs()))
+        })?;
         Ok(Self {
             sql,
             task,
@@ -151,6 +160,7 @@ impl Link {
             end: Cell::new(Instant::now()),
             rows: Cell::new(0),
             looks: Cell::new(0),
+            bodies: Arc::clone(bodies),
         })
     }
 

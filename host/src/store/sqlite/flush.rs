@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::RawDocument;
+use bson::oid::ObjectId;
+use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, params};
 
+use super::bodies::LARGE;
+use super::connection;
 use super::keys;
 use super::schema::{Collection, Counts, Field, Purpose};
 use crate::store::class::{self, ClassId, ClassTable, Pairs};
@@ -64,6 +67,8 @@ pub(super) struct Rows<'a> {
     new_classes: Vec<Arc<Pairs>>,
     new_numbers: HashMap<Arc<Pairs>, ClassId>,
     changes: CountChanges,
+    /// Large documents as they were written, by id and revision.
+    large: Vec<(ObjectId, u64, Arc<RawDocumentBuf>)>,
 }
 
 impl<'a> Rows<'a> {
@@ -73,6 +78,20 @@ impl<'a> Rows<'a> {
             new_classes: Vec::new(),
             new_numbers: HashMap::new(),
             changes: HashMap::new(),
+            large: Vec::new(),
+        }
+    }
+
+    /// Large documents that were written: for others to see after the commit.
+    pub(super) fn take_large(&mut self) -> Vec<(ObjectId, u64, Arc<RawDocumentBuf>)> {
+        std::mem::take(&mut self.large)
+    }
+
+    fn wrote(&mut self, oid: &[u8], revision: u64, body: RawDocumentBuf) {
+        if let Ok(id) = connection::object_id(oid)
+            && body.as_bytes().len() >= LARGE
+        {
+            self.large.push((id, revision, Arc::new(body)));
         }
     }
 
@@ -150,6 +169,7 @@ impl<'a> Rows<'a> {
             insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
         }
         self.count(n, class, 1);
+        self.wrote(oid, revision, body);
         Ok(())
     }
 
@@ -206,6 +226,7 @@ impl<'a> Rows<'a> {
                 body.as_bytes(),
             )?;
         }
+        self.wrote(oid, revision, body);
         Ok(())
     }
 

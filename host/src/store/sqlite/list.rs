@@ -10,6 +10,7 @@ use bson::oid::ObjectId;
 use rusqlite::OptionalExtension;
 use rusqlite::types::ValueRef;
 
+use super::bodies::LARGE;
 use super::connection::{self, Link};
 use super::find::{Finder, Trace};
 use super::keys;
@@ -353,26 +354,57 @@ pub(super) fn get(
     collection: &Collection,
     id: ObjectId,
 ) -> Result<Option<StoredDocument>> {
+    Ok(get_row(link, collection, id)?.map(|(_, document)| document))
+}
+
+/// The same, with its row.
+pub(super) fn get_row(
+    link: &Link,
+    collection: &Collection,
+    id: ObjectId,
+) -> Result<Option<(i64, StoredDocument)>> {
     let n = collection.number;
-    let found: Option<(u32, i64, Vec<u8>)> = link
+    // The length is known without the body; a large one is perhaps in memory.
+    let found: Option<(i64, u32, i64, Option<Vec<u8>>)> = link
         .sql
         .prepare_cached(&format!(
-            "SELECT class, revision, body FROM doc_{n} WHERE oid = ?"
+            "SELECT id, class, revision, CASE WHEN length(body) < {LARGE} OR lacks(revision) THEN body END
+             FROM doc_{n} WHERE oid = ?"
         ))?
         .query_row([&id.bytes()[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((class, revision, body)) = found else {
+    let Some((row, class, revision, body)) = found else {
         return Ok(None);
     };
-    let body = RawDocumentBuf::from_bytes(body).map_err(|error| damaged(collection, id, error))?;
-    Ok(Some(StoredDocument {
+    let revision = revision.unsigned_abs();
+    let known = match &body {
+        None => link.bodies.get(revision),
+        Some(_) => None,
+    };
+    let body = match (known, body) {
+        (Some(known), _) => known,
+        (None, body) => {
+            let bytes = match body {
+                Some(body) => Some(body),
+                // It has been given up since.
+                None => with_body(link, collection, id, <[u8]>::to_vec)?,
+            };
+            let body = RawDocumentBuf::from_bytes(bytes.unwrap_or_default())
+                .map_err(|error| damaged(collection, id, error))?;
+            let body = Arc::new(body);
+            link.bodies.keep(id, revision, &body);
+            body
+        }
+    };
+    let document = StoredDocument {
         id,
         class,
-        revision: revision.unsigned_abs(),
-        body: Arc::new(body),
-    }))
+        revision,
+        body,
+    };
+    Ok(Some((row, document)))
 }
 
 /// Lets `look` see the bytes of a document.

@@ -5,6 +5,7 @@
 //! the classes, and how many documents of each class there are. It carries the number of the commit it belongs to;
 //! whoever finds another number in the tables (another process has written) reads the tables instead.
 
+mod bodies;
 mod connection;
 mod files;
 mod find;
@@ -182,7 +183,8 @@ impl SqliteStore {
         files::create_folders(folder, &staging)?;
         let staging_lock = staging::lock_staging(folder, &staging)?;
         let file = folder.join("critd.db");
-        let link = Link::writer(&file, &options)?;
+        let bodies = Arc::default();
+        let link = Link::writer(&file, &options, &bodies)?;
         // What serves meanwhile would be of the earlier version and not keep the new tables up.
         let alone = match schema::is_outdated(&link.sql)? {
             true => Some(staging::lock_serving(folder).map_err(|error| served(folder, error))?),
@@ -199,7 +201,7 @@ impl SqliteStore {
         link.sql.execute_batch("BEGIN")?;
         shared.refresh(&link.sql, schema::read_state(&link.sql)?)?;
         link.sql.execute_batch("COMMIT")?;
-        let readers = Readers::start(&file, &options)?;
+        let readers = Readers::start(&file, &options, &bodies)?;
         let (jobs, receiver) = mpsc::channel();
         let writing = Arc::clone(&shared);
         std::thread::Builder::new()

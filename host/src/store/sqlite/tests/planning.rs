@@ -115,7 +115,7 @@ fn any_condition() -> BoxedStrategy<Filter> {
         Just(field("status", Test::Nin(vec!["New".into(), "Odd".into()]))),
         (
             prop::sample::select(vec!["size", "tags", "value", "list.name"]),
-            any::<bool>()
+            proptest::bool::ANY
         )
             .prop_map(|(text, there)| field(text, Test::Exists(there))),
     ];
