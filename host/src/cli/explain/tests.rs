@@ -130,20 +130,20 @@ async fn the_way_of_a_list_is_printed() {
          store     SQLite, collection `events`, 150 of 300 documents visible\n\
          way       all of: index `size`: equal to one value; trigrams of `title`\n\
          order     as found\n\
-         examined  3 index rows, 2 documents\n\
-         found     0 documents, 0 of them on this page\n\
+         examined  103 index rows, 0 documents\n\
+         found     1 document, 1 of them on this page\n\
          count     all that was found\n\
          time      plan 0 ms, find and count 0 ms, page 0 ms\n\
          \n\
-         STEP                 DOCUMENTS LEFT\n\
-         trigrams of `title`  2\n\
-         documents looked at  0\n\
+         STEP                                  DOCUMENTS LEFT\n\
+         trigrams of `title`                   3\n\
+         index `size`: equal to one value      50\n\
+         and index `size`: equal to one value  1\n\
          \n\
-         CONSIDERED                         ROWS        TAKEN\n\
-         trigrams of `title`                3           yes\n\
-         index `title`: all texts           -           no\n\
-         trigrams of `title`                3           yes\n\
-         index `size`: equal to one value   64 or more  no\n"
+         CONSIDERED                        ROWS        TAKEN\n\
+         trigrams of `title`               3           yes\n\
+         index `title`: all texts          -           no\n\
+         index `size`: equal to one value  64 or more  yes\n"
     );
     let text = printed(
         &store,

@@ -157,11 +157,15 @@ impl<'a> Finder<'a> {
 
     fn consider(&self, what: impl FnOnce() -> String, rows: Rows, chosen: bool) {
         if let Some(trace) = self.trace {
-            trace.borrow_mut().considered.push(Considered {
+            let way = Considered {
                 way: what(),
                 rows,
                 chosen,
-            });
+            };
+            let mut trace = trace.borrow_mut();
+            if trace.considered.last() != Some(&way) {
+                trace.considered.push(way);
+            }
         }
     }
 
