@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 
 use super::credentials::{API_KEY, USERNAME};
 use super::failure::Failure;
+use super::format::Format;
 use super::pipeline::Call;
 use super::route::{self, Target};
 use super::{Handlers, Patch, State, list};
@@ -188,7 +189,7 @@ async fn answered(failure: Failure) -> Unexplained {
     if let Failure::Busy(message) | Failure::Internal(message) = failure {
         return Unexplained::Store(StoreError::Engine(message));
     }
-    let response = failure.response();
+    let response = failure.response(Format::Json);
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
     let body: serde_json::Value = body

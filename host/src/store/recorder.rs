@@ -134,6 +134,14 @@ impl Store for Recorder {
         self.store.file(bucket, id).await
     }
 
+    async fn file_by_md5(
+        &self,
+        bucket: &str,
+        md5: &[u8; 16],
+    ) -> Result<Option<(FileId, FileInfo)>> {
+        self.store.file_by_md5(bucket, md5).await
+    }
+
     async fn read_file(
         &self,
         bucket: &str,

@@ -269,13 +269,15 @@ fn keep_contents_under_several_ids(sql: &Connection) -> Result<()> {
 fn index_for_planning(sql: &Connection) -> Result<()> {
     for collection in load_schema(sql)?.collections.values() {
         let n = collection.number;
-        sql.execute_batch(&format!("CREATE INDEX seen_{n} ON doc_{n}(class, oid)"))?;
+        sql.execute_batch(&format!(
+            "CREATE INDEX IF NOT EXISTS seen_{n} ON doc_{n}(class, oid)"
+        ))?;
         let mut texts = Vec::new();
         for field in &collection.fields {
             match field.purpose {
                 Purpose::Entries => {
                     sql.prepare_cached(&format!(
-                        "INSERT INTO entry_{n} SELECT -field, x'', oid, max(class) FROM entry_{n}
+                        "INSERT OR REPLACE INTO entry_{n} SELECT -field, x'', oid, max(class) FROM entry_{n}
                          WHERE field = ? GROUP BY oid HAVING count(*) > 1"
                     ))?
                     .execute([field.number])?;
@@ -556,7 +558,7 @@ fn declare_fields(sql: &Connection, collection: i64, spec: &CollectionSpec) -> R
 
 fn create_values(sql: &Connection, field: i64) -> Result<()> {
     sql.execute_batch(&format!(
-        "CREATE TABLE value_{field}(id INTEGER PRIMARY KEY, oid BLOB NOT NULL, class INTEGER NOT NULL, text TEXT)"
+        "CREATE TABLE IF NOT EXISTS value_{field}(id INTEGER PRIMARY KEY, oid BLOB NOT NULL, class INTEGER NOT NULL, text TEXT)"
     ))?;
     Ok(())
 }
