@@ -497,6 +497,7 @@ impl Store for MongoStore {
             Ok(documents)
         })
         .await
+    }
 
     async fn explain(&self, query: &ListQuery) -> Result<Explained> {
         let collection = self.collection(&query.collection)?;
