@@ -279,11 +279,12 @@ async fn on_mongodb_it_is_the_server_that_explains() {
         lines[3].starts_with("way       ") && lines[3].contains("IXSCAN"),
         "{text}"
     );
+    // How many keys the server steps over to see that there are no more is its own business.
+    assert!(lines[5].ends_with(", 1 document"), "{text}");
     assert_eq!(
-        lines[4..8],
+        [lines[4], lines[6], lines[7]],
         [
             "order     by the server: _id",
-            "examined  1 index row, 1 document",
             "found     1 document, 1 of them on this page",
             "count     all that was found",
         ]
