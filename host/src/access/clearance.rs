@@ -286,11 +286,12 @@ impl Clearance {
         self.rights.sources.keys().map(String::as_str)
     }
 
-    /// Does the reader see every list of this root field as it is stored, whatever the document? `classes`: those there
-    /// are by now.
+    /// Does the reader see every list of this root field as it is stored, whatever the document, and may know that?
+    /// `classes`: those there are by now. Only of those who may do everything: to others it would tell whether there is
+    /// anything that they don't see.
     #[must_use]
     pub fn is_clear(&self, root: &str, classes: &ClassTable) -> bool {
-        if self.emptied.contains(&root) {
+        if self.emptied.contains(&root) || !self.rights.may_everything() {
             return false;
         }
         let every_class = || {

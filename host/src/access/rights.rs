@@ -70,6 +70,12 @@ impl Rights {
         self.flags.contains(flag) || self.flags.contains(EVERY_FLAG)
     }
 
+    /// A holder of `UberAdmin`.
+    #[must_use]
+    pub fn may_everything(&self) -> bool {
+        self.flags.contains(EVERY_FLAG)
+    }
+
     /// May things be added under this source (rule S6)?
     #[must_use]
     pub fn may_write(&self, source: &str) -> bool {

@@ -270,7 +270,16 @@ mod tests {
                 "sort: 'relationships.date' has parts that are not visible, ignored"
             ]
         );
+        // Who sees all there is may still not know that, unless it may do everything.
         let both = rights(&["A", "B"]);
+        assert_eq!(
+            confines(&both, &classes).order(vec![key("source.name")], &mut Vec::new()),
+            []
+        );
+        let both = Rights {
+            flags: ["*".to_owned()].into(),
+            ..both
+        };
         assert_eq!(
             confines(&both, &classes).order(vec![key("source.name")], &mut Vec::new()),
             [key("source.name")]

@@ -37,6 +37,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
     let confines = reader.confines();
     let filter = confines.filter(request.filter);
     let sort = confines.order(request.sort, &mut warnings);
+    query::refuse_if_strict(&call.parameters, reader.strictness, &warnings)?;
     if request.paging == Paging::Changes && !matches!(wanted, Wanted::Whole(_)) {
         return Err(Failure::BadRequest(
             "A cursor needs a format that says where to go on: json, xml or yaml.".to_owned(),

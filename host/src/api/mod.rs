@@ -9,7 +9,7 @@
 //! paging       the page of a list, also without a count or by cursor
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH
-//! models       the fields of each type
+//! models       the fields of each type              explain  a list for `critd explain`
 //! format       which format is asked for         render  a stored document as answers show it
 //! rows, export CSV and NDJSON                    download, inline  files, as archives and inside documents
 //! answer       responses, headers    failure  errors (core-api section 15)
@@ -26,6 +26,7 @@ mod create;
 mod credentials;
 mod detail;
 mod download;
+pub mod explain;
 mod export;
 mod failure;
 mod format;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bson::oid::ObjectId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use time::OffsetDateTime;
@@ -90,6 +91,33 @@ pub(crate) enum Command {
     },
     /// Print a number for all documents and files, the same for equal stores of any kind
     Digest,
+    /// Say how a list is found: which indexes, how many rows and documents are looked at, how long it takes
+    #[command(
+        after_help = "The list is carried out, but nothing of it is shown. Types are those of the server whose folder --data is."
+    )]
+    Explain {
+        /// As clients send it, such as '/api/v1/indicators/?c-value=x'; credentials in it are not used nor shown
+        #[arg(value_name = "URL")]
+        url: String,
+        /// Whose rights count, instead of those of `username=` in the URL
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Add copies of documents to a collection, to measure with many; not for stores in use
+    #[command(hide = true)]
+    Multiply {
+        #[arg(value_name = "COLLECTION")]
+        collection: String,
+        /// Documents that are copied in turn
+        #[arg(long, value_name = "ID,…", value_delimiter = ',', required = true)]
+        like: Vec<ObjectId>,
+        /// Number of the first copy
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        from: u64,
+        /// Number after that of the last copy
+        #[arg(long, value_name = "N")]
+        to: u64,
+    },
     /// Serve the API
     Serve(ServeArguments),
     /// Plugins: the types and actions that the server offers

@@ -6,7 +6,9 @@
 //! ```text
 //! grammar    what can be written
 //! output     tables, JSON, messages
+//! multiply   multiply: many documents for measurements
 //! migrate    migrate, digest: whole stores, of either kind
+//! explain    explain
 //! records    init, source, user, role, key, register, set, get
 //! plugin     plugin list|show|check|rollback|build
 //! place      which store, and opening it
@@ -14,8 +16,10 @@
 //! serve      the server
 //! ```
 
+mod explain;
 mod grammar;
 mod migrate;
+mod multiply;
 mod options;
 mod output;
 mod place;
@@ -161,7 +165,7 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
         }
         let opened = place.open().await?;
         let store = &opened.store;
-        let done = command_on(store, arguments.command, terminal).await;
+        let done = command_on(&place, store, arguments.command, terminal).await;
         // What was changed is safe already; closing tidies the files up.
         store.close().await?;
         done
@@ -169,6 +173,7 @@ fn perform(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Fail
 }
 
 async fn command_on(
+    place: &Place,
     store: &Arc<dyn Store>,
     command: Command,
     terminal: &mut Terminal<'_>,
@@ -181,6 +186,15 @@ async fn command_on(
         Command::Register(command) => records::register(store, command, terminal).await,
         Command::Set { values } => records::set(store, &values, terminal).await,
         Command::Get { name } => records::get(store, name.as_deref(), terminal).await,
+        Command::Multiply {
+            collection,
+            like,
+            from,
+            to,
+        } => multiply::run(store, &collection, &like, from..to, terminal).await,
+        Command::Explain { url, user } => {
+            explain::run(place, store, &url, user.as_deref(), terminal).await
+        }
         // Carried out above: they need no store or open it in a way of their own.
         Command::Init
         | Command::Migrate { .. }

@@ -45,7 +45,7 @@ use self::runtime::lanes::Lanes;
 use self::runtime::{Runtime, SharedRuntime};
 
 pub use registry::{ActionEntry, Conflict, Loaded, Registry, TypeEntry};
-pub use reload::{PluginStatus, Status, read_status, rollback};
+pub use reload::{PluginStatus, Status, declared, read_status, rollback};
 pub use runtime::limits::Limits;
 pub use value::{Abort, Arg, Failure, Fault, Outcome, Value};
 

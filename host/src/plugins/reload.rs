@@ -5,6 +5,7 @@
 //! in the status. A look depends only on what is on disk, never on which events came in which order.
 
 mod archive;
+mod declared;
 mod keeper;
 mod status;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use arc_swap::ArcSwap;
 use notify::{EventKind, RecursiveMode, Watcher};
 
 pub use archive::rollback;
+pub use declared::declared;
 pub use status::{Origin, PluginStatus, Problem, State, Status, read_status};
 
 use self::keeper::Keeper;

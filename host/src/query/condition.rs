@@ -12,6 +12,8 @@ use crate::store::{FieldPath, Filter, Stepwise, Test};
 const MOST_ELEMENTS: usize = 10_000;
 /// Most memory of a compiled expression.
 const EXPRESSION_BYTES: usize = 1 << 20;
+/// Most expressions of a request.
+const MOST_EXPRESSIONS: usize = 50;
 
 /// Operators of rule G19.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,14 @@ pub(super) fn read(
     };
     let mut filters = Vec::new();
     let mut searches = Searches::default();
+    let mut expressions = 0;
     for condition in conditions(parameters) {
+        expressions += usize::from(plain == Plain::Search && !condition.key.contains("__"));
+        if expressions > MOST_EXPRESSIONS {
+            return Err(Unreadable::new(format!(
+                "Too many regular expressions: at most {MOST_EXPRESSIONS} are searched for."
+            )));
+        }
         let filter = condition.filter(model, plain, warnings)?;
         searches.0.extend(
             filter

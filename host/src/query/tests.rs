@@ -509,6 +509,19 @@ fn g38_look_around_and_back_references_work_and_end() {
 }
 
 #[test]
+fn qy3_expressions_are_counted() {
+    let query = |expressions: usize| {
+        let conditions: Vec<String> = (0..expressions).map(|n| format!("c-a{n}=x")).collect();
+        format!("regex=1&c-size__gte=1&{}", conditions.join("&"))
+    };
+    assert!(read(&query(50)).is_ok());
+    assert_eq!(
+        refusal(&query(51)),
+        "Too many regular expressions: at most 50 are searched for."
+    );
+}
+
+#[test]
 fn g39_g40_g41_or() {
     check(&[
         ("or=1&c-title=x&c-filename=Foo.TXT", true),

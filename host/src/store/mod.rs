@@ -23,6 +23,7 @@ pub mod class;
 pub(crate) mod conformance;
 pub mod digest;
 pub mod draft;
+pub mod explain;
 pub mod file;
 pub mod filter;
 pub(crate) mod keys;
@@ -33,6 +34,7 @@ pub mod order;
 pub(crate) mod page;
 pub mod path;
 pub(crate) mod raw;
+pub(crate) mod recorder;
 pub mod sqlite;
 pub(crate) mod staging;
 pub mod stepwise;
@@ -49,6 +51,7 @@ use bson::{Bson, RawDocumentBuf};
 
 pub use class::{ClassId, ClassSet, ClassTable, Visible};
 pub use draft::Draft;
+pub use explain::Explained;
 pub use file::{FileId, FileInfo, StagedFile, StagingWriter};
 pub use filter::{Filter, Malformed, Test};
 pub use page::Place;
@@ -265,6 +268,9 @@ pub trait Store: Send + Sync + 'static {
         let page = documents.into_iter().skip(offset);
         Ok(page.take(query.limit as usize).collect())
     }
+
+    /// How [`Store::list`] would find the page, found out by finding it.
+    async fn explain(&self, query: &ListQuery) -> Result<Explained>;
 
     /// Ids of all documents meeting the condition, ascending, at most `limit`, after `after` if given. Class plays no part.
     async fn select(

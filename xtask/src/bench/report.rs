@@ -59,7 +59,16 @@ struct Row {
     goal: String,
     ratio: String,
     on_mongodb: String,
+    faster: String,
     original: String,
+    /// What was measured, and whether less of it is better.
+    number: Option<(f64, Better)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Better {
+    Less,
+    More,
 }
 
 impl Report {
@@ -107,6 +116,7 @@ impl Report {
                     .iter_mut()
                     .find(|known| known.name == row.name && known.on_mongodb.is_empty());
                 if let Some(known) = free {
+                    known.faster = faster(known.number, row.number);
                     known.on_mongodb = row.measured;
                 }
             }
@@ -128,6 +138,29 @@ impl Report {
         self.row(name, number, goal, '≥', original);
     }
 
+    /// A number that could not be told, and why.
+    pub(super) fn untold(&mut self, name: &str, why: &str, goal: Goal) {
+        eprintln!("{name}: {why}");
+        self.add(Row {
+            name: name.to_owned(),
+            measured: why.to_owned(),
+            goal: format!("≤ {}", goal.shown(goal.number)),
+            ..Row::default()
+        });
+    }
+
+    /// A time without a goal, to be compared between the stores.
+    pub(super) fn time(&mut self, name: &str, time: Duration) {
+        let measured = shown_milliseconds(time);
+        eprintln!("{name}: {measured}");
+        self.add(Row {
+            name: name.to_owned(),
+            measured,
+            number: Some((milliseconds(time), Better::Less)),
+            ..Row::default()
+        });
+    }
+
     fn row(&mut self, name: &str, number: f64, goal: Goal, sign: char, original: &str) {
         let met = if sign == '≤' {
             number <= goal.number
@@ -145,7 +178,15 @@ impl Report {
             goal: format!("{sign} {}", goal.shown(goal.number)),
             ratio,
             original: original.to_owned(),
-            on_mongodb: String::new(),
+            number: Some((
+                number,
+                if sign == '≤' {
+                    Better::Less
+                } else {
+                    Better::More
+                },
+            )),
+            ..Row::default()
         };
         eprintln!(
             "{}: {} (goal {}; {})",
@@ -167,14 +208,20 @@ impl Report {
     /// The table alone.
     pub(super) fn table(&self) -> String {
         let mut text = String::from(
-            "| what | measured | goal | ratio | on MongoDB | the original |\n| --- | --- | --- | --- | --- | --- |\n",
+            "| what | measured | goal | ratio | on MongoDB | faster than there | the original |\n| --- | --- | --- | --- | --- | --- | --- |\n",
         );
         for row in &self.rows {
             // Writing to a String does not fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} |",
-                row.name, row.measured, row.goal, row.ratio, row.on_mongodb, row.original
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                row.name,
+                row.measured,
+                row.goal,
+                row.ratio,
+                row.on_mongodb,
+                row.faster,
+                row.original
             );
         }
         text
@@ -209,6 +256,22 @@ same kind of machine. Writes are durable: the server answers after the commit ha
 On MongoDB: the same server and load on a replica set of one `mongod` 6.0 on the same machine, majority and journal; it shares the
 processors too.
 ";
+
+/// By how much the embedded store is faster.
+fn faster(embedded: Option<(f64, Better)>, on_mongodb: Option<(f64, Better)>) -> String {
+    let (Some((embedded, better)), Some((on_mongodb, _))) = (embedded, on_mongodb) else {
+        return String::new();
+    };
+    let ratio = match better {
+        Better::Less => on_mongodb / embedded,
+        Better::More => embedded / on_mongodb,
+    };
+    if ratio.is_finite() {
+        format!("{} ×", rounded(ratio))
+    } else {
+        String::new()
+    }
+}
 
 fn rounded(number: f64) -> String {
     if number >= 100.0 {
@@ -277,16 +340,20 @@ mod tests {
         report.above("writes", 1_500.0, Goal::rate(3_000.0), "70/s");
         report.below("list", 1.234, Goal::milliseconds(2.0), "");
         report.note("… p99", "3 ms".into());
+        report.below("no-op", 40.0, Goal::microseconds(50.0), "");
         report.turn_to_mongodb();
         report.above("writes", 300.0, Goal::rate(3_000.0), "70/s");
+        report.below("list", 2.468, Goal::milliseconds(2.0), "");
         report.note("… p99", "9 ms".into());
+        report.untold("no-op", "less than can be told", Goal::microseconds(50.0));
         report.note("elections", "1".into());
-        let expected = "| what | measured | goal | ratio | on MongoDB | the original |\n\
-                        | --- | --- | --- | --- | --- | --- |\n\
-                        | writes | 1500/s | ≥ 3000/s | 0.50 ×, missed | 300/s | 70/s |\n\
-                        | list | 1.23 ms | ≤ 2.00 ms | 0.62 ×, met |  |  |\n\
-                        | … p99 | 3 ms |  |  | 9 ms |  |\n\
-                        | elections |  |  |  | 1 |  |\n";
+        let expected = "| what | measured | goal | ratio | on MongoDB | faster than there | the original |\n\
+                        | --- | --- | --- | --- | --- | --- | --- |\n\
+                        | writes | 1500/s | ≥ 3000/s | 0.50 ×, missed | 300/s | 5.00 × | 70/s |\n\
+                        | list | 1.23 ms | ≤ 2.00 ms | 0.62 ×, met | 2.47 ms | 2.00 × |  |\n\
+                        | … p99 | 3 ms |  |  | 9 ms |  |  |\n\
+                        | no-op | 40.0 µs | ≤ 50.0 µs | 0.80 ×, met | less than can be told |  |  |\n\
+                        | elections |  |  |  | 1 |  |  |\n";
         assert_eq!(report.table(), expected);
     }
 }

@@ -119,9 +119,14 @@ async fn az8_c3_c5_conditions_on_relationships_see_visible_partners_only() {
         .get("/api/v1/events/?sort=-relationships.rel_reason,title")
         .await;
     assert_eq!(titles(&sorted), ["one", "open", "two"]);
+    let warning = "sort: 'relationships.rel_reason' has parts that are not visible, ignored";
+    assert_eq!(sorted.json()["meta"]["warnings"], json!([warning]));
+    let strict = server
+        .get("/api/v1/events/?sort=relationships.rel_reason&strict=1")
+        .await;
     assert_eq!(
-        sorted.json()["meta"]["warnings"],
-        json!(["sort: 'relationships.rel_reason' has parts that are not visible, ignored"])
+        (strict.status, &strict.json()["error"]),
+        (400, &json!(warning))
     );
 }
 

@@ -243,7 +243,7 @@ async fn s15_s21_without_permission_403_on_list_set_and_detail_whether_or_not_th
 }
 
 #[tokio::test]
-async fn s7_o05_types_without_sources_are_seen_by_all_readers() {
+async fn s7_j9_o05_types_without_sources_are_seen_by_all_readers() {
     let server = Server::start().await;
     server
         .insert(

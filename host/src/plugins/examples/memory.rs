@@ -11,8 +11,8 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::store::class::pairs_of;
 use crate::store::{
-    ClassTable, CollectionSpec, CommitError, Declaration, DocKey, FileId, FileInfo, Filter,
-    KeyValue, ListQuery, Page, Result, StagedFile, Store, StoreError, StoredDocument, Test,
+    ClassTable, CollectionSpec, CommitError, Declaration, DocKey, Explained, FileId, FileInfo,
+    Filter, KeyValue, ListQuery, Page, Result, StagedFile, Store, StoreError, StoredDocument, Test,
     WriteSet,
 };
 
@@ -127,6 +127,17 @@ impl Store for Memory {
             .map(|(path, value)| Filter::Field(path.clone(), Test::Eq(value.clone())));
         let filter = Filter::And(parts.collect());
         Ok(self.meeting(&key.collection, &filter).next().cloned())
+    }
+
+    async fn explain(&self, query: &ListQuery) -> Result<Explained> {
+        let page = self.list(query).await?;
+        Ok(Explained {
+            engine: "memory",
+            way: "look at every document".to_owned(),
+            total: page.total,
+            returned: page.documents.len() as u64,
+            ..Explained::default()
+        })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {

@@ -21,6 +21,7 @@ mod compile;
 mod connect;
 mod declare;
 mod errors;
+mod explain;
 mod files;
 mod flush;
 mod group;
@@ -55,6 +56,7 @@ use self::errors::{Trouble, closed};
 use self::list::{Look, stored};
 use self::schema::{Collection, Schema};
 use crate::store::class::{ClassId, ClassTable};
+use crate::store::explain::Explained;
 use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
@@ -495,6 +497,12 @@ impl Store for MongoStore {
             Ok(documents)
         })
         .await
+    }
+
+    async fn explain(&self, query: &ListQuery) -> Result<Explained> {
+        let collection = self.collection(&query.collection)?;
+        self.bounded(explain::explain(self, &collection, query))
+            .await
     }
 
     async fn select(

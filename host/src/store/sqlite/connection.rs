@@ -12,6 +12,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
+use super::bodies::Bodies;
 use crate::store::filter::Filter;
 use crate::store::{Result, StoreError, Visible};
 
@@ -22,7 +23,7 @@ const OLDEST: i32 = 3_051_003;
 const APPLICATION: i64 = 0x6372_6974;
 
 /// Layout of the tables that this program reads and writes.
-const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 3;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -30,7 +31,8 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// A connection, and what its functions `sees(class)` and `holds(body, oid)` answer at the moment.
+/// A connection, and what its functions `sees(class)` and `holds(body, oid)` answer at the moment. Another one,
+/// `lacks(revision)`, says whether a document is not among those in memory.
 pub(super) struct Link {
     pub(super) sql: Connection,
     task: Arc<Mutex<Task>>,
@@ -38,6 +40,11 @@ pub(super) struct Link {
     /// For rows that are stepped over outside of SQL.
     steps: Cell<u32>,
     end: Cell<Instant>,
+    /// Index rows stepped over and documents looked at since the task began.
+    rows: Cell<u64>,
+    looks: Cell<u64>,
+    /// Shared by all connections of a store.
+    pub(super) bodies: Arc<Bodies>,
 }
 
 /// What a query may see and looks for.
@@ -46,6 +53,7 @@ struct Task {
     filter: Filter,
     end: Instant,
     calls: u32,
+    looks: u64,
     failure: Option<Failure>,
 }
 
@@ -61,7 +69,7 @@ struct GivenUp;
 
 impl Link {
     /// The connection that writes; makes a new file ready.
-    pub(super) fn writer(file: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn writer(file: &Path, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         if rusqlite::version_number() < OLDEST {
             return Err(StoreError::Unusable(format!(
                 "SQLite {} can lose committed data; 3.51.3 or newer is needed",
@@ -89,11 +97,11 @@ impl Link {
         sql.pragma_update(None, "journal_size_limit", 128 << 20)?;
         sql.pragma_update(None, "cache_size", -(options.writer_cache_kib as i64))?;
         sql.pragma_update(None, "temp_store", "MEMORY")?;
-        Self::finish(sql, options)
+        Self::finish(sql, options, bodies)
     }
 
     /// A connection that only reads.
-    pub(super) fn reader(file: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn reader(file: &Path, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = Connection::open_with_flags(file, flags)?;
         sql.busy_timeout(options.busy)?;
@@ -101,10 +109,10 @@ impl Link {
         sql.pragma_update(None, "mmap_size", options.mapped_bytes as i64)?;
         sql.pragma_update(None, "cache_size", -(options.reader_cache_kib as i64))?;
         sql.pragma_update(None, "temp_store", "MEMORY")?;
-        Self::finish(sql, options)
+        Self::finish(sql, options, bodies)
     }
 
-    fn finish(sql: Connection, options: &Options) -> Result<Self> {
+    fn finish(sql: Connection, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         sql.set_prepared_statement_cache_capacity(512);
         // Else statements are compiled anew whenever other values are bound to them, for a plan that might suit those better.
         sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -113,6 +121,7 @@ impl Link {
             filter: Filter::All,
             end: Instant::now(),
             calls: 0,
+            looks: 0,
             failure: None,
         }));
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
@@ -127,6 +136,7 @@ impl Link {
         sql.create_scalar_function("holds", 2, flags, move |context| {
             let mut task = state.lock();
             task.tick()?;
+            task.looks += 1;
             let body = context.get_raw(0).as_blob().unwrap_or_default();
             match task.filter.matches_stored(body) {
                 Ok(holds) => Ok(holds),
@@ -137,12 +147,20 @@ impl Link {
                 }
             }
         })?;
+        let known = Arc::clone(bodies);
+        sql.create_scalar_function("lacks", 1, flags, move |context| {
+            let revision: i64 = context.get(0)?;
+            Ok(known.lacks(revision.unsigned_abs()))
+        })?;
         Ok(Self {
             sql,
             task,
             longest: options.longest_query,
             steps: Cell::new(0),
             end: Cell::new(Instant::now()),
+            rows: Cell::new(0),
+            looks: Cell::new(0),
+            bodies: Arc::clone(bodies),
         })
     }
 
@@ -154,7 +172,21 @@ impl Link {
         self.end.set(Instant::now() + self.longest);
         task.end = self.end.get();
         task.calls = 0;
+        task.looks = 0;
         task.failure = None;
+        self.rows.set(0);
+        self.looks.set(0);
+    }
+
+    /// Index rows stepped over and documents looked at since the task began.
+    pub(super) fn examined(&self) -> (u64, u64) {
+        (self.rows.get(), self.looks.get() + self.task.lock().looks)
+    }
+
+    /// To be called for every document that is looked at outside of SQL.
+    #[inline]
+    pub(super) fn looked(&self) {
+        self.looks.set(self.looks.get() + 1);
     }
 
     /// Another condition for `holds`; the clock goes on.
@@ -165,6 +197,13 @@ impl Link {
     /// To be called for every row that is stepped over outside of SQL.
     #[inline]
     pub(super) fn tick(&self) -> Result<()> {
+        self.rows.set(self.rows.get() + 1);
+        self.watch()
+    }
+
+    /// To be called again and again by whatever takes long: fails when the time is up.
+    #[inline]
+    pub(super) fn watch(&self) -> Result<()> {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
         if steps.is_multiple_of(256) && Instant::now() > self.end.get() {

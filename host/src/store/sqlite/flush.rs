@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::RawDocument;
+use bson::oid::ObjectId;
+use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, params};
 
+use super::bodies::LARGE;
+use super::connection;
 use super::keys;
 use super::schema::{Collection, Counts, Field, Purpose};
 use crate::store::class::{self, ClassId, ClassTable, Pairs};
 use crate::store::draft::Draft;
-use crate::store::raw::Malformed;
+use crate::store::raw::{Malformed, Value};
 use crate::store::{Result, StoreError};
 
 /// Why rows could not be written.
@@ -64,6 +67,8 @@ pub(super) struct Rows<'a> {
     new_classes: Vec<Arc<Pairs>>,
     new_numbers: HashMap<Arc<Pairs>, ClassId>,
     changes: CountChanges,
+    /// Large documents as they were written, by id and revision.
+    large: Vec<(ObjectId, u64, Arc<RawDocumentBuf>)>,
 }
 
 impl<'a> Rows<'a> {
@@ -73,6 +78,20 @@ impl<'a> Rows<'a> {
             new_classes: Vec::new(),
             new_numbers: HashMap::new(),
             changes: HashMap::new(),
+            large: Vec::new(),
+        }
+    }
+
+    /// Large documents that were written: for others to see after the commit.
+    pub(super) fn take_large(&mut self) -> Vec<(ObjectId, u64, Arc<RawDocumentBuf>)> {
+        std::mem::take(&mut self.large)
+    }
+
+    fn wrote(&mut self, oid: &[u8], revision: u64, body: RawDocumentBuf) {
+        if let Ok(id) = connection::object_id(oid)
+            && body.as_bytes().len() >= LARGE
+        {
+            self.large.push((id, revision, Arc::new(body)));
         }
     }
 
@@ -150,6 +169,7 @@ impl<'a> Rows<'a> {
             insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
         }
         self.count(n, class, 1);
+        self.wrote(oid, revision, body);
         Ok(())
     }
 
@@ -186,7 +206,7 @@ impl<'a> Rows<'a> {
         let before = draft.base().as_bytes();
         for field in &collection.fields {
             let changed = draft.has_changed(field.path.root());
-            if !changed && (class == row.class || field.purpose == Purpose::Text) {
+            if !changed && class == row.class {
                 continue;
             }
             if class == row.class
@@ -206,6 +226,7 @@ impl<'a> Rows<'a> {
                 body.as_bytes(),
             )?;
         }
+        self.wrote(oid, revision, body);
         Ok(())
     }
 
@@ -245,11 +266,11 @@ impl<'a> Rows<'a> {
         let n = collection.number;
         sql.prepare_cached(&format!("UPDATE doc_{n} SET class = ? WHERE id = ?"))?
             .execute(params![class, row])?;
-        for field in collection
-            .fields
-            .iter()
-            .filter(|field| field.purpose != Purpose::Text)
-        {
+        for field in &collection.fields {
+            if field.purpose == Purpose::Text {
+                reclass_text(sql, field.number, row, class)?;
+                continue;
+            }
             remove_field(sql, collection, field, row, oid, body.as_bytes())?;
             insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
         }
@@ -326,19 +347,76 @@ fn remove_sort(
     Ok(())
 }
 
-fn insert_text(sql: &Connection, field: i64, row: i64, text: &str) -> Result<(), RowError> {
-    if !text.is_empty() {
-        sql.prepare_cached(&format!(
-            "INSERT INTO text_{field}(rowid, text) VALUES (?, ?)"
-        ))?
-        .execute(params![row, text])?;
+/// Notes that a document has several entries of a field: under its number made negative.
+fn insert_several(
+    sql: &Connection,
+    n: i64,
+    field: i64,
+    oid: &[u8],
+    class: ClassId,
+) -> Result<(), RowError> {
+    sql.prepare_cached(&format!(
+        "INSERT INTO entry_{n}(field, key, oid, class) VALUES (?, x'', ?, ?)
+         ON CONFLICT DO UPDATE SET class = excluded.class WHERE class <> excluded.class"
+    ))?
+    .execute(params![-field, oid, class])?;
+    Ok(())
+}
+
+fn remove_several(sql: &Connection, n: i64, field: i64, oid: &[u8]) -> Result<(), RowError> {
+    remove_entry(sql, n, -field, &[], oid)
+}
+
+fn insert_text(
+    sql: &Connection,
+    field: &Field,
+    row: i64,
+    oid: &[u8],
+    class: ClassId,
+    body: &[u8],
+) -> Result<(), RowError> {
+    let searchable = keys::searchable(body, &field.path)?;
+    if searchable.is_empty() {
+        return Ok(());
     }
+    let field_number = field.number;
+    sql.prepare_cached(&format!(
+        "INSERT INTO text_{field_number}(rowid, text) VALUES (?, ?)"
+    ))?
+    .execute(params![row, searchable])?;
+    insert_value(sql, field, row, oid, class, body)
+}
+
+/// The text itself beside its trigrams, to be looked at instead of the document.
+pub(super) fn insert_value(
+    sql: &Connection,
+    field: &Field,
+    row: i64,
+    oid: &[u8],
+    class: ClassId,
+    body: &[u8],
+) -> Result<(), RowError> {
+    let field_number = field.number;
+    let text = keys::only_text(body, &field.path)?;
+    sql.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO value_{field_number}(id, oid, class, text) VALUES (?, ?, ?, ?)"
+    ))?
+    .execute(params![row, oid, class, text])?;
     Ok(())
 }
 
 fn remove_text(sql: &Connection, field: i64, row: i64) -> Result<(), RowError> {
-    sql.prepare_cached(&format!("DELETE FROM text_{field} WHERE rowid = ?"))?
-        .execute([row])?;
+    for table in ["text", "value"] {
+        let id = if table == "text" { "rowid" } else { "id" };
+        sql.prepare_cached(&format!("DELETE FROM {table}_{field} WHERE {id} = ?"))?
+            .execute([row])?;
+    }
+    Ok(())
+}
+
+fn reclass_text(sql: &Connection, field: i64, row: i64, class: ClassId) -> Result<(), RowError> {
+    sql.prepare_cached(&format!("UPDATE value_{field} SET class = ? WHERE id = ?"))?
+        .execute(params![class, row])?;
     Ok(())
 }
 
@@ -355,20 +433,19 @@ pub(super) fn insert_field(
     let n = collection.number;
     match field.purpose {
         Purpose::Entries => {
-            for key in keys::entries(body, &field.path)? {
-                insert_entry(sql, n, field.number, &key, oid, class)?;
+            let keys = keys::entries(body, &field.path)?;
+            for key in &keys {
+                insert_entry(sql, n, field.number, key, oid, class)?;
+            }
+            if keys.len() > 1 {
+                insert_several(sql, n, field.number, oid, class)?;
             }
         }
         Purpose::Sort => {
             let key = keys::capped(keys::sort_key(body, &field.path)?);
             insert_sort(sql, n, field.number, &key, oid, class)?;
         }
-        Purpose::Text => insert_text(
-            sql,
-            field.number,
-            row,
-            &keys::searchable(body, &field.path)?,
-        )?,
+        Purpose::Text => insert_text(sql, field, row, oid, class, body)?,
     }
     Ok(())
 }
@@ -387,6 +464,7 @@ fn remove_field(
             for key in keys::entries(before, &field.path)? {
                 remove_entry(sql, n, field.number, &key, oid)?;
             }
+            remove_several(sql, n, field.number, oid)?;
         }
         Purpose::Sort => {
             let key = keys::capped(keys::sort_key(before, &field.path)?);
@@ -417,8 +495,15 @@ fn append_entries(
     let Some(added) = draft.only_appended(field.path.root()) else {
         return Ok(false);
     };
-    for key in keys::entries(added.as_bytes(), &field.path)? {
-        insert_entry(sql, n, field.number, &key, oid, class)?;
+    let keys = keys::entries(added.as_bytes(), &field.path)?;
+    for key in &keys {
+        insert_entry(sql, n, field.number, key, oid, class)?;
+    }
+    // Whether what was there before has entries is not looked at: one note too many does no harm.
+    let stored = Value::document(draft.base().as_bytes()).field(field.path.root())?;
+    let had = stored.is_some_and(|list| !list.is_empty_list());
+    if keys.len() > 1 || (had && !keys.is_empty()) {
+        insert_several(sql, n, field.number, oid, class)?;
     }
     Ok(true)
 }
@@ -450,6 +535,11 @@ fn update_field(
                     insert_entry(sql, n, field.number, key, oid, class)?;
                 }
             }
+            if new.len() > 1 {
+                insert_several(sql, n, field.number, oid, class)?;
+            } else if old.len() > 1 || class != row.class {
+                remove_several(sql, n, field.number, oid)?;
+            }
         }
         Purpose::Sort => {
             let old = keys::capped(keys::sort_key(before, &field.path)?);
@@ -462,10 +552,14 @@ fn update_field(
             }
         }
         Purpose::Text => {
-            let text = keys::searchable(after, &field.path)?;
-            if text != keys::searchable(before, &field.path)? {
+            let changed = keys::searchable(after, &field.path)?
+                != keys::searchable(before, &field.path)?
+                || keys::only_text(after, &field.path)? != keys::only_text(before, &field.path)?;
+            if changed {
                 remove_text(sql, field.number, row.id)?;
-                insert_text(sql, field.number, row.id, &text)?;
+                insert_text(sql, field, row.id, oid, class, after)?;
+            } else if class != row.class {
+                reclass_text(sql, field.number, row.id, class)?;
             }
         }
     }

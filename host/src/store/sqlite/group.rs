@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::connection::{self, Link};
 use super::flush::{Row, Rows};
@@ -79,27 +78,15 @@ impl<'a> Group<'a> {
             return Ok(());
         }
         let collection = Arc::clone(self.schema.collection(&document.collection)?);
-        let n = collection.number;
-        let found: Option<(i64, u32, i64, Vec<u8>)> = self
-            .link
-            .sql
-            .prepare_cached(&format!(
-                "SELECT id, class, revision, body FROM doc_{n} WHERE oid = ?"
-            ))?
-            .query_row([&document.id.bytes()[..]], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })
-            .optional()?;
-        let before = match found {
-            Some((id, class, revision, body)) => Some(Before {
-                place: Row { id, class },
-                revision: revision.unsigned_abs(),
-                body: Arc::new(
-                    RawDocumentBuf::from_bytes(body).map_err(|error| damaged(&document, error))?,
-                ),
-            }),
-            None => None,
-        };
+        let found = list::get_row(self.link, &collection, document.id)?;
+        let before = found.map(|(id, stored)| Before {
+            place: Row {
+                id,
+                class: stored.class,
+            },
+            revision: stored.revision,
+            body: stored.body,
+        });
         self.documents.hold(document, Held::new(collection, before));
         Ok(())
     }

@@ -51,6 +51,21 @@ pub(super) fn searchable(document: &[u8], path: &FieldPath) -> Result<String, Ma
     Ok(all)
 }
 
+/// The text that a path reaches, as it is, if it is the only one and not long: the documents tell the others.
+pub(super) fn only_text(document: &[u8], path: &FieldPath) -> Result<Option<String>, Malformed> {
+    let mut only = None;
+    let mut texts = 0;
+    filter::each_value(Value::document(document), path.as_str(), &mut |value| {
+        if let Some(text) = value.text()? {
+            texts += 1;
+            only = Some(text);
+        }
+        Ok(())
+    })?;
+    let fits = |text: &&str| texts == 1 && text.len() < CAP;
+    Ok(only.filter(fits).map(str::to_owned))
+}
+
 /// Letters that a case-insensitive expression takes for an ASCII letter, replaced by it. NUL, at which the tokenizer
 /// would stop, becomes another control character; no literal with control characters is ever looked for.
 fn fold(text: &str) -> Cow<'_, str> {

@@ -1,18 +1,23 @@
-//! Lists, counts and selections: finding ids by the plan, then order, then the page.
+//! Lists, counts and selections: finding ids, then order, then the page.
 
-use std::collections::{BTreeSet, HashSet};
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
+use rusqlite::OptionalExtension;
 use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, params};
 
+use super::bodies::LARGE;
 use super::connection::{self, Link};
+use super::find::{Finder, Trace};
 use super::keys;
 use super::plan::{Plan, plan};
 use super::schema::{Collection, Counts, Purpose};
 use super::sorted;
+use crate::store::explain::{CountFrom, Explained};
 use crate::store::filter::Filter;
 use crate::store::page::{Best, Order, order_of};
 use crate::store::path::FieldPath;
@@ -20,15 +25,18 @@ use crate::store::{
     Direction, ListQuery, Page, Result, SortKey, StoreError, StoredDocument, Visible,
 };
 
-/// Ids found, beyond which another index is consulted before documents are.
-const FEW: usize = 1000;
+/// Fewer documents than these are looked at, to sort them, whatever there is besides.
+const FEW: u64 = 1000;
+
+/// A look at a document costs about as much as so many steps along the sort entries.
+const LOOK: u64 = 20;
 
 /// What a list needs besides the connection.
 pub(super) struct Listing<'a> {
-    pub(super) link: &'a Link,
-    pub(super) collection: &'a Collection,
-    pub(super) query: &'a ListQuery,
-    pub(super) counts: &'a Counts,
+    link: &'a Link,
+    collection: &'a Collection,
+    query: &'a ListQuery,
+    finder: Finder<'a>,
 }
 
 /// Does the query go through all documents or a whole index?
@@ -38,56 +46,116 @@ pub(super) fn is_heavy(collection: &Collection, query: &ListQuery) -> bool {
         Order::Fields([one]) => collection.field(&one.path, Purpose::Sort).is_some(),
         Order::Fields(_) => false,
     });
-    match &query.filter {
-        Filter::All => !unsorted,
-        filter => is_heavy_condition(collection, filter),
+    match plan(collection, &query.filter) {
+        Some(Plan::Everything) => !unsorted,
+        plan => plan.is_none_or(|plan| plan.weight() > 1),
     }
 }
 
 pub(super) fn is_heavy_condition(collection: &Collection, filter: &Filter) -> bool {
-    !matches!(filter, Filter::All) && plan(collection, filter).is_none_or(|plan| plan.cost() > 1)
+    !matches!(filter, Filter::All) && plan(collection, filter).is_none_or(|plan| plan.weight() > 1)
 }
 
-impl Listing<'_> {
-    /// The page. To be called within a read transaction, with the counts of that state.
-    pub(super) fn page(&self) -> Result<Page> {
+/// The page of a query. To be called within a read transaction, with the counts of that state.
+pub(super) fn page(
+    link: &Link,
+    collection: &Collection,
+    query: &ListQuery,
+    counts: &Counts,
+) -> Result<Page> {
+    Listing::new(link, collection, query, counts, None)
+        .answer()
+        .map(|(page, _)| page)
+}
+
+/// How the page of a query is found. See [`page`].
+pub(super) fn explain(
+    link: &Link,
+    collection: &Collection,
+    query: &ListQuery,
+    counts: &Counts,
+) -> Result<Explained> {
+    let trace = RefCell::new(Trace::default());
+    let listing = Listing::new(link, collection, query, counts, Some(&trace));
+    let (visible, all) = (
+        listing.finder.visible_documents(),
+        listing.finder.documents(),
+    );
+    let (_, mut explained) = listing.answer()?;
+    let trace = trace.take();
+    explained.steps = trace.steps;
+    explained.considered = trace.considered;
+    explained.order = trace.order;
+    explained.visible = Some(visible);
+    explained.all = Some(all);
+    Ok(explained)
+}
+
+impl<'a> Listing<'a> {
+    fn new(
+        link: &'a Link,
+        collection: &'a Collection,
+        query: &'a ListQuery,
+        counts: &'a Counts,
+        trace: Option<&'a RefCell<Trace>>,
+    ) -> Self {
+        Self {
+            link,
+            collection,
+            query,
+            finder: Finder::among_visible(link, collection, &query.visible, counts, trace),
+        }
+    }
+
+    fn answer(&self) -> Result<(Page, Explained)> {
         self.link
             .begin_task(&self.query.visible, &self.query.filter);
-        let answer = self.try_page();
+        let answer = self.try_answer();
         answer.map_err(|error| self.link.explain(&self.collection.name, error))
     }
 
-    fn try_page(&self) -> Result<Page> {
-        let (ids, total) = match &self.query.filter {
-            Filter::All => (self.page_of_all()?, self.visible_count()),
-            Filter::Nothing => (Vec::new(), 0),
-            filter => {
-                let found = self.find(filter)?;
-                let total = found.len() as u64;
-                (self.page_of(found)?, total)
-            }
+    fn try_answer(&self) -> Result<(Page, Explained)> {
+        let begun = Instant::now();
+        let plan = plan(self.collection, &self.query.filter);
+        let planned = Instant::now();
+        let (found, total, count) = match &plan {
+            // The count is known without a look at anything.
+            Some(Plan::Everything) => (None, self.finder.visible_documents(), CountFrom::Classes),
+            Some(plan) => self.counted(self.finder.find(plan)?),
+            None => self.counted(self.finder.scan(&self.query.filter)?),
+        };
+        let counted = Instant::now();
+        let (index_rows, documents_seen) = self.link.examined();
+        let ids = match found {
+            Some(found) => self.page_of(found)?,
+            None => self.page_of_all()?,
         };
         let mut documents = Vec::with_capacity(ids.len());
         for id in ids {
             documents.extend(get(self.link, self.collection, id)?);
         }
-        Ok(Page { documents, total })
+        let (all_rows, all_seen) = self.link.examined();
+        let explained = Explained {
+            engine: "SQLite",
+            way: plan
+                .as_ref()
+                .map_or_else(|| "look at every document".to_owned(), Plan::words),
+            count,
+            index_rows: all_rows.max(index_rows),
+            documents: all_seen.max(documents_seen),
+            total,
+            returned: documents.len() as u64,
+            planning: planned - begun,
+            counting: counted - planned,
+            paging: counted.elapsed(),
+            ..Explained::default()
+        };
+        Ok((Page { documents, total }, explained))
     }
 
-    /// From the class counts, without a look at documents.
-    fn visible_count(&self) -> u64 {
-        let counts = self.counts.of(self.collection.number);
-        match &self.query.visible {
-            Visible::All => counts.iter().sum(),
-            Visible::Classes(set) => set
-                .iter()
-                .map_while(|class| counts.get(class as usize))
-                .sum(),
-        }
-    }
-
-    fn all_count(&self) -> u64 {
-        self.counts.of(self.collection.number).iter().sum()
+    fn counted(&self, found: Vec<ObjectId>) -> (Option<Vec<ObjectId>>, u64, CountFrom) {
+        let total = found.len() as u64;
+        (Some(found), total, CountFrom::Found)
     }
 
     /// How many ids the page and what is before it have.
@@ -106,18 +174,32 @@ impl Listing<'_> {
     }
 
     fn page_of_all(&self) -> Result<Vec<ObjectId>> {
-        if self.query.limit == 0 || self.query.offset >= self.visible_count() {
+        let visible = self.finder.visible_documents();
+        if self.query.limit == 0 || self.query.offset >= visible {
             return Ok(Vec::new());
         }
+        // Whoever sees little would go a long way until a page is full.
+        let classes = matches!(self.query.visible, Visible::Classes(_));
+        let way = (self.reach() as u64)
+            .min(visible)
+            .saturating_mul(self.finder.documents() / visible.max(1));
         match order_of(&self.query.sort) {
             None => Ok(Vec::new()),
+            Some(Order::Id(_)) if classes && visible.saturating_mul(2) < way => {
+                self.page_of(self.finder.ids_by_class()?)
+            }
             Some(Order::Id(direction)) => self.walk_directory(direction),
+            Some(Order::Fields(_)) if classes && visible.saturating_mul(2 * LOOK) < way => {
+                self.page_of(self.finder.ids_by_class()?)
+            }
             Some(Order::Fields([key]))
                 if self.collection.field(&key.path, Purpose::Sort).is_some() =>
             {
                 self.walk_sorted(key, None)
             }
             Some(Order::Fields(keys)) => {
+                self.finder
+                    .ordered(|| "every visible document looked at".to_owned());
                 let n = self.collection.number;
                 let mut statement = self
                     .link
@@ -126,6 +208,7 @@ impl Listing<'_> {
                 let mut rows = statement.query([])?;
                 let mut best = Best::new(keys, self.reach());
                 while let Some(row) = rows.next()? {
+                    self.link.looked();
                     let id = connection::object_id(blob(row.get_ref(0)?))?;
                     best.offer(id, self.sort_keys(id, blob(row.get_ref(1)?), keys)?);
                 }
@@ -134,19 +217,28 @@ impl Listing<'_> {
         }
     }
 
-    /// In the order of ids, over the directory.
+    /// In the order of ids, over the directory, from whichever end is nearer.
     fn walk_directory(&self, direction: Direction) -> Result<Vec<ObjectId>> {
-        let n = self.collection.number;
-        let way = match direction {
-            Direction::Ascending => "ASC",
-            Direction::Descending => "DESC",
+        let visible = self.finder.visible_documents();
+        let limit = (self.query.limit as u64).min(visible - self.query.offset);
+        let behind = visible - self.query.offset - limit;
+        let backwards = behind < self.query.offset;
+        let skipped = if backwards { behind } else { self.query.offset };
+        let way = match (direction, backwards) {
+            (Direction::Ascending, false) | (Direction::Descending, true) => "ASC",
+            (Direction::Descending, false) | (Direction::Ascending, true) => "DESC",
         };
+        self.finder.ordered(|| {
+            let end = if backwards { "end" } else { "beginning" };
+            format!("along the directory from its {end}")
+        });
+        let n = self.collection.number;
         let mut statement = self.link.sql.prepare_cached(&format!(
             "SELECT oid, class FROM doc_{n} INDEXED BY dir_{n} ORDER BY oid {way}"
         ))?;
         let mut rows = statement.query([])?;
         let mut page = Vec::new();
-        let mut skip = self.query.offset;
+        let mut skip = skipped;
         while let Some(row) = rows.next()? {
             self.link.tick()?;
             if !self.query.visible.allows(row.get(1)?) {
@@ -157,9 +249,12 @@ impl Listing<'_> {
                 continue;
             }
             page.push(connection::object_id(blob(row.get_ref(0)?))?);
-            if page.len() >= self.query.limit as usize {
+            if page.len() as u64 >= limit {
                 break;
             }
+        }
+        if backwards {
+            page.reverse();
         }
         Ok(page)
     }
@@ -169,6 +264,10 @@ impl Listing<'_> {
         key: &SortKey,
         among: Option<&HashSet<ObjectId>>,
     ) -> Result<Vec<ObjectId>> {
+        self.finder.ordered(|| match among {
+            None => format!("along the order of `{}`", key.path),
+            Some(_) => format!("along the order of `{}`, of those found", key.path),
+        });
         let Some(field) = self.collection.field(&key.path, Purpose::Sort) else {
             return Ok(Vec::new());
         };
@@ -190,25 +289,29 @@ impl Listing<'_> {
         }
         let keys = match order_of(&self.query.sort) {
             None => return Ok(Vec::new()),
-            Some(Order::Id(Direction::Ascending)) => return Ok(self.slice(found)),
-            Some(Order::Id(Direction::Descending)) => {
-                found.reverse();
+            Some(Order::Id(direction)) => {
+                if direction == Direction::Descending {
+                    found.reverse();
+                }
+                self.finder.ordered(|| "as found".to_owned());
                 return Ok(self.slice(found));
             }
             Some(Order::Fields(keys)) => keys,
         };
-        // A look at a document costs about as much as twenty steps along the sort entries.
+        let many = found.len() as u64;
         if let [key] = keys
             && self.collection.field(&key.path, Purpose::Sort).is_some()
-            && found.len() > FEW
-            && found.len() as u64 * 20 > self.all_count()
+            && many > FEW
+            && many.saturating_mul(LOOK) > self.finder.documents()
         {
             let among: HashSet<ObjectId> = found.into_iter().collect();
             return self.walk_sorted(key, Some(&among));
         }
+        self.finder
+            .ordered(|| "documents found looked at".to_owned());
         let mut best = Best::new(keys, self.reach());
         for id in found {
-            self.link.tick()?;
+            self.link.watch()?;
             let key = with_body(self.link, self.collection, id, |body| {
                 self.sort_keys(id, body, keys)
             })?;
@@ -221,20 +324,6 @@ impl Listing<'_> {
         keys.iter()
             .map(|key| sort_key_of(self.collection, id, body, &key.path))
             .collect()
-    }
-
-    /// Ids of the visible documents that meet the condition, ascending.
-    fn find(&self, filter: &Filter) -> Result<Vec<ObjectId>> {
-        match plan(self.collection, filter) {
-            Some(plan) => find(
-                self.link,
-                self.collection,
-                &self.query.visible,
-                &plan,
-                self.all_count(),
-            ),
-            None => scan(self.link, self.collection, filter),
-        }
     }
 }
 
@@ -265,26 +354,57 @@ pub(super) fn get(
     collection: &Collection,
     id: ObjectId,
 ) -> Result<Option<StoredDocument>> {
+    Ok(get_row(link, collection, id)?.map(|(_, document)| document))
+}
+
+/// The same, with its row.
+pub(super) fn get_row(
+    link: &Link,
+    collection: &Collection,
+    id: ObjectId,
+) -> Result<Option<(i64, StoredDocument)>> {
     let n = collection.number;
-    let found: Option<(u32, i64, Vec<u8>)> = link
+    // The length is known without the body; a large one is perhaps in memory.
+    let found: Option<(i64, u32, i64, Option<Vec<u8>>)> = link
         .sql
         .prepare_cached(&format!(
-            "SELECT class, revision, body FROM doc_{n} WHERE oid = ?"
+            "SELECT id, class, revision, CASE WHEN length(body) < {LARGE} OR lacks(revision) THEN body END
+             FROM doc_{n} WHERE oid = ?"
         ))?
         .query_row([&id.bytes()[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((class, revision, body)) = found else {
+    let Some((row, class, revision, body)) = found else {
         return Ok(None);
     };
-    let body = RawDocumentBuf::from_bytes(body).map_err(|error| damaged(collection, id, error))?;
-    Ok(Some(StoredDocument {
+    let revision = revision.unsigned_abs();
+    let known = match &body {
+        None => link.bodies.get(revision),
+        Some(_) => None,
+    };
+    let body = match (known, body) {
+        (Some(known), _) => known,
+        (None, body) => {
+            let bytes = match body {
+                Some(body) => Some(body),
+                // It has been given up since.
+                None => with_body(link, collection, id, <[u8]>::to_vec)?,
+            };
+            let body = RawDocumentBuf::from_bytes(bytes.unwrap_or_default())
+                .map_err(|error| damaged(collection, id, error))?;
+            let body = Arc::new(body);
+            link.bodies.keep(id, revision, &body);
+            body
+        }
+    };
+    let document = StoredDocument {
         id,
         class,
-        revision: revision.unsigned_abs(),
-        body: Arc::new(body),
-    }))
+        revision,
+        body,
+    };
+    Ok(Some((row, document)))
 }
 
 /// Lets `look` see the bytes of a document.
@@ -299,197 +419,19 @@ pub(super) fn with_body<T>(
         .sql
         .prepare_cached(&format!("SELECT body FROM doc_{n} WHERE oid = ?"))?;
     let mut rows = statement.query([&id.bytes()[..]])?;
+    link.looked();
     match rows.next()? {
         Some(row) => Ok(Some(look(blob(row.get_ref(0)?)))),
         None => Ok(None),
     }
 }
 
-/// Looks at every visible document.
-fn scan(link: &Link, collection: &Collection, filter: &Filter) -> Result<Vec<ObjectId>> {
-    link.look_for(filter);
-    let n = collection.number;
-    // CASE, since SQL does not promise that the cheap test comes first (pitfall P6).
-    let mut statement = link.sql.prepare_cached(&format!(
-        "SELECT oid FROM doc_{n} NOT INDEXED WHERE CASE WHEN sees(class) THEN holds(body, oid) ELSE 0 END"
-    ))?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(connection::object_id(blob(row.get_ref(0)?))?);
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Ids of the visible documents that meet the condition, ascending, by its plan.
-fn find(
+pub(super) fn meets(
     link: &Link,
     collection: &Collection,
-    visible: &Visible,
-    plan: &Plan,
-    documents: u64,
-) -> Result<Vec<ObjectId>> {
-    let n = collection.number;
-    let mut found = Vec::new();
-    match plan {
-        Plan::Nothing => {}
-        Plan::Equal { field, keys } => {
-            let mut statement = link.sql.prepare_cached(&format!(
-                "SELECT oid, class FROM entry_{n} WHERE field = ? AND key = ?"
-            ))?;
-            for key in keys {
-                let mut rows = statement.query(params![field, key])?;
-                while let Some(row) = rows.next()? {
-                    link.tick()?;
-                    if visible.allows(row.get(1)?) {
-                        found.push(connection::object_id(blob(row.get_ref(0)?))?);
-                    }
-                }
-            }
-        }
-        Plan::Range { field, low, high } => {
-            let from = if low.inclusive { ">=" } else { ">" };
-            let to = if high.inclusive { "<=" } else { "<" };
-            let mut statement = link.sql.prepare_cached(&format!(
-                "SELECT oid, class FROM entry_{n} WHERE field = ? AND key {from} ? AND key {to} ?"
-            ))?;
-            let mut rows = statement.query(params![field, low.key, high.key])?;
-            while let Some(row) = rows.next()? {
-                link.tick()?;
-                if visible.allows(row.get(1)?) {
-                    found.push(connection::object_id(blob(row.get_ref(0)?))?);
-                }
-            }
-        }
-        Plan::Trigrams {
-            field,
-            query,
-            condition,
-        } => {
-            link.look_for(condition);
-            let mut statement = link.sql.prepare_cached(&format!(
-                "SELECT d.oid FROM text_{field} t CROSS JOIN doc_{n} d ON d.id = t.rowid
-                 WHERE text_{field} MATCH ? AND CASE WHEN sees(d.class) THEN holds(d.body, d.oid) ELSE 0 END"
-            ))?;
-            let mut rows = statement.query([query])?;
-            while let Some(row) = rows.next()? {
-                found.push(connection::object_id(blob(row.get_ref(0)?))?);
-            }
-        }
-        Plan::Texts {
-            field,
-            expression,
-            condition,
-        } => {
-            find_texts(
-                link, collection, visible, *field, expression, condition, &mut found,
-            )?;
-        }
-        Plan::Any(plans) => {
-            for plan in plans {
-                found.extend(find(link, collection, visible, plan, documents)?);
-            }
-        }
-        Plan::All {
-            plans,
-            exact,
-            condition,
-        } => {
-            return find_all(
-                link, collection, visible, condition, plans, *exact, documents,
-            );
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-fn find_texts(
-    link: &Link,
-    collection: &Collection,
-    visible: &Visible,
-    field: i64,
-    expression: &regex::Regex,
+    id: ObjectId,
     condition: &Filter,
-    found: &mut Vec<ObjectId>,
-) -> Result<()> {
-    use crate::store::order::rank;
-    let n = collection.number;
-    let mut statement = link.sql.prepare_cached(&format!(
-        "SELECT key, oid, class FROM entry_{n} WHERE field = ? AND key >= ? AND key < ?"
-    ))?;
-    let mut rows = statement.query(params![field, [rank::TEXT], [rank::TEXT + 1]])?;
-    // Texts cut off in the index, and (never yet seen) such as are no UTF-8: their documents decide.
-    let mut unsure = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        link.tick()?;
-        if !visible.allows(row.get(2)?) {
-            continue;
-        }
-        let key = blob(row.get_ref(0)?);
-        let text = keys::text(key)
-            .filter(|_| !keys::is_capped(key))
-            .map(std::str::from_utf8);
-        match text {
-            Some(Ok(text)) if expression.is_match(text) => {
-                found.push(connection::object_id(blob(row.get_ref(1)?))?)
-            }
-            Some(Ok(_)) => {}
-            _ => {
-                unsure.insert(connection::object_id(blob(row.get_ref(1)?))?);
-            }
-        }
-    }
-    for id in unsure {
-        if meets(link, collection, id, condition)? {
-            found.push(id);
-        }
-    }
-    Ok(())
-}
-
-fn find_all(
-    link: &Link,
-    collection: &Collection,
-    visible: &Visible,
-    condition: &Filter,
-    plans: &[Plan],
-    exact: bool,
-    documents: u64,
-) -> Result<Vec<ObjectId>> {
-    let Some((first, others)) = plans.split_first() else {
-        return scan(link, collection, condition);
-    };
-    let mut found = find(link, collection, visible, first, documents)?;
-    let mut complete = exact;
-    for plan in others {
-        // Few are sooner looked at than another index gone through.
-        if found.is_empty() || (found.len() <= FEW && plan.cost() > 0) {
-            complete = false;
-            break;
-        }
-        let also = find(link, collection, visible, plan, documents)?;
-        found.retain(|id| also.binary_search(id).is_ok());
-    }
-    if complete || found.is_empty() {
-        return Ok(found);
-    }
-    if found.len() as u64 * 6 > documents && found.len() > FEW {
-        return scan(link, collection, condition);
-    }
-    let mut kept = Vec::with_capacity(found.len());
-    for id in found {
-        link.tick()?;
-        if meets(link, collection, id, condition)? {
-            kept.push(id);
-        }
-    }
-    Ok(kept)
-}
-
-fn meets(link: &Link, collection: &Collection, id: ObjectId, condition: &Filter) -> Result<bool> {
+) -> Result<bool> {
     match with_body(link, collection, id, |body| condition.matches_stored(body))? {
         Some(Ok(holds)) => Ok(holds),
         Some(Err(error)) => Err(damaged(collection, id, error)),
@@ -529,12 +471,6 @@ fn try_select(
         }
         Ok(found)
     };
-    if matches!(filter, Filter::All) {
-        let text = format!(
-            "SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE oid > ? ORDER BY oid LIMIT ?"
-        );
-        return ids(&text, &[&after_bytes, &limit]);
-    }
     match plan(collection, filter) {
         None => {
             let text = format!(
@@ -542,14 +478,20 @@ fn try_select(
             );
             ids(&text, &[&after_bytes, &limit])
         }
-        Some(Plan::Equal { field, keys }) if keys.len() == 1 => {
+        Some(Plan::Everything) => {
+            let text = format!(
+                "SELECT oid FROM doc_{n} INDEXED BY dir_{n} WHERE oid > ? ORDER BY oid LIMIT ?"
+            );
+            ids(&text, &[&after_bytes, &limit])
+        }
+        Some(Plan::Equal { index, keys }) if keys.len() == 1 => {
             let text = format!(
                 "SELECT oid FROM entry_{n} WHERE field = ? AND key = ? AND oid > ? ORDER BY oid LIMIT ?"
             );
-            ids(&text, &[&field, &keys[0], &after_bytes, &limit])
+            ids(&text, &[&index.number, &keys[0], &after_bytes, &limit])
         }
         Some(plan) => {
-            let mut found = find(link, collection, &Visible::All, &plan, u64::MAX)?;
+            let mut found = Finder::among_all(link, collection)?.find(&plan)?;
             found.retain(|id| after.is_none_or(|after| *id > after));
             found.truncate(limit as usize);
             Ok(found)

@@ -1,12 +1,14 @@
 //! The embedded store: one SQLite file, and files beside it.
 //!
 //! `critd.db` is in WAL mode with `synchronous=FULL`. One thread writes (`writer`, `group`, `flush`), a few read
-//! (`readers`, `list`, `plan`, `sorted`). What both share in memory is published after each commit: the collections,
+//! (`readers`, `list`, `plan`, `find`, `sorted`). What both share in memory is published after each commit: the collections,
 //! the classes, and how many documents of each class there are. It carries the number of the commit it belongs to;
 //! whoever finds another number in the tables (another process has written) reads the tables instead.
 
+mod bodies;
 mod connection;
 mod files;
+mod find;
 mod flush;
 mod group;
 mod keys;
@@ -38,6 +40,7 @@ use self::readers::Readers;
 use self::schema::{Counts, Schema, State};
 use self::writer::Job;
 use crate::store::class::{ClassId, ClassTable, Pairs};
+use crate::store::explain::Explained;
 use crate::store::file::{FileId, FileInfo, StagedFile};
 use crate::store::filter::Filter;
 use crate::store::write::{CommitError, DocKey, WriteSet};
@@ -180,8 +183,15 @@ impl SqliteStore {
         files::create_folders(folder, &staging)?;
         let staging_lock = staging::lock_staging(folder, &staging)?;
         let file = folder.join("critd.db");
-        let link = Link::writer(&file, &options)?;
+        let bodies = Arc::default();
+        let link = Link::writer(&file, &options, &bodies)?;
+        // What serves meanwhile would be of the earlier version and not keep the new tables up.
+        let alone = match schema::is_outdated(&link.sql)? {
+            true => Some(staging::lock_serving(folder).map_err(|error| served(folder, error))?),
+            false => None,
+        };
         schema::create(&link.sql)?;
+        drop(alone);
         let shared = Arc::new(Shared {
             options: options.clone(),
             schema: RwLock::default(),
@@ -191,7 +201,7 @@ impl SqliteStore {
         link.sql.execute_batch("BEGIN")?;
         shared.refresh(&link.sql, schema::read_state(&link.sql)?)?;
         link.sql.execute_batch("COMMIT")?;
-        let readers = Readers::start(&file, &options)?;
+        let readers = Readers::start(&file, &options, &bodies)?;
         let (jobs, receiver) = mpsc::channel();
         let writing = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -272,6 +282,16 @@ impl SqliteStore {
                 u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
             )),
         }
+    }
+}
+
+fn served(folder: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::InUse(_) => StoreError::InUse(format!(
+            "{} is served by an earlier version of critd: stop it first, so that the store can be brought up to date",
+            folder.display()
+        )),
+        error => error,
     }
 }
 
@@ -386,13 +406,20 @@ impl Store for SqliteStore {
             .read(move |link| {
                 let before = Arc::clone(&shared.counts.read());
                 let counts = shared.counts_at(&link.sql, before)?;
-                list::Listing {
-                    link,
-                    collection: &collection,
-                    query: &query,
-                    counts: &counts,
-                }
-                .page()
+                list::page(link, &collection, &query, &counts)
+            })
+            .await
+    }
+
+    async fn explain(&self, query: &ListQuery) -> Result<Explained> {
+        let collection = self.collection(&query.collection)?;
+        let shared = Arc::clone(&self.shared);
+        let query = query.clone();
+        self.readers
+            .read(move |link| {
+                let before = Arc::clone(&shared.counts.read());
+                let counts = shared.counts_at(&link.sql, before)?;
+                list::explain(link, &collection, &query, &counts)
             })
             .await
     }

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::Options;
+use super::bodies::Bodies;
 use super::connection::Link;
 use crate::store::{Result, StoreError};
 
@@ -40,7 +41,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(file: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn start(file: &Path, options: &Options, bodies: &Arc<Bodies>) -> Result<Self> {
         let queue = Arc::new(Queue {
             state: Mutex::default(),
             arrived: Condvar::new(),
@@ -51,14 +52,17 @@ impl Readers {
             threads: Mutex::default(),
         };
         for number in 0..options.readers.max(1) {
-            let link = Link::reader(file, options)?;
+            let link = Link::reader(file, options, bodies)?;
             let queue = Arc::clone(&readers.queue);
             let thread = std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
                 .spawn(move || work(&link, &queue))
                 .map_err(|error| StoreError::Engine(format!("no thread for reading: {error}")))?;
             readers.threads.lock().push(thread);
-            readers.near.lock().push(Link::reader(file, options)?);
+            readers
+                .near
+                .lock()
+                .push(Link::reader(file, options, bodies)?);
         }
         Ok(readers)
     }

@@ -8,11 +8,14 @@
 //! class        number, pairs
 //! class_count  how many documents of a collection have a class
 //! file         what is kept in files/
-//! doc_N        documents of collection N; the index dir_N is their directory: pages, counts, deep offsets
-//! entry_N      (field, key, oid) with the class: every value that an indexed path reaches
+//! doc_N        documents of collection N; the index dir_N is their directory: pages, counts, deep offsets; seen_N has
+//!              them by class, for readers who see little
+//! entry_N      (field, key, oid) with the class: every value that an indexed path reaches; under the negative number of the
+//!              field, without a key, the documents that have several (some of them only one by now)
 //! sort_N       (field, key, oid) with the class: exactly one row for each document and sortable path (pitfall P9)
 //! key_N        (unique key, values, oid)
 //! text_F       trigrams of field F
+//! value_F      the texts themselves, as far as a document has one and that is short, with id and class
 //! ```
 
 use std::collections::HashMap;
@@ -224,11 +227,33 @@ fn create_within(sql: &Connection) -> Result<()> {
     connection::mark_layout(sql)
 }
 
-/// Brings the tables of an earlier version up to date. Layout 1 had each content of a bucket under one id only.
+/// Are the tables those of an earlier version, which [`create`] will bring up to date?
+pub(super) fn is_outdated(sql: &Connection) -> Result<bool> {
+    let there: bool = sql.query_row(
+        "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'state'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(there && connection::layout(sql)? < connection::LAYOUT)
+}
+
+/// Brings the tables of an earlier version up to date.
 fn raise_layout(sql: &Connection) -> Result<()> {
-    if connection::layout(sql)? >= 2 {
-        return Ok(());
+    let layout = connection::layout(sql)?;
+    if layout < 2 {
+        keep_contents_under_several_ids(sql)?;
     }
+    if layout < 3 {
+        index_for_planning(sql)?;
+    }
+    if layout < connection::LAYOUT {
+        connection::mark_layout(sql)?;
+    }
+    Ok(())
+}
+
+/// Layout 1 had each content of a bucket under one id only.
+fn keep_contents_under_several_ids(sql: &Connection) -> Result<()> {
     sql.execute_batch(
         "CREATE TABLE file_anew(bucket TEXT, id BLOB, sha256 BLOB NOT NULL, md5 BLOB NOT NULL, size INTEGER NOT NULL,
              name TEXT NOT NULL, kept_at INTEGER NOT NULL, PRIMARY KEY (bucket, id)) WITHOUT ROWID;
@@ -237,7 +262,82 @@ fn raise_layout(sql: &Connection) -> Result<()> {
          ALTER TABLE file_anew RENAME TO file;
          CREATE INDEX file_bytes ON file(sha256, bucket, id);",
     )?;
-    connection::mark_layout(sql)
+    Ok(())
+}
+
+/// Layout 2 had neither documents by class, nor those with several values, nor texts beside their trigrams.
+fn index_for_planning(sql: &Connection) -> Result<()> {
+    for collection in load_schema(sql)?.collections.values() {
+        let n = collection.number;
+        sql.execute_batch(&format!(
+            "CREATE INDEX IF NOT EXISTS seen_{n} ON doc_{n}(class, oid)"
+        ))?;
+        let mut texts = Vec::new();
+        for field in &collection.fields {
+            match field.purpose {
+                Purpose::Entries => {
+                    sql.prepare_cached(&format!(
+                        "INSERT OR REPLACE INTO entry_{n} SELECT -field, x'', oid, max(class) FROM entry_{n}
+                         WHERE field = ? GROUP BY oid HAVING count(*) > 1"
+                    ))?
+                    .execute([field.number])?;
+                }
+                Purpose::Sort => {}
+                Purpose::Text => {
+                    create_values(sql, field.number)?;
+                    texts.push(field);
+                }
+            }
+        }
+        if !texts.is_empty() {
+            fill_values(sql, collection, &texts)?;
+        }
+    }
+    Ok(())
+}
+
+fn fill_values(sql: &Connection, collection: &Collection, texts: &[&Field]) -> Result<()> {
+    let n = collection.number;
+    let mut last = i64::MIN;
+    loop {
+        let batch = documents_after(sql, n, last)?;
+        let Some((id, ..)) = batch.last() else {
+            return Ok(());
+        };
+        last = *id;
+        for (row, oid, class, body) in batch {
+            for field in texts {
+                let damaged = |reason: String| StoreError::Damaged {
+                    collection: collection.name.clone(),
+                    id: connection::hex_of(&oid),
+                    reason,
+                };
+                let texts = keys::searchable(&body, &field.path)
+                    .map_err(|error| damaged(error.to_string()))?;
+                if !texts.is_empty() {
+                    flush::insert_value(sql, field, row, &oid, class, &body)
+                        .map_err(|error| error.or_damaged(damaged))?;
+                }
+            }
+        }
+    }
+}
+
+/// Some documents in the order of their rows: row, id, class, body. In steps: statements that write must not disturb the
+/// one that reads.
+fn documents_after(
+    sql: &Connection,
+    n: i64,
+    last: i64,
+) -> Result<Vec<(i64, Vec<u8>, u32, Vec<u8>)>> {
+    Ok(sql
+        .prepare_cached(&format!(
+            "SELECT id, oid, class, body FROM doc_{n} WHERE id > ? ORDER BY id LIMIT 64"
+        ))?
+        .query_map([last], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn load_schema(sql: &Connection) -> Result<Schema> {
@@ -412,6 +512,7 @@ fn create_collection(sql: &Connection, spec: &CollectionSpec) -> Result<i64> {
         "CREATE TABLE doc_{n}(id INTEGER PRIMARY KEY, oid BLOB NOT NULL, class INTEGER NOT NULL,
              revision INTEGER NOT NULL, body BLOB NOT NULL);
          CREATE UNIQUE INDEX dir_{n} ON doc_{n}(oid, class);
+         CREATE INDEX seen_{n} ON doc_{n}(class, oid);
          CREATE TABLE entry_{n}(field INTEGER, key BLOB, oid BLOB, class INTEGER NOT NULL,
              PRIMARY KEY (field, key, oid)) WITHOUT ROWID;
          CREATE TABLE sort_{n}(field INTEGER, key BLOB, oid BLOB, class INTEGER NOT NULL,
@@ -447,11 +548,19 @@ fn declare_fields(sql: &Connection, collection: i64, spec: &CollectionSpec) -> R
                     "CREATE VIRTUAL TABLE text_{number} USING fts5(text, content = '', contentless_delete = 1,
                          detail = none, tokenize = 'trigram case_sensitive 1')"
                 ))?;
+                create_values(sql, number)?;
             }
             added.push(number);
         }
     }
     Ok(added)
+}
+
+fn create_values(sql: &Connection, field: i64) -> Result<()> {
+    sql.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS value_{field}(id INTEGER PRIMARY KEY, oid BLOB NOT NULL, class INTEGER NOT NULL, text TEXT)"
+    ))?;
+    Ok(())
 }
 
 fn declare_keys(sql: &Connection, collection: i64, spec: &CollectionSpec) -> Result<Vec<i64>> {
@@ -484,17 +593,9 @@ fn fill(
     rows: &mut Rows<'_>,
 ) -> Result<()> {
     let n = collection.number;
-    // Row by row in steps: statements that write must not disturb the one that reads.
     let mut last = i64::MIN;
     loop {
-        let batch: Vec<(i64, Vec<u8>, u32, Vec<u8>)> = sql
-            .prepare_cached(&format!(
-                "SELECT id, oid, class, body FROM doc_{n} WHERE id > ? ORDER BY id LIMIT 64"
-            ))?
-            .query_map([last], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
+        let batch = documents_after(sql, n, last)?;
         let Some((id, ..)) = batch.last() else {
             return Ok(());
         };

@@ -224,8 +224,12 @@ fn try_commit(
     state.commits += 1;
     state.administrative += i64::from(administrative);
     schema::write_state(&link.sql, state)?;
+    let large = rows.take_large();
     let (new_classes, changes) = rows.finish();
     link.sql.prepare_cached("COMMIT")?.execute([])?;
+    for (id, revision, body) in &large {
+        link.bodies.keep(*id, *revision, body);
+    }
     let first_new = classes.classes.len();
     drop(classes);
     shared.publish(state, first_new, new_classes, |counts| {

@@ -1,6 +1,7 @@
 //! The embedded store does what every store must do, and what only it must.
 
 mod opening;
+mod planning;
 
 use std::sync::Arc;
 

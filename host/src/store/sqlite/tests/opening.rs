@@ -14,7 +14,7 @@ use crate::store::{
     ClassSet, CollectionSpec, CommitError, Filter, StagedFile, StoreError, Test, Visible,
 };
 
-fn open_at(folder: &TempDir) -> Arc<dyn Store> {
+pub(super) fn open_at(folder: &TempDir) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(folder.path(), Options::default()).unwrap())
 }
 
@@ -323,7 +323,7 @@ async fn other_files_are_refused() {
         error.to_string(),
         format!("{}: is a database of some other program", path.display())
     );
-    sql.execute_batch("DROP TABLE a; PRAGMA user_version = 3")
+    sql.execute_batch("DROP TABLE a; PRAGMA user_version = 4")
         .unwrap();
     let error = SqliteStore::open(folder.path(), Options::default())
         .err()
