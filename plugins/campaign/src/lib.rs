@@ -24,7 +24,7 @@ plugin! {
 )]
 pub struct Campaign {
     /// Name, by which other objects refer to it.
-    #[field(required, sortable, indexed, searchable)]
+    #[field(required = false, sortable, indexed, searchable)]
     pub name: String,
     /// `on`, or `off` for a campaign that is over. Events are attributed to active ones only.
     #[field(default = "on", indexed)]

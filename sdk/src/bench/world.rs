@@ -366,7 +366,8 @@ pub(crate) mod documents {
                 format!("User does not have permission to add object using source {source}."),
             ));
         }
-        let mut instance = json!({ "analyst": "example", "date": { "$date": NOW }, "tlp": "amber" });
+        let mut instance =
+            json!({ "analyst": "example", "date": { "$date": NOW }, "tlp": "amber" });
         for arg in details {
             instance[&arg.name] = to_json(&arg.value)?;
         }

@@ -82,6 +82,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, at: &str, recorded: impl Into<Json>, answered: impl Into<Json>) {
+        let at = if at.is_empty() { "body" } else { at };
         self.all.push(Difference {
             at: at.to_owned(),
             recorded: recorded.into().to_string(),
