@@ -166,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
         "enforce_field_read_flags",
         Kind::Switch,
         "false",
-        "lists of an object are empty for readers without their flag, as `Event.tickets_read` for `tickets`",
+        "lists of an object are empty for readers without their flag, as `TYPE.tickets_read` for `tickets`",
     ),
     setting(
         "hide_unreadable_instances",
