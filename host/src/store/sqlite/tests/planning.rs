@@ -224,7 +224,7 @@ async fn every_way_finds_what_the_evaluator_finds() {
             let Some((body, _)) = model.get(&id(number)).cloned() else {
                 continue;
             };
-            if number % 50 == 0 {
+            if number.is_multiple_of(50) {
                 apply(&store, vec![remove(number)]).await;
                 model.remove(&id(number));
                 continue;
