@@ -1,13 +1,14 @@
 //! Expressions with look-around or back-references, which no engine searches in linear time (rule G38): searched step by
 //! step, within limits.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// An expression that is searched by trying, and what its searches have cost so far.
 ///
-/// A search that comes to a limit finds nothing, and neither does any that follows: whoever searched must ask
+/// A search that comes to a limit, or that the engine does not survive, finds nothing, and neither does any that follows: whoever searched must ask
 /// [`Stepwise::is_exhausted`] before it believes what was found. Clones share what they have used up.
 #[derive(Debug, Clone)]
 pub struct Stepwise {
@@ -84,10 +85,12 @@ impl Stepwise {
             return false;
         };
         let begin = Instant::now();
-        let found = engine.is_match(text);
+        // The engine breaks on some expressions, such as a condition on a group that there is not: `(?(1)a)`.
+        let found = catch_unwind(AssertUnwindSafe(|| engine.is_match(text)));
+        let found = found.ok().and_then(Result::ok);
         let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let spent = self.spent.fetch_add(took, Ordering::Relaxed);
-        if u128::from(spent) > Self::LONGEST.as_nanos() || found.is_err() {
+        if u128::from(spent) > Self::LONGEST.as_nanos() || found.is_none() {
             self.exhausted.store(true, Ordering::Relaxed);
         }
         found.unwrap_or(false)
@@ -158,6 +161,12 @@ mod tests {
                 "{large}"
             );
         }
+    }
+
+    #[test]
+    fn qy13_an_expression_that_breaks_the_engine_is_met_like_a_limit() {
+        let broken = Stepwise::new("a*(?(1))").unwrap();
+        assert!(!broken.finds_in("") && broken.is_exhausted());
     }
 
     #[test]
