@@ -13,10 +13,13 @@ use mongodb::options::ReadConcern;
 use super::connect::APP_NAME;
 
 /// For how long the owner of a transaction has to be silent.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(3);
 
 /// How long somebody waits for a document before it is asked who has it, and between two questions.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A look that takes longer is given up.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Looks for abandoned transactions while somebody waits for what they hold.
 pub(super) struct Watch {
@@ -36,7 +39,7 @@ impl Watch {
         if self.asked.elapsed() < PAUSE {
             return;
         }
-        match tokio::time::timeout(PAUSE, end_abandoned(client)).await {
+        match tokio::time::timeout(LONGEST, end_abandoned(client)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(ended)) => tracing::info!(
                 ended,
