@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf};
 
-use self::alike::Wanted;
+use self::alike::{Wanted, may_be_met_in};
 use self::decoded::{Peek, make_place, peek, step, step_mut};
 use super::filter::Filter;
 use super::order::{self, equal_bson};
@@ -185,10 +185,10 @@ impl Draft {
         condition: &Filter,
         start: usize,
     ) -> Result<Option<usize>, DraftError> {
-        let (list, added) = match self.place(path)? {
+        let (list, stored, added) = match self.place(path)? {
             Place::Absent => return Ok(None),
-            Place::Stored(list) if list.is_list() => (list, &[][..]),
-            Place::Appended(list, appended) => (list, appended.added.as_slice()),
+            Place::Stored(list) if list.is_list() => (list, 0, &[][..]),
+            Place::Appended(list, appended) => (list, appended.stored, appended.added.as_slice()),
             Place::Decoded(Bson::Array(list)) => {
                 for (position, element) in list.iter().enumerate().skip(start) {
                     if condition.matches_element(element)? {
@@ -199,19 +199,18 @@ impl Draft {
             }
             Place::Stored(_) | Place::Decoded(_) => return Err(DraftError::NotAList(path.clone())),
         };
-        let mut position = 0;
-        for element in Elements::new(list.bytes)? {
-            let element = element?;
-            if position >= start && condition.holds(element.value)? {
-                return Ok(Some(position));
+        if may_be_met_in(condition, list.bytes) {
+            for (position, element) in Elements::new(list.bytes)?.enumerate() {
+                let element = element?;
+                if position >= start && condition.holds(element.value)? {
+                    return Ok(Some(position));
+                }
             }
-            position += 1;
         }
-        for element in added {
+        for (position, element) in (stored..).zip(added) {
             if position >= start && condition.holds(element.as_value())? {
                 return Ok(Some(position));
             }
-            position += 1;
         }
         Ok(None)
     }
