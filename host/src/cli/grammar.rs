@@ -365,6 +365,9 @@ pub(crate) struct ServeArguments {
     /// Address and port; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", env = "CRITD_LISTEN")]
     pub(crate) listen: Option<String>,
+    /// Path below which the server is mounted, such as /crits: others are not found, and URLs in answers begin with it
+    #[arg(long, value_name = "PATH", env = "CRITD_PREFIX", value_parser = prefix)]
+    pub(crate) prefix: Option<String>,
     /// Which plugins run and what they may do [default: plugin-manifest.toml]
     #[arg(long, value_name = "FILE", env = "CRITD_MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
@@ -386,6 +389,28 @@ pub(crate) struct ServeArguments {
     /// File with these options [default: critd.toml, if there is one]
     #[arg(long, value_name = "FILE", env = "CRITD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// A path prefix: empty, or segments that need no escapes, each after a slash.
+///
+/// # Errors
+///
+/// A sentence without the value, which clap shows.
+pub(crate) fn prefix(text: &str) -> Result<String, String> {
+    let path = text.trim_matches('/');
+    let is_plain = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    match path.is_empty() {
+        true => Ok(String::new()),
+        false if path.split('/').all(is_plain) => Ok(format!("/{path}")),
+        false => Err("a path of letters, digits and -._~, such as /crits, is expected".to_owned()),
+    }
 }
 
 /// Form of the log.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
-use super::grammar::{LogFormat, ServeArguments};
+use super::grammar::{self, LogFormat, ServeArguments};
 use super::place::{Place, StoreUrl};
 
 /// How to serve.
@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) store: Option<StoreUrl>,
     /// `host:port`.
     pub(crate) listen: String,
+    /// Path below which the server is mounted; empty: none (rule U7).
+    pub(crate) prefix: String,
     /// The manifest.
     pub(crate) manifest: PathBuf,
     /// Folder of the plugins.
@@ -38,6 +40,7 @@ struct File {
     data: Option<PathBuf>,
     store: Option<StoreUrl>,
     listen: Option<String>,
+    prefix: Option<String>,
     manifest: Option<PathBuf>,
     plugins: Option<PathBuf>,
     compile_cache: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl Options {
             None if Path::new(USUAL).exists() => read(Path::new(USUAL))?,
             None => File::default(),
         };
+        let prefix = given.prefix.or(prefix_of(&file)?).unwrap_or_default();
         Ok(Self {
             data: place.data.or(file.data),
             store: place.store.or(file.store),
@@ -67,6 +71,7 @@ impl Options {
                 .listen
                 .or(file.listen)
                 .unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            prefix,
             manifest: given
                 .manifest
                 .or(file.manifest)
@@ -81,6 +86,15 @@ impl Options {
             log: given.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
         })
     }
+}
+
+fn prefix_of(file: &File) -> Result<Option<String>, Failure> {
+    let Some(text) = &file.prefix else {
+        return Ok(None);
+    };
+    grammar::prefix(text)
+        .map(Some)
+        .map_err(|error| Failure::refused(format!("`{text}` is no `prefix`: {error}")))
 }
 
 fn read(path: &Path) -> Result<File, Failure> {
@@ -143,7 +157,7 @@ mod tests {
     fn flags_come_before_the_file_and_the_file_before_the_defaults() {
         let folder = tempfile::tempdir().expect("folder");
         let config = folder.path().join("critd.toml");
-        std::fs::write(&config, "listen = \"0.0.0.0:80\"\nplugins = \"wasm\"\ndata = \"/var/lib/critd\"\nlog_format = \"json\"\n").expect("written");
+        std::fs::write(&config, "listen = \"0.0.0.0:80\"\nplugins = \"wasm\"\ndata = \"/var/lib/critd\"\nprefix = \"crits/\"\nlog_format = \"json\"\n").expect("written");
         let given = ServeArguments {
             listen: Some("127.0.0.1:0".to_owned()),
             config: Some(config),
@@ -156,6 +170,7 @@ mod tests {
                 data: Some("/var/lib/critd".into()),
                 store: None,
                 listen: "127.0.0.1:0".to_owned(),
+                prefix: "/crits".to_owned(),
                 manifest: "plugin-manifest.toml".into(),
                 plugins: folder.path().join("wasm"),
                 compile_cache: None,
@@ -163,6 +178,35 @@ mod tests {
                 log_format: LogFormat::Json,
                 log: "info".to_owned(),
             }
+        );
+    }
+
+    #[test]
+    fn u7_a_prefix_is_a_path_without_escapes() {
+        for (given, kept) in [
+            ("", ""),
+            ("/", ""),
+            ("crits", "/crits"),
+            ("/a/b-1/", "/a/b-1"),
+        ] {
+            assert_eq!(grammar::prefix(given).as_deref(), Ok(kept), "{given}");
+        }
+        for wrong in ["/a//b", "/../a", "a b", "/\u{e9}", "?x", "https://h"] {
+            assert!(grammar::prefix(wrong).is_err(), "{wrong}");
+        }
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("c.toml");
+        std::fs::write(&config, "prefix = \"a b\"\n").expect("written");
+        let given = ServeArguments {
+            config: Some(config),
+            ..ServeArguments::default()
+        };
+        let Err(Failure::Refused { message, .. }) = Options::gather(given, place(None)) else {
+            panic!("accepted");
+        };
+        assert_eq!(
+            message,
+            "`a b` is no `prefix`: a path of letters, digits and -._~, such as /crits, is expected"
         );
     }
 
@@ -196,7 +240,7 @@ mod tests {
         );
         assert!(
             message.contains(
-                "unknown field `lisden`, expected one of `data`, `store`, `listen`, `manifest`"
+                "unknown field `lisden`, expected one of `data`, `store`, `listen`, `prefix`, `manifest`"
             ),
             "{message}"
         );

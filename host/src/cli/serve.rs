@@ -69,7 +69,8 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     let plugins = Plugins::start(services.clone(), setup)
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
-    let router = api::router(api::State::new(Arc::new(plugins), &services));
+    let api = api::State::new(Arc::new(plugins), &services).below(&options.prefix);
+    let router = api::router(api);
     answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
         tracing::info!(signal, "stopping: requests under way are finished");

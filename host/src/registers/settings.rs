@@ -1,5 +1,6 @@
 //! The server's settings (core-api section 17): names, kinds, defaults.
 
+use axum::http::uri::Authority;
 use bson::Bson;
 
 /// What values a setting takes.
@@ -16,6 +17,8 @@ pub enum Kind {
     },
     /// One of these.
     Choice(&'static [&'static str]),
+    /// Scheme, host and perhaps port of an HTTPS server, or nothing.
+    HttpsServer,
     /// Any text.
     Text,
     /// A text that is never shown again.
@@ -91,6 +94,10 @@ impl Setting {
                 Some(value) => Ok(Bson::from(*value)),
                 None => wrong(&format!("one of {}", values.join(", "))),
             },
+            Kind::HttpsServer => match text.is_empty() || is_https_server(text) {
+                true => Ok(Bson::from(text)),
+                false => wrong("an address such as https://crits.example:8443, without a path"),
+            },
             Kind::Text | Kind::Secret => {
                 if text.chars().any(char::is_control) {
                     return Err(format!(
@@ -102,6 +109,15 @@ impl Setting {
             }
         }
     }
+}
+
+fn is_https_server(text: &str) -> bool {
+    let Some(authority) = text.strip_prefix("https://") else {
+        return false;
+    };
+    authority
+        .parse::<Authority>()
+        .is_ok_and(|parsed| !parsed.host().is_empty() && !authority.contains('@'))
 }
 
 /// A stored value as text.
@@ -181,6 +197,12 @@ pub const SETTINGS: &[Setting] = &[
         "messages of successful POSTs contain HTML links, as of old",
     )
     .for_plugins(),
+    setting(
+        "https_url",
+        Kind::HttpsServer,
+        "",
+        "clients that come by plain HTTP are sent on to this server, as https://crits.example; the TLS proxy must set X-Forwarded-Proto",
+    ),
     setting(
         "inline_file_limit",
         Kind::Number {
@@ -313,6 +335,25 @@ mod tests {
         assert_eq!(
             say("post_created_status", "202"),
             "`post_created_status` takes one of 200, 201, not `202`"
+        );
+        for address in [
+            "http://crits.example",
+            "https://",
+            "https://crits.example/",
+            "https://me:geheim@crits.example",
+        ] {
+            assert_eq!(
+                say("https_url", address),
+                format!(
+                    "`https_url` takes an address such as https://crits.example:8443, without a path, not `{address}`"
+                )
+            );
+        }
+        assert!(
+            named("https_url")
+                .expect("setting")
+                .parse("https://[::1]:8443")
+                .is_ok()
         );
         assert_eq!(
             say("zip7_password", "geheim\n"),
