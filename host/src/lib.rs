@@ -7,6 +7,8 @@ pub mod access;
 pub mod api;
 pub mod cli;
 pub mod dates;
+#[cfg(test)]
+mod endless;
 pub mod plugins;
 pub mod query;
 pub mod registers;

@@ -1,9 +1,11 @@
 //! Tests of body decoding, named after the rules they show.
 
 use axum::http::HeaderValue;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::endless::{any_of_parts, for_a_while};
 
 /// What a body decodes to: parameters as text, files as `NAME:SIZE:MD5`; or the status and text of the refusal.
 async fn decoded(
@@ -443,4 +445,165 @@ async fn qy11_endless_part_headers_are_refused() {
     .await
     .unwrap_err();
     assert!(matches!(refused, Failure::BadRequest(_)), "{refused:?}");
+}
+
+const XML: &[&str] = &[
+    "<",
+    ">",
+    "</",
+    "/>",
+    "<a>",
+    "</a>",
+    "<a type=\"list\">",
+    " type=\"integer\"",
+    " type='hash'",
+    "<request>",
+    "</request>",
+    "<value>",
+    "</value>",
+    "12",
+    "true",
+    "&amp;",
+    "&#x41;",
+    "&#0;",
+    "&x;",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?xml version=\"1.0\"?>",
+    "<!DOCTYPE x [<!ENTITY x \"y\">]>",
+    "<?x?>",
+    "é",
+    "\0",
+    "\"",
+    "=",
+];
+const YAML: &[&str] = &[
+    "a",
+    ": ",
+    "- ",
+    "\n",
+    "\n  ",
+    "\n- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "\"",
+    "'",
+    "|",
+    ">",
+    "&x ",
+    "*x",
+    "<<: ",
+    "!!str ",
+    "!!binary ",
+    "!x ",
+    "---",
+    "...",
+    "%YAML 1.1",
+    "#",
+    "? ",
+    "~",
+    "12",
+    "0x1F",
+    "1e3",
+    ".inf",
+    "yes",
+    "2020-01-02",
+    "é",
+    "\0",
+    "\t",
+    "\\u0041",
+];
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"a\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "12",
+    "-0",
+    "1e400",
+    "18446744073709551616",
+    "true",
+    "null",
+    "NaN",
+    "\u{feff}",
+    "é",
+    " ",
+];
+
+#[test]
+fn qy11_qy13_any_text_of_any_form_is_read_or_refused() {
+    let form = |form: Form, parts| any_of_parts(parts, 30).prop_map(move |text| (form, text));
+    let any = prop_oneof![
+        form(Form::Xml, XML),
+        form(Form::Yaml, YAML),
+        form(Form::Json, JSON),
+    ];
+    for_a_while(any, |(form, text)| {
+        match read(form, text.as_bytes()) {
+            Ok(decoded) => {
+                for (name, _) in decoded.params {
+                    prop_assert!(name != USERNAME && name != API_KEY);
+                }
+            }
+            Err(Failure::BadRequest(message)) => prop_assert!(message.len() < 500, "{}", message),
+            Err(other) => prop_assert!(false, "{:?}", other),
+        }
+        Ok(())
+    });
+}
+
+const PARTS: &[&str] = &[
+    "--b\r\n",
+    "--b",
+    "--b--",
+    "\r\n",
+    "\r\n",
+    "\r\n\r\n",
+    "\n",
+    "Content-Disposition: form-data",
+    "; name=\"a\"",
+    "; name=filedata",
+    "; filename=\"x\"",
+    "; filename*=UTF-8''%e2%82%ac",
+    "; filename*=",
+    "Content-Type: text/plain",
+    "Content-Transfer-Encoding: base64",
+    ":",
+    ";",
+    "=",
+    "\"",
+    "\\",
+    "é",
+    "\0",
+    "value",
+];
+
+#[test]
+fn qy13_any_multipart_body_is_read_or_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let any = prop_oneof![
+        any_of_parts(PARTS, 40).prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..200),
+    ];
+    for_a_while(any, |body| {
+        let outcome = runtime.block_on(decoded(Some("multipart/form-data; boundary=b"), body));
+        if let Err((status, message)) = outcome {
+            prop_assert_eq!(status, 400, "{}", message);
+            prop_assert!(!message.is_empty() && message.len() < 500);
+        }
+        Ok(())
+    });
 }

@@ -1,48 +1,11 @@
-//! Whatever is sent, the readers of queries, cursors, expressions and dates answer. Each test goes on for half a second, or
-//! for as many seconds as `CRITD_FUZZ_SECONDS` says.
-
-use std::time::{Duration, Instant};
+//! Whatever is sent, the readers of queries, cursors, expressions and dates answer.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 use super::*;
 use crate::dates;
+use crate::endless::{any_of_parts, for_a_while};
 use crate::store::Stepwise;
-
-/// Tries values until the time is over; a value that fails is made smaller and shown.
-fn for_a_while<S: Strategy>(values: S, test: impl Fn(S::Value) -> TestCaseResult) {
-    let seconds = std::env::var("CRITD_FUZZ_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0.5);
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let config = Config {
-        cases: 64,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    loop {
-        if let Err(error) = TestRunner::new(config.clone()).run(&values, &test) {
-            panic!("{error}");
-        }
-        if Instant::now() > end {
-            return;
-        }
-    }
-}
-
-/// Parts of what means something here, put together at random, and anything else.
-fn any_of_parts(parts: &'static [&'static str], most: usize) -> BoxedStrategy<String> {
-    let part = prop_oneof![
-        12 => prop::sample::select(parts).prop_map(String::from),
-        1 => "\\PC{0,6}",
-        1 => any::<char>().prop_map(String::from),
-    ];
-    prop::collection::vec(part, 0..most)
-        .prop_map(|parts| parts.concat())
-        .boxed()
-}
 
 const NAMES: &[&str] = &[
     "c-",
