@@ -74,6 +74,20 @@ impl Workspace {
         command
     }
 
+    /// The same, with Clippy in the compiler's place for the packages of this workspace: what tests need is compiled once, and
+    /// linted on the way (`cargo clippy` would check all dependencies a second time). A warning is an error.
+    pub(crate) fn linting_cargo(&self) -> Command {
+        let mut command = self.cargo();
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+            // As `cargo clippy` hands on what stands behind its `--`.
+            .env(
+                "CLIPPY_ARGS",
+                "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+            );
+        command
+    }
+
     /// A program, started in the repository's root.
     pub(crate) fn program(&self, name: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(name);

@@ -27,8 +27,8 @@ const SEEN: &str = "Seen";
 const HIDDEN: &str = "Hidden";
 /// So many indicators are stored through the API at most; further ones are copies.
 const POSTED: usize = 50_000;
-/// Indicators that are copied: a hundred letters, sources, TLPs and buckets.
-const TEMPLATES: usize = 2_600;
+/// Indicators that are copied: all pairs of a letter and a domain (26 × 97), of every source, TLP and bucket.
+const TEMPLATES: usize = 2_522;
 const WRITERS: usize = 64;
 const HOST_WRITERS: usize = 8;
 const HOSTS: usize = 2_000;

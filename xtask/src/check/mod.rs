@@ -36,35 +36,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     step("source rules");
     source_rules(workspace)?;
     step("format");
-    run_cargo(workspace, &["fmt", "--all", "--check"])?;
-    step("clippy");
-    run_cargo(
-        workspace,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-    )?;
+    workspace::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     step("dependencies");
     dependencies::check(workspace)?;
     build(workspace)?;
     step("doc tests");
-    run_cargo(workspace, &["test", "--workspace", "--doc", "--quiet"])?;
+    workspace::run(
+        workspace
+            .linting_cargo()
+            .args(["test", "--workspace", "--doc", "--quiet"]),
+    )?;
     suites::run(workspace, None, true)?;
     eprintln!(
         "everything passed in {:.0} s",
         began.elapsed().as_secs_f64()
     );
     Ok(())
-}
-
-fn run_cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
-    workspace::run(workspace.cargo().args(arguments))
 }
 
 /// The rules that are read off the sources alone.
@@ -108,8 +95,12 @@ fn tracked_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
 
 /// Builds everything that tests use, once: the same packages, profile and features as the test run.
 fn build(workspace: &Workspace) -> Result<()> {
-    step("build everything, tests included");
-    run_cargo(workspace, &["build", "--workspace", "--all-targets"])?;
+    step("build everything, tests included, and lint it");
+    workspace::run(
+        workspace
+            .linting_cargo()
+            .args(["build", "--workspace", "--all-targets"]),
+    )?;
     let target = wasm_target::ensure(workspace)?;
     let server = workspace.server("debug");
     plugins::build_components(workspace, &target, &server)?;

@@ -17,6 +17,8 @@ use std::time::Duration;
 use embedded_only::EMBEDDED_ONLY;
 use report::{Report, Test};
 
+/// Seconds for each test that tries random values for a while.
+const ENDLESS: (&str, &str) = ("CRITD_FUZZ_SECONDS", "10");
 /// Where the tests find a replica set.
 const DEPLOYMENT: &str = "CRITD_TEST_MONGODB";
 /// The `mongod` for tests that start replica sets of their own.
@@ -60,7 +62,12 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
         url: set.url(),
     };
     step("tests");
-    let embedded = around.nextest("default", filter.map(str::to_owned), |_| {})?;
+    let embedded = around.nextest("default", filter.map(str::to_owned), |command| {
+        // An operator's or author's own choice stands.
+        if std::env::var_os(ENDLESS.0).is_none() {
+            command.env(ENDLESS.0, ENDLESS.1);
+        }
+    })?;
     drop(set);
     if !on_mongodb {
         return embedded.done();
@@ -107,7 +114,7 @@ impl Around<'_> {
         if report.exists() {
             fs::remove_file(&report)?;
         }
-        let mut cargo = self.workspace.cargo();
+        let mut cargo = self.workspace.linting_cargo();
         cargo.args(["nextest", "run", "--workspace", "--all-targets"]);
         cargo.args(["--profile", profile]);
         if let Some(filter) = filter {
