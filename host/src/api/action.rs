@@ -9,7 +9,7 @@ use super::body::Decoded;
 use super::create::insert_further;
 use super::failure::Failure;
 use super::pipeline::Call;
-use super::{Patch, answer};
+use super::{Patch, answer, once};
 use crate::plugins::{Mode, NotDone, Param, Params, TypeEntry};
 use crate::query::{Parameters, is_on, is_reading_parameter};
 
@@ -28,9 +28,17 @@ pub(super) async fn patch(
         Err(failure) => return Err(unless_hidden(call, entry, id, failure).await?),
     };
     let (action, arguments) = arguments(body.params, &call.parameters);
+    let what = [
+        "PATCH",
+        &entry.declaration.resource,
+        &id.to_hex(),
+        action.as_deref().unwrap_or_default(),
+    ];
     let mode = Mode {
         dry_run: is_on(call.parameters.last("dry_run")),
+        once: once::Key::of(call)?.map(|key| key.once(None, &what, &arguments)),
     };
+    let mut is_repeated = false;
     let mut answer = Map::new();
     let mut begin = |return_code: i32, message: Json| {
         answer.insert("return_code".into(), return_code.into());
@@ -47,6 +55,7 @@ pub(super) async fn patch(
     };
     match call.state.handlers.perform(request, arguments, mode).await {
         Ok(performed) => {
+            is_repeated = performed.is_repeated;
             begin(0, "success!".into());
             answer.insert("detail".into(), performed.detail.into());
             if !performed.ignored_arguments.is_empty() {
@@ -66,7 +75,9 @@ pub(super) async fn patch(
         }
         Err(reason) => return Err(reason.into()),
     }
-    Ok(answer::json(StatusCode::OK, &Json::Object(answer)))
+    let mut response = answer::json(StatusCode::OK, &Json::Object(answer));
+    once::mark(&mut response, is_repeated);
+    Ok(response)
 }
 
 /// Rule ACT-1: that there is no such document comes before what is wrong with the body.

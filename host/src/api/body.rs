@@ -2,6 +2,7 @@
 
 mod disposition;
 mod multipart;
+pub(super) mod objects;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,113 +1,138 @@
 //! `POST /api/v1/RESOURCE/` (core-api 12.2, 12.3).
 
+use std::sync::Arc;
+
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value as Json};
 
-use super::answer;
 use super::failure::Failure;
-use super::pipeline::Call;
-use super::render;
-use crate::plugins::{Created, Mode, NotDone, Params, Refusal, TypeEntry};
+use super::pipeline::{Call, path_of};
+use super::{answer, once, render};
+use crate::plugins::{Created, Mode, NotDone, Params, Refusal, Registry, TypeEntry};
 use crate::query::is_on;
 
 pub(super) async fn post(
     call: &Call<'_>,
-    entry: &TypeEntry,
+    of: &Arc<TypeEntry>,
     params: Params,
 ) -> Result<Response, Failure> {
+    let what = ["POST", &of.declaration.resource];
     let mode = Mode {
         dry_run: is_on(call.parameters.last("dry_run")),
+        once: once::Key::of(call)?.map(|key| key.once(None, &what, &params)),
     };
+    let envelopes = Envelopes::new(call, of);
     match call
         .state
         .handlers
-        .create(&call.registry, &call.caller, entry, params, mode)
+        .create(&call.registry, &call.caller, of, params, mode)
         .await
     {
-        Ok(created) => made(call, entry, created).await,
+        Ok(created) => Ok(made(call, &envelopes, created)),
         Err(NotDone::Refused(refusal)) => {
-            Ok(answer::json(StatusCode::OK, &refused(call, entry, refusal)))
+            let body = Json::Object(envelopes.refused(refusal));
+            Ok(answer::json(StatusCode::OK, &body))
         }
         Err(reason) => Err(reason.into()),
     }
 }
 
 /// Rules B14 to B17, B23.
-async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Response, Failure> {
-    let mut body = envelope(0, entry, created.message);
-    let document = created.document.map(|(type_name, id)| {
-        // The object may be of another type than the resource.
-        let of = call
-            .registry
-            .type_named(&type_name)
-            .map_or(entry, |of| of.as_ref());
-        (
-            id.to_hex(),
-            format!("{}{id}/", call.path_of(&of.declaration.resource)),
-        )
-    });
-    match &document {
-        Some((id, url)) => {
-            body.insert("id".into(), id.as_str().into());
-            body.insert("url".into(), url.as_str().into());
-        }
-        None => insert_empty_id(&mut body, entry),
-    }
-    body.insert("created".into(), created.fresh.into());
-    if !created.warnings.is_empty() {
-        body.insert("warnings".into(), created.warnings.into());
-    }
-    insert_further(&mut body, created.extra);
+fn made(call: &Call<'_>, envelopes: &Envelopes, created: Created) -> Response {
     let status = if created.fresh && wants_201(call) {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
+    let is_repeated = created.is_repeated;
+    let (body, url) = envelopes.made(created);
     let mut response = answer::json(status, &Json::Object(body));
-    if let Some(location) = document.and_then(|(_, url)| HeaderValue::from_str(&url).ok()) {
+    once::mark(&mut response, is_repeated);
+    if let Some(location) = url.and_then(|url| HeaderValue::from_str(&url).ok()) {
         response.headers_mut().insert(LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
-/// Rule B22: a refusal is a 200. It carries id and URL where it is about a document that is there (create.md 5.4).
-fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
-    let mut body = envelope(1, entry, refusal.message);
-    let member = |name: &str| refusal.error.get(name).and_then(Json::as_str);
-    match (
-        member("type").and_then(|name| call.registry.type_named(name)),
-        member("id"),
-    ) {
-        (Some(of), Some(id)) => {
-            body.insert("id".into(), id.into());
-            body.insert(
-                "url".into(),
-                format!("{}{id}/", call.path_of(&of.declaration.resource)).into(),
-            );
+/// Words the answers to POSTs to one resource.
+pub(super) struct Envelopes {
+    registry: Arc<Registry>,
+    prefix: String,
+    of: Arc<TypeEntry>,
+}
+
+impl Envelopes {
+    pub(super) fn new(call: &Call<'_>, of: &Arc<TypeEntry>) -> Self {
+        Self {
+            registry: Arc::clone(&call.registry),
+            prefix: call.state.prefix.clone(),
+            of: Arc::clone(of),
         }
-        _ => insert_empty_id(&mut body, entry),
     }
-    body.insert("created".into(), false.into());
-    if !refusal.error.is_empty() {
-        body.insert("error".into(), Json::Object(refusal.error));
+
+    /// Of a success, and the URL of the object that it is about.
+    pub(super) fn made(&self, created: Created) -> (Map<String, Json>, Option<String>) {
+        let mut body = self.envelope(0, created.message);
+        let mut location = None;
+        match created.document {
+            Some((type_name, id)) => {
+                // The object may be of another type than the resource.
+                let of = self.registry.type_named(&type_name).unwrap_or(&self.of);
+                let (id, url) = (id.to_hex(), self.url(of, &id.to_hex()));
+                body.insert("id".into(), id.into());
+                body.insert("url".into(), url.as_str().into());
+                location = Some(url);
+            }
+            None => self.insert_empty_id(&mut body),
+        }
+        body.insert("created".into(), created.fresh.into());
+        if !created.warnings.is_empty() {
+            body.insert("warnings".into(), created.warnings.into());
+        }
+        insert_further(&mut body, created.extra);
+        (body, location)
     }
-    Json::Object(body)
-}
 
-fn envelope(return_code: i32, entry: &TypeEntry, message: String) -> Map<String, Json> {
-    let mut body = Map::new();
-    body.insert("return_code".into(), return_code.into());
-    body.insert("type".into(), entry.declaration.name.as_str().into());
-    body.insert("message".into(), message.into());
-    body
-}
+    /// Rule B22: a refusal is a 200. It carries id and URL where it is about a document that is there (create.md 5.4).
+    pub(super) fn refused(&self, refusal: Refusal) -> Map<String, Json> {
+        let mut body = self.envelope(1, refusal.message);
+        let member = |name: &str| refusal.error.get(name).and_then(Json::as_str);
+        match (
+            member("type").and_then(|name| self.registry.type_named(name)),
+            member("id"),
+        ) {
+            (Some(of), Some(id)) => {
+                body.insert("id".into(), id.into());
+                body.insert("url".into(), self.url(of, id).into());
+            }
+            _ => self.insert_empty_id(&mut body),
+        }
+        body.insert("created".into(), false.into());
+        if !refusal.error.is_empty() {
+            body.insert("error".into(), Json::Object(refusal.error));
+        }
+        body
+    }
 
-/// Rule B17: some resources have always answered `id`, empty if there is none.
-fn insert_empty_id(body: &mut Map<String, Json>, entry: &TypeEntry) {
-    if entry.declaration.empty_id {
-        body.insert("id".into(), "".into());
+    fn url(&self, of: &TypeEntry, id: &str) -> String {
+        format!("{}{id}/", path_of(&self.prefix, &of.declaration.resource))
+    }
+
+    fn envelope(&self, return_code: i32, message: String) -> Map<String, Json> {
+        let mut body = Map::new();
+        body.insert("return_code".into(), return_code.into());
+        body.insert("type".into(), self.of.declaration.name.as_str().into());
+        body.insert("message".into(), message.into());
+        body
+    }
+
+    /// Rule B17: some resources have always answered `id`, empty if there is none.
+    fn insert_empty_id(&self, body: &mut Map<String, Json>) {
+        if self.of.declaration.empty_id {
+            body.insert("id".into(), "".into());
+        }
     }
 }
 

@@ -15,7 +15,9 @@ use super::pipeline::Call;
 use super::route::{self, Target};
 use super::{Handlers, Patch, State, list};
 use crate::access::{Access, Caller};
-use crate::plugins::{Created, Mode, NotDone, Params, Performed, Registry, Services, TypeEntry};
+use crate::plugins::{
+    Created, Mode, NotDone, Object, Params, Performed, Registry, Services, Together, TypeEntry,
+};
 use crate::query::Parameters;
 use crate::registers::Registers;
 use crate::store::explain::Explained;
@@ -129,6 +131,18 @@ impl Handlers for TypesOnly {
         _: Mode,
     ) -> Result<Created, NotDone> {
         Err(NotDone::NoDocument)
+    }
+
+    async fn create_many(
+        &self,
+        _: &Arc<Registry>,
+        _: &Arc<Caller>,
+        _: &TypeEntry,
+        _: Vec<Object>,
+        _: Mode,
+        _: Together,
+    ) -> Vec<Result<Created, NotDone>> {
+        Vec::new()
     }
 
     async fn perform(&self, _: Patch<'_>, _: Params, _: Mode) -> Result<Performed, NotDone> {

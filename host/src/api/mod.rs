@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! route        what a path addresses, which methods may be used there
-//! credentials  where user name and key are read from
+//! credentials  where user name and key are read from       https  sending plain HTTP on
 //! body         request bodies → parameters: forms, multipart, JSON, XML, YAML
 //! pipeline     the order of core-api section 2, from the path to the handler
 //! listing      GET /api/v1/          health  GET /health/…
 //! paging       the page of a list, also without a count or by cursor
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
-//! create       POST                  action  PATCH
+//! create       POST                  action  PATCH                bulk  many POSTs in one request
+//! once         requests that are carried out once
 //! models       the fields of each type              explain  a list for `critd explain`
 //! format       which format is asked for         render  a stored document as answers show it
 //! rows, export CSV and NDJSON                    download, inline  files, as archives and inside documents
@@ -21,6 +22,7 @@
 mod action;
 mod answer;
 mod body;
+mod bulk;
 mod confine;
 mod create;
 mod credentials;
@@ -31,10 +33,12 @@ mod export;
 mod failure;
 mod format;
 mod health;
+mod https;
 mod inline;
 mod list;
 mod listing;
 mod models;
+mod once;
 mod paging;
 mod pipeline;
 mod reading;
@@ -56,7 +60,8 @@ use bson::oid::ObjectId;
 
 use crate::access::{Access, Caller};
 use crate::plugins::{
-    Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry,
+    Created, Mode, NotDone, Object, Params, Performed, Plugins, Registry, Services, Together,
+    TypeEntry,
 };
 use crate::registers::Registers;
 use crate::store::Store;
@@ -78,6 +83,17 @@ trait Handlers: Send + Sync {
         params: Params,
         mode: Mode,
     ) -> Result<Created, NotDone>;
+
+    /// See [`Plugins::create_many`].
+    async fn create_many(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        objects: Vec<Object>,
+        mode: Mode,
+        together: Together,
+    ) -> Vec<Result<Created, NotDone>>;
 
     /// See [`Plugins::perform`].
     async fn perform(
@@ -112,6 +128,18 @@ impl Handlers for Plugins {
         mode: Mode,
     ) -> Result<Created, NotDone> {
         Plugins::create(self, registry, caller, of, params, mode).await
+    }
+
+    async fn create_many(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        objects: Vec<Object>,
+        mode: Mode,
+        together: Together,
+    ) -> Vec<Result<Created, NotDone>> {
+        Plugins::create_many(self, registry, caller, of, objects, mode, together).await
     }
 
     async fn perform(

@@ -20,7 +20,8 @@ use super::failure::{self, Failure};
 use super::format::Format;
 use super::route::{self, Target};
 use super::{
-    State, action, answer, create, detail, health, list, listing, schema, set, vocabulary,
+    State, action, answer, bulk, create, detail, health, https, list, listing, schema, set,
+    vocabulary,
 };
 use crate::access::Caller;
 use crate::plugins::Registry;
@@ -52,8 +53,13 @@ impl Call<'_> {
 
     /// The path of a resource: `/api/v1/domains/`.
     pub(super) fn path_of(&self, resource: &str) -> String {
-        format!("{}/api/v1/{resource}/", self.state.prefix)
+        path_of(&self.state.prefix, resource)
     }
+}
+
+/// The path of a resource on a server that is mounted below `prefix`.
+pub(super) fn path_of(prefix: &str, resource: &str) -> String {
+    format!("{prefix}/api/v1/{resource}/")
 }
 
 /// Answers a request, whatever happens, and writes one line to the log about it (rules A7, E2).
@@ -117,6 +123,10 @@ async fn serve(
     {
         return Err(Failure::NotFound);
     }
+    let https = settings.as_ref().and_then(|on| on.text("https_url"));
+    if let Some(redirect) = https.and_then(|base| https::redirect(base, &parts)) {
+        return Ok(redirect);
+    }
     let registry = state.handlers.current();
     let target = route::resolve(&state.prefix, path, &registry).ok_or(Failure::NotFound)?;
     let method = route::effective_method(&parts.method, &parts.headers);
@@ -152,11 +162,23 @@ async fn serve(
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|peer| peer.0.ip());
+    let is_bulk = wanted == "POST" && bulk::is_asked_for(&parameters);
+    // Many objects are read after the caller is known: credentials are not looked for in them.
+    let mut many = None;
     let admitted = if wanted == "GET" {
         // What a reading request has as its body is not looked at (core-api section 2).
         let Offered::Pair(pair) = credentials::outside_of_body(&parts.headers, &parameters) else {
             return Err(Failure::Unauthorized);
         };
+        Admitted {
+            caller: authenticate(state, &pair, peer).await?,
+            body: Ok(Decoded::default()),
+        }
+    } else if is_bulk {
+        let Offered::Pair(pair) = credentials::outside_of_body(&parts.headers, &parameters) else {
+            return Err(Failure::Unauthorized);
+        };
+        many = Some(body);
         Admitted {
             caller: authenticate(state, &pair, peer).await?,
             body: Ok(Decoded::default()),
@@ -182,6 +204,9 @@ async fn serve(
         parameters,
         headers: parts.headers,
     };
+    if let (Target::Collection(of), Some(body)) = (&target, many) {
+        return bulk::post(&call, of, body).await;
+    }
     match target {
         Target::Collection(of) if wanted == "POST" => create::post(&call, &of, body?.params).await,
         Target::Collection(of) => list::get(&call, &of).await,

@@ -12,6 +12,9 @@ use super::render::{Content, JsonSink};
 use crate::query::{Model, Parameters, Projection};
 use crate::store::StoredDocument;
 
+/// Type of an answer with a JSON object a line.
+pub(super) const NDJSON: &str = "application/x-ndjson";
+
 /// How rows are written.
 pub(super) enum Table {
     /// Comma-separated values (RFC 4180) with a header.
@@ -73,7 +76,7 @@ impl Table {
     pub(super) fn content_type(&self) -> &'static str {
         match self {
             Self::Csv(_) => "text/csv; charset=utf-8; header=present",
-            Self::Ndjson => "application/x-ndjson",
+            Self::Ndjson => NDJSON,
         }
     }
 

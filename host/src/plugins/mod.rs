@@ -83,6 +83,35 @@ pub(crate) const LONGEST_CHANGE: i64 = 60_000;
 pub struct Mode {
     /// Work out what would be stored, store nothing.
     pub dry_run: bool,
+    /// Carry it out once, however often it comes.
+    pub once: Option<Once>,
+}
+
+/// The `Idempotency-Key` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// Digest of the user and the key.
+    pub key: [u8; 32],
+    /// Digest of what was asked for.
+    pub request: [u8; 32],
+}
+
+/// One of many objects to be created.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its parameters.
+    pub params: Params,
+    /// See [`Mode::once`].
+    pub once: Option<Once>,
+}
+
+/// What becomes of many objects of which one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// The others are stored.
+    Each,
+    /// None is stored.
+    All,
 }
 
 /// A successful POST.
@@ -98,6 +127,8 @@ pub struct Created {
     pub extra: serde_json::Map<String, serde_json::Value>,
     /// Sentences for `warnings`.
     pub warnings: Vec<String>,
+    /// It had been carried out before ([`Mode::once`]): this is what it was answered then.
+    pub is_repeated: bool,
 }
 
 /// A successful PATCH.
@@ -111,6 +142,8 @@ pub struct Performed {
     pub ignored_arguments: Vec<String>,
     /// Sentences for `warnings`.
     pub warnings: Vec<String>,
+    /// See [`Created::is_repeated`].
+    pub is_repeated: bool,
 }
 
 /// A request that was refused; nothing was stored.
@@ -228,6 +261,15 @@ impl Plugins {
     #[must_use]
     pub fn current(&self) -> Arc<Registry> {
         self.current.load_full()
+    }
+
+    /// Removes the records of `Idempotency-Key`s that are honoured no more. How many.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn forget_request_keys(&self) -> Result<u64, StoreError> {
+        perform::once::forget(self.services.store.as_ref()).await
     }
 
     /// The plugins as operators see them: what serves, what was rejected and why.

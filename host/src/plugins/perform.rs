@@ -1,11 +1,14 @@
 //! A POST or PATCH from its parameters to what is stored: checks, handler, commit, and again if something was in the way.
 
+mod bulk;
+pub(super) mod once;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
+use self::once::Known;
 use super::arguments::{self, Checked};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
@@ -84,6 +87,8 @@ struct Settled {
     warnings: Vec<String>,
     /// Of a dry run: what would have been written.
     operations: Option<Vec<Json>>,
+    /// Answered before, and not carried out again.
+    is_repeated: bool,
 }
 
 /// Why a run is not the last one.
@@ -133,23 +138,7 @@ impl Plugins {
         let settled = self
             .settle(request, Job::Create { of: entry.clone() }, args, mode)
             .await?;
-        let (extra, said) = extra_of(&settled, &entry.plugin)?;
-        Ok(Created {
-            fresh: settled
-                .concerned
-                .as_ref()
-                .is_some_and(|concerned| concerned.fresh),
-            document: settled
-                .concerned
-                .map(|concerned| (concerned.type_name, concerned.id)),
-            message: settled.outcome.message,
-            extra,
-            warnings: warnings
-                .into_iter()
-                .chain(settled.warnings)
-                .chain(said)
-                .collect(),
-        })
+        created(settled, &entry.plugin, warnings)
     }
 
     /// A PATCH: the document must be there and visible under S1 (else [`NotDone::NoDocument`]), then ACT-2 to ACT-8.
@@ -225,6 +214,7 @@ impl Plugins {
                 .chain(settled.warnings)
                 .chain(said)
                 .collect(),
+            is_repeated: settled.is_repeated,
         })
     }
 
@@ -275,29 +265,25 @@ impl Plugins {
         args: Vec<Arg>,
         mode: Mode,
     ) -> Result<Settled, NotDone> {
-        let plugin = request.registry.plugin(job.plugin()).cloned();
-        let plugin = plugin.ok_or_else(|| {
-            NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
-        })?;
-        let began = Instant::now();
-        let mut attempt = 0;
+        let plugin = plugin_of(&request.registry, &job)?;
+        let mut patience = Patience::new(&request);
         loop {
             let obstacle = match self
-                .attempt(&request, &plugin, &job, args.clone(), mode, attempt)
+                .attempt(
+                    &request,
+                    &plugin,
+                    &job,
+                    args.clone(),
+                    mode,
+                    patience.attempt,
+                )
                 .await
             {
                 Ok(settled) => return Ok(settled),
                 Err(Again::Final(not_done)) => return Err(not_done),
                 Err(Again::Conflict(what)) => what,
             };
-            attempt += 1;
-            if attempt >= ATTEMPTS && began.elapsed() >= PATIENCE {
-                return Err(NotDone::Busy(format!(
-                    "{job} met other changes {attempt} times, at last: {obstacle}"
-                )));
-            }
-            let chance = request.seed[attempt as usize % request.seed.len()];
-            tokio::time::sleep(pause(attempt, chance)).await;
+            patience.wait(&job, &obstacle).await?;
         }
     }
 
@@ -310,6 +296,14 @@ impl Plugins {
         mode: Mode,
         attempt: u32,
     ) -> Result<Settled, Again> {
+        let once = mode.once.filter(|_| !mode.dry_run);
+        let mut outdated = None;
+        if let Some(once) = once {
+            match once::known(self.services.store.as_ref(), once, request.now).await? {
+                Known::Answered(settled) => return Ok(settled),
+                Known::Nothing(record) => outdated = record,
+            }
+        }
         let run = {
             let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
             self.lanes
@@ -317,7 +311,7 @@ impl Plugins {
                 .await
                 .map_err(NotDone::Internal)?
         };
-        let (work, answer) = match run {
+        let (mut work, answer) = match run {
             Ok(Run::Answered(work, answer)) => (work, answer),
             Ok(Run::NoDocument) => return Err(NotDone::NoDocument.into()),
             Err(failure) => return Err(failed(failure, plugin, job)),
@@ -326,45 +320,54 @@ impl Plugins {
             Ok(outcome) => outcome,
             Err(fault) => {
                 // What a handler read may have changed before it said no; then it might not say so now.
-                let about = work
+                let document = work
                     .about()
                     .map(|(type_name, id)| (type_name.to_owned(), id));
-                let reads = work.into_read_set();
-                if !(reads.documents.is_empty()
-                    && reads.keys.is_empty()
-                    && reads.selections.is_empty())
-                {
-                    self.commit(reads, job, attempt).await?;
-                }
-                let mut not_done = refused(fault, plugin, job);
-                if let (NotDone::Refused(refusal), Some((type_name, id))) = (&mut not_done, about) {
-                    refusal.error.insert("type".into(), type_name.into());
-                    refusal.error.insert("id".into(), id.to_hex().into());
-                }
-                return Err(not_done.into());
+                self.check(work.into_read_set(), job, attempt).await?;
+                return Err(about(refused(fault, plugin, job), document).into());
             }
         };
         let concerned = work
             .concerned(&outcome)
             .map_err(|failure| failed(failure, plugin, job))?;
         let warnings = work.warnings().to_vec();
-        let operations = mode.dry_run.then(|| work.operations());
-        let changes = work
+        let settled = Settled {
+            outcome,
+            concerned,
+            warnings,
+            operations: mode.dry_run.then(|| work.operations()),
+            is_repeated: false,
+        };
+        let record = once.map(|once| (once, work.new_id()));
+        let mut changes = work
             .into_write_set()
             .await
             .map_err(|failure| failed(failure, plugin, job))?;
+        if let Some((once, id)) = record {
+            once::note(&mut changes, once, id, &settled, outdated, request.now);
+        }
         if !mode.dry_run {
             if is_overdue(request.now, dates::now()) {
                 return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
             }
             self.commit(changes, job, attempt).await?;
         }
-        Ok(Settled {
-            outcome,
-            concerned,
-            warnings,
-            operations,
-        })
+        Ok(settled)
+    }
+
+    /// Does what was read still hold?
+    async fn check(
+        &self,
+        reads: crate::store::WriteSet,
+        job: &Job,
+        attempt: u32,
+    ) -> Result<(), Again> {
+        let is_empty =
+            reads.documents.is_empty() && reads.keys.is_empty() && reads.selections.is_empty();
+        match is_empty {
+            true => Ok(()),
+            false => self.commit(reads, job, attempt).await,
+        }
     }
 
     async fn commit(
@@ -398,6 +401,51 @@ impl Plugins {
     }
 }
 
+fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
+    registry.plugin(job.plugin()).cloned().ok_or_else(|| {
+        NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
+    })
+}
+
+/// How often and how long a handler has met other changes.
+struct Patience {
+    began: Instant,
+    attempt: u32,
+    seed: [u8; 32],
+}
+
+impl Patience {
+    fn new(request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            attempt: 0,
+            seed: request.seed,
+        }
+    }
+
+    /// Waits before the next run; an error if it is at an end.
+    async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
+        self.attempt += 1;
+        if self.attempt >= ATTEMPTS && self.began.elapsed() >= PATIENCE {
+            return Err(NotDone::Busy(format!(
+                "{job} met other changes {} times, at last: {obstacle}",
+                self.attempt
+            )));
+        }
+        let chance = self.seed[self.attempt as usize % self.seed.len()];
+        tokio::time::sleep(pause(self.attempt, chance)).await;
+        Ok(())
+    }
+}
+
+fn budgets(plugin: &Loaded) -> Budgets {
+    Budgets {
+        documents: u32::try_from(plugin.limits.documents).unwrap_or(u32::MAX),
+        uploads: u32::try_from(plugin.limits.uploads).unwrap_or(u32::MAX),
+        ..Budgets::default()
+    }
+}
+
 /// One run of a handler on a transaction of its own.
 async fn run(
     request: Arc<Request>,
@@ -405,13 +453,7 @@ async fn run(
     job: Job,
     args: Vec<Arg>,
 ) -> Result<Run, Failure> {
-    let limits = plugin.limits;
-    let budgets = Budgets {
-        documents: u32::try_from(limits.documents).unwrap_or(u32::MAX),
-        uploads: u32::try_from(limits.uploads).unwrap_or(u32::MAX),
-        ..Budgets::default()
-    };
-    let mut work = Box::new(Work::new(request, budgets));
+    let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let entry = match &job {
         Job::Action { action, on, id } => {
             if !work.begin_action(action, on, *id).await? {
@@ -495,6 +537,37 @@ fn refused(fault: Fault, plugin: &Loaded, job: &Job) -> NotDone {
             NotDone::Internal(format!("the plugin `{name}` failed: {reason}, in {job}"))
         }
     }
+}
+
+/// A successful POST, as it is answered. `warnings`: what was said about its arguments.
+fn created(settled: Settled, plugin: &str, warnings: Vec<String>) -> Result<Created, NotDone> {
+    let (extra, said) = extra_of(&settled, plugin)?;
+    Ok(Created {
+        fresh: settled
+            .concerned
+            .as_ref()
+            .is_some_and(|concerned| concerned.fresh),
+        document: settled
+            .concerned
+            .map(|concerned| (concerned.type_name, concerned.id)),
+        message: settled.outcome.message,
+        extra,
+        warnings: warnings
+            .into_iter()
+            .chain(settled.warnings)
+            .chain(said)
+            .collect(),
+        is_repeated: settled.is_repeated,
+    })
+}
+
+/// What a refusal is about, for whoever asked.
+fn about(mut not_done: NotDone, document: Option<(String, ObjectId)>) -> NotDone {
+    if let (NotDone::Refused(refusal), Some((type_name, id))) = (&mut not_done, document) {
+        refusal.error.insert("type".into(), type_name.into());
+        refusal.error.insert("id".into(), id.to_hex().into());
+    }
+    not_done
 }
 
 /// Further keys of the answer, and warnings among them. A plugin can't write what the host says.

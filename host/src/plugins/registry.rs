@@ -273,13 +273,11 @@ impl Registry {
     /// (documents.md section 7), and the collections that the host itself writes for every type.
     #[must_use]
     pub fn collection_specs(&self) -> Vec<CollectionSpec> {
-        let own = super::work::collections();
-        own.into_iter()
-            .chain(
-                self.types
-                    .values()
-                    .map(|entry| collection_of(&entry.declaration)),
-            )
+        let types = self.types.values();
+        super::work::collections()
+            .into_iter()
+            .chain([super::perform::once::collection()])
+            .chain(types.map(|entry| collection_of(&entry.declaration)))
             .collect()
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn change(
 ) -> Result<bool, CommitError> {
     let mut changed = false;
     for operation in operations {
-        if path_of(operation).root() == "_id" {
+        if operation.path().root() == "_id" {
             return Err(CommitError::Impossible("`_id` can't be changed".to_owned()));
         }
         let effect = match draft.apply(operation) {
@@ -41,7 +41,7 @@ pub(crate) fn change(
         if !is_as_seen(operation, effect) {
             return Err(conflict(format!(
                 "`{}` of {}",
-                path_of(operation),
+                operation.path(),
                 name(document)
             )));
         }
@@ -137,13 +137,6 @@ pub(crate) fn describe(key: &KeyValue) -> String {
         .map(|(path, _)| path.as_str())
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-pub(crate) fn path_of(operation: &Op) -> &super::FieldPath {
-    match operation {
-        Op::Set(path, _) | Op::Unset(path) | Op::Push(path, _) | Op::Increment(path, _) => path,
-        Op::PushUnique { path, .. } | Op::Pull { path, .. } => path,
-    }
 }
 
 pub(crate) fn check_size(document: &DocKey, draft: &Draft) -> Result<(), CommitError> {

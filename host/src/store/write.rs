@@ -182,6 +182,21 @@ pub enum Op {
     Increment(FieldPath, i64),
 }
 
+impl Op {
+    /// The place it changes.
+    #[must_use]
+    pub fn path(&self) -> &FieldPath {
+        match self {
+            Self::Set(path, _)
+            | Self::Unset(path)
+            | Self::Push(path, _)
+            | Self::PushUnique { path, .. }
+            | Self::Pull { path, .. }
+            | Self::Increment(path, _) => path,
+        }
+    }
+}
+
 /// Why a write set was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {

@@ -77,6 +77,7 @@ fn made(id: Option<ObjectId>) -> Created {
         message: "made".into(),
         extra: serde_json::Map::new(),
         warnings: Vec::new(),
+        is_repeated: false,
     }
 }
 
@@ -110,6 +111,22 @@ impl Handlers for Recorder {
             .unwrap_or_else(|| Ok(made(None)))
     }
 
+    async fn create_many(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        of: &TypeEntry,
+        objects: Vec<Object>,
+        mode: Mode,
+        _: Together,
+    ) -> Vec<Result<Created, NotDone>> {
+        let mut answers = Vec::new();
+        for Object { params, .. } in objects {
+            answers.push(self.create(registry, caller, of, params, mode).await);
+        }
+        answers
+    }
+
     async fn perform(
         &self,
         patch: Patch<'_>,
@@ -132,6 +149,7 @@ impl Handlers for Recorder {
                 extra: serde_json::Map::new(),
                 ignored_arguments: Vec::new(),
                 warnings: Vec::new(),
+                is_repeated: false,
             })
         })
     }

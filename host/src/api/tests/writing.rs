@@ -199,6 +199,7 @@ async fn p13a_p14a_p15a_envelope_of_an_action() {
         extra,
         ignored_arguments: vec!["x".into()],
         warnings: vec!["w".into()],
+        is_repeated: false,
     }));
     let answer = server
         .patch(

@@ -133,7 +133,14 @@ fn internal(result: Result<Performed, NotDone>) -> String {
 async fn act_8_what_a_handler_writes_is_stored_and_a_post_finds_it_again() {
     let noted = Noted::with(&[("writes", "(call $describe_done) (i32.store8 (i32.const 64) (i32.const 0)) (i32.store8 (i32.const 68) (i32.const 0)) (i32.store (i32.const 76) (i32.const 512)) (i32.store (i32.const 80) (i32.const 4)) (i32.store (i32.const 84) (i32.const 0)) (i32.store (i32.const 88) (i32.const 0)) (i32.const 64)")]).await;
     let dry = noted
-        .perform_on(noted.note, Some("writes_act"), Mode { dry_run: true })
+        .perform_on(
+            noted.note,
+            Some("writes_act"),
+            Mode {
+                dry_run: true,
+                once: None,
+            },
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -273,6 +280,7 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
         concerned: None,
         warnings: Vec::new(),
         operations: None,
+        is_repeated: false,
     };
     let wrong = |extra: &str| match extra_of(&settled(extra), "p") {
         Err(NotDone::Internal(reason)) => reason,

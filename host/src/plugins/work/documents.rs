@@ -90,7 +90,7 @@ impl Work {
     }
 
     fn add(&mut self, open: Open) -> Result<usize, Failure> {
-        if self.documents.len() >= self.budgets.documents as usize {
+        if self.documents.len() - self.earlier_documents >= self.budgets.documents as usize {
             return Err(self.budget("documents"));
         }
         let index = self.documents.len();
@@ -118,6 +118,7 @@ impl Work {
             source_added: false,
             rekeyed: false,
             withdrawn: false,
+            settled: false,
         })
     }
 
@@ -445,10 +446,11 @@ impl Work {
         {
             let document = self.touch(index);
             document.claimed = true;
-            let origin = match (document.revision, document.hidden) {
-                (None, _) => Origin::Fresh,
-                (Some(_), true) => Origin::Hidden,
-                (Some(_), false) => Origin::Visible,
+            let is_there = document.revision.is_some() || document.settled;
+            let origin = match (is_there, document.hidden) {
+                (false, _) => Origin::Fresh,
+                (true, true) => Origin::Hidden,
+                (true, false) => Origin::Visible,
             };
             return Ok((self.number(index)?, origin));
         }
@@ -466,6 +468,7 @@ impl Work {
             source_added: false,
             rekeyed: true,
             withdrawn: false,
+            settled: false,
         })?;
         if let Some(key) = key {
             self.made_keys.insert(key_text(&key), index);

@@ -62,8 +62,13 @@ impl Work {
     /// at the end. `of` names the type when it is not the subject of the action.
     #[must_use]
     pub fn operations(&self) -> Vec<Json> {
+        self.operations_from(0)
+    }
+
+    /// The same, of what was written from a position of the log on.
+    pub(super) fn operations_from(&self, first: usize) -> Vec<Json> {
         let subject = self.frames.first().and_then(|frame| frame.subject);
-        let written = self.log.iter().map(|entry| {
+        let written = self.log.iter().skip(first).map(|entry| {
             let (name, mut operands) = match &entry.operation {
                 Op::Set(path, value) => ("set", vec![json!(path.as_str()), bson_to_json(value)]),
                 Op::Unset(path) => ("unset", vec![json!(path.as_str())]),
@@ -100,6 +105,8 @@ impl Work {
     pub async fn into_write_set(mut self) -> Result<WriteSet, Failure> {
         let mut set = WriteSet::default();
         let mut counts = Counts::new();
+        // Of several POSTs each has noted its own.
+        let of_items = std::mem::take(&mut self.audited);
         let mut audited = Vec::new();
         for index in 0..self.documents.len() {
             if self.documents[index].withdrawn {
@@ -134,6 +141,9 @@ impl Work {
                 }
             }
             count(&self.documents[index], &mut counts)?;
+        }
+        if !of_items.is_empty() {
+            audited = of_items;
         }
         for (index, value) in audited {
             let entry = self.audit_entry(index, &value);
@@ -235,7 +245,7 @@ impl Work {
     }
 
     /// Rules on the result of all calls.
-    fn check_result(&self, index: usize) -> Result<(), Failure> {
+    pub(super) fn check_result(&self, index: usize) -> Result<(), Failure> {
         let document = &self.documents[index];
         let of = &document.of.declaration;
         if document.hidden && document.claimed && !document.source_added {
@@ -268,7 +278,7 @@ impl Work {
             && self
                 .log
                 .iter()
-                .any(|entry| entry.document == index && writes_source(&entry.operation))
+                .any(|entry| entry.document == index && entry.operation.path().root() == "source")
         {
             self.check_sources(document)?;
         }
@@ -373,14 +383,6 @@ fn counter_id(collection: &str, value: &str) -> ObjectId {
     let mut bytes = [0; 12];
     bytes.copy_from_slice(&digest[..12]);
     ObjectId::from_bytes(bytes)
-}
-
-fn writes_source(operation: &Op) -> bool {
-    let path = match operation {
-        Op::Set(path, _) | Op::Unset(path) | Op::Push(path, _) | Op::Increment(path, _) => path,
-        Op::PushUnique { path, .. } | Op::Pull { path, .. } => path,
-    };
-    path.root() == "source"
 }
 
 /// Instances by source, those of an entry without a name under the empty one. Counted without decoding them: there may be

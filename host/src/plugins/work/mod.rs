@@ -26,6 +26,7 @@ mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fuzzy;
+mod items;
 mod kinds;
 mod relate;
 mod rules;
@@ -51,6 +52,7 @@ use crate::access::Caller;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::finish::collections;
+pub(super) use self::items::Item;
 pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
@@ -206,6 +208,8 @@ struct Open {
     rekeyed: bool,
     /// Taken back together with the create that made it.
     withdrawn: bool,
+    /// Written by an earlier POST of this transaction: for those after it the document is there.
+    settled: bool,
 }
 
 /// An effective operation.
@@ -257,7 +261,12 @@ pub struct Work {
     creates: u32,
     made_bytes: u64,
     random_blocks: u64,
-    ids: u8,
+    ids: u16,
+    /// Audit entries of POSTs that are done, where there are several (see `items`): document and what changed.
+    audited: Vec<(usize, String)>,
+    /// Documents and uploads of earlier POSTs, which the budgets of the present one leave out.
+    earlier_documents: usize,
+    earlier_uploads: usize,
 }
 
 /// A bug of a plugin, or something it can't know how to handle.
@@ -292,6 +301,9 @@ impl Work {
             made_bytes: 0,
             random_blocks: 0,
             ids: 0,
+            audited: Vec::new(),
+            earlier_documents: 0,
+            earlier_uploads: 0,
         }
     }
 
@@ -339,9 +351,9 @@ impl Work {
     }
 
     /// The client's files are the first uploads of its own call.
-    fn number_files(&mut self) {
-        for (_, file) in self.request.files.clone() {
-            let index = self.add_staged(file);
+    fn number_files(&mut self, files: &[(String, Arc<StagedFile>)]) {
+        for (_, file) in files {
+            let index = self.add_staged(Arc::clone(file));
             if let Some(frame) = self.frames.last_mut() {
                 frame.uploads.push(index);
             }
@@ -371,7 +383,8 @@ impl Work {
             &declaration.touches,
         );
         frame.subject = Some(subject);
-        self.number_files();
+        let request = Arc::clone(&self.request);
+        self.number_files(&request.files);
         Ok(true)
     }
 
@@ -383,7 +396,8 @@ impl Work {
             &of.declaration.name,
             &of.declaration.touches,
         );
-        self.number_files();
+        let request = Arc::clone(&self.request);
+        self.number_files(&request.files);
     }
 
     /// `documents.create`, first half: checks `touches`, depth, budget, permission and arguments, takes a savepoint and
@@ -556,12 +570,16 @@ impl Work {
     pub fn concerned(&self, outcome: &Outcome) -> Result<Option<Concerned>, Failure> {
         Ok(self.named(outcome)?.map(|index| {
             let Open {
-                of, id, revision, ..
+                of,
+                id,
+                revision,
+                settled,
+                ..
             } = &self.documents[index];
             Concerned {
                 type_name: of.declaration.name.clone(),
                 id: *id,
-                fresh: revision.is_none(),
+                fresh: revision.is_none() && !settled,
             }
         }))
     }
@@ -583,7 +601,7 @@ impl Work {
     #[must_use]
     pub fn about(&self) -> Option<(&str, ObjectId)> {
         let open = self.documents.get(self.about?)?;
-        (!open.hidden && open.revision.is_some())
+        (!open.hidden && (open.revision.is_some() || open.settled))
             .then(|| (open.of.declaration.name.as_str(), open.id))
     }
 
@@ -625,16 +643,16 @@ impl Work {
         (self.frames.len() as u32).saturating_sub(1)
     }
 
-    /// `call.new-id`: the same sequence in every run of a request. Ids of one request ascend (up to 255 of them), and
+    /// `call.new-id`: the same sequence in every run of a request. Ids of one request ascend (up to 65,535 of them), and
     /// those of later requests are higher, to 4 ms.
     pub fn new_id(&mut self) -> ObjectId {
         let mut bytes = [0; 12];
         let seconds = u32::try_from(self.request.now.div_euclid(1000)).unwrap_or_default();
         bytes[..4].copy_from_slice(&seconds.to_be_bytes());
         bytes[4] = (self.request.now.rem_euclid(1000) / 4) as u8;
-        bytes[5] = self.ids;
+        bytes[5..7].copy_from_slice(&self.ids.to_be_bytes());
         self.ids = self.ids.saturating_add(1);
-        bytes[6..].copy_from_slice(&self.random(6));
+        bytes[7..].copy_from_slice(&self.random(5));
         ObjectId::from_bytes(bytes)
     }
 

@@ -195,7 +195,7 @@ impl Work {
 
     /// The number of an upload in the innermost frame.
     fn number_of_upload(&mut self, index: usize) -> Result<UploadNumber, Failure> {
-        if self.uploads.len() > self.budgets.uploads as usize {
+        if self.uploads.len() - self.earlier_uploads > self.budgets.uploads as usize {
             return Err(self.budget("uploads"));
         }
         let frame = self

@@ -7,10 +7,43 @@ use critd_sdk::prelude::*;
 plugin! {
     name = "hostile",
     summary = "Misbehaves in every way the tests ask for.",
+    types = [Oddity],
     actions = [
         hostile_nothing, hostile_loop, hostile_memory, hostile_recursion, hostile_panic, hostile_log_flood,
         hostile_trap_after_writes, hostile_host_calls, hostile_forbidden_field, hostile_owned_key,
     ],
+}
+
+/// What a POST makes that goes wrong in the way its name says.
+#[derive(Debug, TloType)]
+#[tlo(resource = "oddities", collection = "oddities", keys((name)))]
+pub struct Oddity {
+    /// What goes wrong, if it is `panic` or `loop`.
+    #[field(required)]
+    pub name: String,
+}
+
+/// What a new oddity is made of.
+#[derive(Debug, Args)]
+pub struct NewOddity {
+    /// What goes wrong.
+    #[arg(required, example = "panic")]
+    pub name: String,
+}
+
+/// Writes, then goes wrong.
+#[create(Oddity)]
+#[example("nothing goes wrong", args = {"name": "fine", "source": "Example"}, message = "Made.")]
+pub fn create(args: NewOddity, shared: &Shared) -> Outcome {
+    let (mut oddity, _) = Tlo::make::<Oddity>(params! { "name" => &args.name })?;
+    oddity.merge_shared(shared)?;
+    match args.name.as_str() {
+        "panic" => panic!("after a write"),
+        "loop" => loop {
+            black_box(());
+        },
+        _ => Ok(Answer::new("Made.").document(&oddity)),
+    }
 }
 
 /// Does nothing, properly: what a call costs.

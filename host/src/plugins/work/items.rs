@@ -1,0 +1,155 @@
+//! Several POSTs in one transaction, one after the other. Each finds what the ones before have written as if it were stored
+//! already, and one that is refused leaves nothing behind.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bson::oid::ObjectId;
+use serde_json::Value as Json;
+
+use super::documents::draft_failed;
+use super::{Concerned, Savepoint, Work};
+use crate::plugins::registry::TypeEntry;
+use crate::plugins::value::{Failure, Fault, Outcome};
+use crate::store::StagedFile;
+use crate::store::class;
+
+/// Type and id of the document that a refusal is about.
+type About = Option<(String, ObjectId)>;
+
+/// What one POST of several came to.
+pub struct Item {
+    /// The handler's answer with the document it names, or its fault with the document that is about.
+    pub answer: Result<(Outcome, Option<Concerned>), (Fault, About)>,
+    /// Sentences for `warnings`.
+    pub warnings: Vec<String>,
+    /// Its effective writes, as [`Work::operations`].
+    pub operations: Vec<Json>,
+}
+
+impl Work {
+    /// Opens the frame of the next POST. Arguments and permission were checked before; `files` are those that the
+    /// arguments refer to. Budgets begin anew.
+    pub fn begin_item(&mut self, of: &Arc<TypeEntry>, files: &[(String, Arc<StagedFile>)]) {
+        self.creates = 0;
+        self.made_bytes = 0;
+        self.earlier_documents = self.documents.len();
+        self.earlier_uploads = self.uploads.len();
+        self.savepoints.push(Savepoint {
+            log: self.log.len(),
+            documents: self.documents.len(),
+            warnings: 0,
+            before: HashMap::new(),
+        });
+        self.push_frame(
+            &of.plugin,
+            "",
+            &of.declaration.name,
+            &of.declaration.touches,
+        );
+        self.number_files(files);
+    }
+
+    /// Closes the frame of [`Work::begin_item`]. A fault, the handler's own or one of the rules on results, takes back what
+    /// the POST wrote.
+    ///
+    /// # Errors
+    ///
+    /// Aborts alone.
+    pub fn end_item(&mut self, answer: Result<Outcome, Fault>) -> Result<Item, Failure> {
+        let (about, warnings) = (
+            self.about()
+                .map(|(type_name, id)| (type_name.to_owned(), id)),
+            std::mem::take(&mut self.warnings),
+        );
+        self.about = None;
+        let first = self.savepoints.last().map_or(0, |savepoint| savepoint.log);
+        let operations = self.operations_from(first);
+        let answer = match answer {
+            Ok(outcome) => match self.completed(&outcome) {
+                Ok(concerned) => Ok((outcome, concerned)),
+                Err(Failure::Fault(fault)) => Err((fault, about)),
+                Err(abort @ Failure::Abort(_)) => return Err(abort),
+            },
+            Err(fault) => Err((fault, about)),
+        };
+        self.frames.pop();
+        if let Some(savepoint) = self.savepoints.pop() {
+            match &answer {
+                Ok(_) => self.settle(&savepoint)?,
+                Err(_) => self.roll_back(savepoint),
+            }
+        }
+        Ok(Item {
+            answer,
+            warnings,
+            operations,
+        })
+    }
+
+    /// Checks what a POST leaves behind; what it is about.
+    fn completed(&self, outcome: &Outcome) -> Result<Option<Concerned>, Failure> {
+        for index in self.touched() {
+            self.check_result(index)?;
+        }
+        self.concerned(outcome)
+    }
+
+    /// Documents that have been opened or changed since the last savepoint.
+    fn touched(&self) -> BTreeSet<usize> {
+        let Some(savepoint) = self.savepoints.last() else {
+            return BTreeSet::new();
+        };
+        (savepoint.documents..self.documents.len())
+            .filter(|index| !self.documents[*index].withdrawn)
+            .chain(savepoint.before.keys().copied())
+            .collect()
+    }
+
+    /// From here on what a POST wrote is what the following ones find.
+    fn settle(&mut self, savepoint: &Savepoint) -> Result<(), Failure> {
+        let mut changed: HashMap<usize, BTreeSet<String>> = HashMap::new();
+        for entry in &self.log[savepoint.log..] {
+            changed
+                .entry(entry.document)
+                .or_default()
+                .insert(entry.operation.path().root().to_owned());
+        }
+        for index in
+            (savepoint.documents..self.documents.len()).chain(savepoint.before.keys().copied())
+        {
+            let document = &self.documents[index];
+            if document.withdrawn {
+                continue;
+            }
+            let is_new = document.revision.is_none() && !document.settled;
+            let audit = match changed.get(&index) {
+                _ if is_new => Some("new document".to_owned()),
+                Some(roots) => Some(Vec::from_iter(roots.iter().map(String::as_str)).join(",")),
+                None => None,
+            };
+            if let Some(audit) = audit {
+                self.audited.push((index, audit));
+                let hidden = self.is_hidden(index)?;
+                let document = &mut self.documents[index];
+                document.hidden = hidden;
+                document.settled = true;
+            }
+            let document = &mut self.documents[index];
+            document.claimed = false;
+            document.source_added = false;
+        }
+        Ok(())
+    }
+
+    /// Rule S1 on a document as it is now in this transaction.
+    fn is_hidden(&self, index: usize) -> Result<bool, Failure> {
+        let document = &self.documents[index];
+        if !document.of.declaration.sources {
+            return Ok(false);
+        }
+        let pairs = class::pairs_of(&document.draft.to_raw())
+            .map_err(|error| draft_failed(error.into()))?;
+        Ok(!self.request.caller.rights.sees(&pairs))
+    }
+}

@@ -1,0 +1,380 @@
+//! `POST …?bulk=1`: many objects in one request.
+
+use anyhow::{Context, Result};
+use critd_tests::{Answer, Json, Server, User, admin, json};
+
+/// Answers of a bulk request, a line each.
+async fn bulk_as(server: &Server, user: &User, path: &str, body: String) -> Result<Vec<Json>> {
+    let answer = send(server, Some(user), path, "application/x-ndjson", body).await?;
+    anyhow::ensure!(
+        answer.status == 200 && answer.header("content-type") == Some("application/x-ndjson"),
+        "{} {}",
+        answer.status,
+        answer.text
+    );
+    answer
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
+}
+
+async fn bulk(server: &Server, path: &str, objects: &[Json]) -> Result<Vec<Json>> {
+    let lines: Vec<String> = objects.iter().map(Json::to_string).collect();
+    bulk_as(server, &admin(), path, lines.join("\n")).await
+}
+
+async fn send(
+    server: &Server,
+    user: Option<&User>,
+    path: &str,
+    content_type: &str,
+    body: String,
+) -> Result<Answer> {
+    let mut request = server
+        .client()
+        .post(format!("{}{path}", server.url()))
+        .header("content-type", content_type)
+        .body(body);
+    if let Some(User { name, key }) = user {
+        request = request.header("authorization", format!("ApiKey {name}:{key}"));
+    }
+    server.send(request).await
+}
+
+fn codes(answers: &[Json]) -> Vec<i64> {
+    answers
+        .iter()
+        .map(|answer| answer["return_code"].as_i64().unwrap_or(-1))
+        .collect()
+}
+
+/// Without ids, and with all times alike.
+fn comparable(list: &Json) -> Vec<Json> {
+    fn change(value: &mut Json, ids: &[(String, String)]) {
+        match value {
+            Json::String(text) => {
+                if let Some((_, name)) = ids.iter().find(|(id, _)| id == text) {
+                    *text = name.clone();
+                } else if text.len() == 26 && text.as_bytes().get(10) == Some(&b' ') {
+                    *text = "a time".to_owned();
+                } else if let Some((before, rest)) = text.clone().split_once("Seen on ") {
+                    let after = rest.split_once(" as: ").map_or(rest, |(_, after)| after);
+                    *text = format!("{before}Seen on a time as: {after}");
+                } else {
+                    for (id, name) in ids {
+                        *text = text.replace(id, name);
+                    }
+                }
+            }
+            Json::Array(list) => list.iter_mut().for_each(|value| change(value, ids)),
+            Json::Object(object) => object.values_mut().for_each(|value| change(value, ids)),
+            _ => {}
+        }
+    }
+    let objects = list["objects"].as_array().cloned().unwrap_or_default();
+    let ids: Vec<(String, String)> = objects
+        .iter()
+        .map(|object| {
+            let name = ["value", "domain", "ip", "title"].map(|field| object[field].as_str());
+            (
+                object["_id"].as_str().unwrap_or_default().to_owned(),
+                name.into_iter()
+                    .flatten()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            )
+        })
+        .collect();
+    let mut objects: Vec<Json> = objects
+        .into_iter()
+        .map(|mut object| {
+            change(&mut object, &ids);
+            object
+        })
+        .collect();
+    objects.sort_by_key(Json::to_string);
+    objects
+}
+
+/// What a client's feed is like: new ones, repeats in another letter case, refused ones, objects that share others.
+fn feed() -> Vec<Json> {
+    let mut feed = Vec::new();
+    for number in 0..60 {
+        feed.push(json!({"type": "URI", "value": format!("http://h{}.example.com/{number}", number % 7), "source": "Alpha", "add_domain": true,
+            "bucket_list": format!("a,b{}", number % 3), "campaign": "Bear", "confidence": "low"}));
+        feed.push(json!({"type": "MD5", "value": format!("{:032X}", number % 40), "source": "Alpha", "description": format!("seen {number}"), "ticket": "T-1"}));
+        feed.push(json!({"type": "MD5", "value": format!("{:032x}", number % 50), "source": "Beta", "tlp": "red", "indicator_confidence": "high"}));
+    }
+    feed.insert(
+        3,
+        json!({"type": "Shoe Size", "value": "43", "source": "Alpha"}),
+    );
+    feed.insert(90, json!({"type": "MD5", "source": "Alpha"}));
+    feed.insert(
+        100,
+        json!({"type": "MD5", "value": "x", "source": "Nobody"}),
+    );
+    feed
+}
+
+#[tokio::test]
+async fn many_posts_leave_what_one_after_the_other_would() -> Result<()> {
+    let (one, many) = (Server::start().await?, Server::start().await?);
+    let feed = feed();
+    let mut expected = Vec::new();
+    for object in &feed {
+        expected.push(one.post_json("/api/v1/indicators/", object).await?.json());
+    }
+    let answers = bulk(&many, "/api/v1/indicators/?bulk=1", &feed).await?;
+    assert_eq!(answers.len(), feed.len());
+    let said = |answer: &Json| {
+        [
+            "return_code",
+            "type",
+            "message",
+            "created",
+            "error",
+            "warnings",
+        ]
+        .map(|name| answer[name].clone())
+    };
+    for ((object, answer), expected) in feed.iter().zip(&answers).zip(&expected) {
+        assert_eq!(said(answer), said(expected), "{object}");
+        assert_eq!(
+            answer["id"].is_string(),
+            expected["id"].is_string(),
+            "{object}"
+        );
+    }
+    for resource in ["indicators", "domains"] {
+        let list = format!("/api/v1/{resource}/?limit=1000");
+        let (one, many) = (one.get(&list).await?.json(), many.get(&list).await?.json());
+        assert_eq!(comparable(&many), comparable(&one), "{resource}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_object_is_told_of_in_its_place() -> Result<()> {
+    let server = Server::start().await?;
+    let lines = [
+        r#"{"type": "MD5", "value": "a", "source": "Alpha"}"#,
+        "[1]",
+        "",
+        r#"{"type": "MD5", "value": "b""#,
+        r#"{"type": "MD5", "value": "c", "source": "Alpha"}"#,
+    ];
+    let answers = bulk_as(
+        &server,
+        &admin(),
+        "/api/v1/indicators/?bulk=1",
+        lines.join("\r\n"),
+    )
+    .await?;
+    assert_eq!(codes(&answers), [0, 1, 1, 0]);
+    assert_eq!(
+        answers[1],
+        json!({"return_code": 1, "type": "Indicator", "message": "This is no JSON object.", "created": false, "error": {"code": "invalid_body"}})
+    );
+    assert_eq!(answers[2]["message"], "This is not valid JSON.");
+    assert_eq!(server.count("indicators").await?, 2);
+
+    let array = json!([{"type": "MD5", "value": "d", "source": "Alpha"}, {"type": "MD5", "value": "e", "source": "Alpha"}]);
+    let answer = send(
+        &server,
+        Some(&admin()),
+        "/api/v1/indicators/?bulk=1",
+        "application/json",
+        array.to_string(),
+    )
+    .await?;
+    assert_eq!((answer.status, answer.text.lines().count()), (200, 2));
+    assert_eq!(server.count("indicators").await?, 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn atomic_stores_all_or_nothing() -> Result<()> {
+    let server = Server::start().await?;
+    let good = |number: u32| json!({"type": "URI", "value": format!("http://a{number}.example.com/"), "source": "Alpha", "add_domain": true});
+    let path = "/api/v1/indicators/?bulk=1&atomic=1";
+    let mut objects: Vec<Json> = (0..150).map(good).collect();
+    objects[120] = json!({"type": "URI", "value": "http://no host/", "source": "Alpha"});
+    let answers = bulk(&server, path, &objects).await?;
+    assert!(codes(&answers).iter().all(|code| *code == 1));
+    assert_eq!(
+        answers[120]["error"]["argument"], "value",
+        "{}",
+        answers[120]
+    );
+    assert_eq!(
+        answers[0],
+        json!({"return_code": 1, "type": "Indicator", "message": "Not stored, because another object was refused.", "created": false, "error": {"code": "not_stored"}})
+    );
+    assert_eq!(server.count("indicators").await?, 0);
+    assert_eq!(server.count("domains").await?, 0);
+
+    objects[120] = good(120);
+    let answers = bulk(&server, path, &objects).await?;
+    assert!(codes(&answers).iter().all(|code| *code == 0), "{answers:?}");
+    assert_eq!(server.count("indicators").await?, 150);
+    assert_eq!(server.count("domains").await?, 151);
+
+    let broken = format!("{}\n{{", good(1000));
+    let answers = bulk_as(&server, &admin(), path, broken).await?;
+    assert_eq!(codes(&answers), [1, 1]);
+    assert_eq!(server.count("indicators").await?, 150);
+
+    let lines: Vec<String> = (2000..3001)
+        .map(|number| good(number).to_string())
+        .collect();
+    let answer = send(
+        &server,
+        Some(&admin()),
+        path,
+        "application/jsonl",
+        lines.join("\n"),
+    )
+    .await?;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (
+            400,
+            json!({"error": "With atomic=1 a request may have 1000 objects."})
+        )
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn dry_runs_store_nothing_and_tell_what_they_would_store() -> Result<()> {
+    let server = Server::start().await?;
+    let object = json!({"type": "MD5", "value": "a", "source": "Alpha", "bucket_list": "x"});
+    let answers = bulk(
+        &server,
+        "/api/v1/indicators/?bulk=1&dry_run=1",
+        &[object.clone(), json!({}), object.clone()],
+    )
+    .await?;
+    assert_eq!(codes(&answers), [0, 1, 0]);
+    assert!(
+        answers[0]["operations"].as_array().is_some_and(
+            |list| list.contains(&json!({"push": ["bucket_list", "x"], "of": "Indicator"}))
+        ),
+        "{}",
+        answers[0]
+    );
+    assert_eq!(
+        (&answers[0]["created"], &answers[2]["created"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(server.count("indicators").await?, 0);
+
+    let single = server
+        .post_json("/api/v1/indicators/?dry_run=1", &object)
+        .await?
+        .json();
+    assert_eq!(single["operations"], answers[0]["operations"]);
+    assert_eq!(server.count("indicators").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_asks_comes_before_what_is_sent() -> Result<()> {
+    let server = Server::start().await?;
+    let reader = server.add_user("reader", &["Indicator.read"], &[("Alpha", &["--read"])])?;
+    let object = json!({"type": "MD5", "value": "a", "source": "Alpha", "username": "admin", "api_key": admin().key}).to_string();
+    let path = "/api/v1/indicators/?bulk=1";
+    let answer = send(&server, None, path, "application/json", object.clone()).await?;
+    assert_eq!(answer.status, 401);
+    let answers = bulk_as(&server, &reader, path, format!("{object}\n{object}")).await?;
+    assert_eq!(codes(&answers), [1, 1]);
+    assert_eq!(
+        answers[0]["message"],
+        "User does not have permission to create Object."
+    );
+    assert_eq!(server.count("indicators").await?, 0);
+    let answer = send(&server, Some(&admin()), path, "text/csv", "a,b".to_owned()).await?;
+    assert_eq!(answer.status, 415);
+    let answer = send(
+        &server,
+        Some(&admin()),
+        path,
+        "application/json",
+        " ".to_owned(),
+    )
+    .await?;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (400, json!({"error": "There are no objects in the body."}))
+    );
+    assert!(!server.log().contains(&admin().key));
+    Ok(())
+}
+
+/// One handler call that is ended by the server takes nothing of the others with it.
+#[tokio::test]
+async fn a_plugin_that_breaks_on_one_object_leaves_the_others() -> Result<()> {
+    let mut server = Server::prepare()?;
+    server.add_guest("hostile", "limits = { time_ms = 300 }")?;
+    server.run().await?;
+    let named = |name: &str| json!({"name": name, "source": "Alpha"});
+    let objects = ["a", "panic", "b", "loop", "c"].map(named);
+    let answers = bulk(&server, "/api/v1/oddities/?bulk=1", &objects).await?;
+    assert_eq!(codes(&answers), [0, 1, 0, 1, 0], "{answers:?}");
+    assert_eq!(
+        answers[1]["message"],
+        "Sorry, this request could not be processed. Please try again later."
+    );
+    let id = answers[1]["error"]["error_id"]
+        .as_str()
+        .context("error_id")?;
+    assert!(server.log().contains(id), "the log says what {id} was");
+    assert_eq!(server.count("oddities").await?, 3);
+
+    let answers = bulk(
+        &server,
+        "/api/v1/oddities/?bulk=1&atomic=1",
+        &["d", "panic"].map(named),
+    )
+    .await?;
+    assert_eq!(codes(&answers), [1, 1]);
+    assert_eq!(server.count("oddities").await?, 3);
+    Ok(())
+}
+
+/// Many clients with the same objects at once: each object is there once, with what every one of them added.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g8_clients_that_send_the_same_meet_in_one_object() -> Result<()> {
+    let server = Server::start().await?;
+    let objects = |client: usize| -> Vec<Json> {
+        (0..120)
+            .map(|number| json!({"type": "MD5", "value": format!("{number:032x}"), "source": "Alpha", "reference": format!("client {client}"), "bucket_list": format!("c{client}")}))
+            .collect()
+    };
+    let clients = (0..4).map(|client| {
+        let objects = objects(client);
+        let server = &server;
+        async move { bulk(server, "/api/v1/indicators/?bulk=1", &objects).await }
+    });
+    for answers in futures_util::future::join_all(clients).await {
+        assert!(codes(&answers?).iter().all(|code| *code == 0));
+    }
+    let list = server.get("/api/v1/indicators/?limit=1000").await?.json();
+    let found = list["objects"].as_array().context("objects")?;
+    assert_eq!(found.len(), 120);
+    for object in found {
+        assert_eq!(
+            object["bucket_list"].as_array().map(Vec::len),
+            Some(4),
+            "{object}"
+        );
+        assert_eq!(
+            object["source"][0]["instances"].as_array().map(Vec::len),
+            Some(4)
+        );
+    }
+    Ok(())
+}
