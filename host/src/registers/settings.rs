@@ -1,7 +1,10 @@
 //! The server's settings (core-api section 17): names, kinds, defaults.
 
-use axum::http::uri::Authority;
+use std::net::{IpAddr, Ipv6Addr};
+
 use bson::Bson;
+
+use super::hosts::host_name;
 
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,12 +115,18 @@ impl Setting {
 }
 
 fn is_https_server(text: &str) -> bool {
-    let Some(authority) = text.strip_prefix("https://") else {
+    let Some(server) = text.strip_prefix("https://") else {
         return false;
     };
-    authority
-        .parse::<Authority>()
-        .is_ok_and(|parsed| !parsed.host().is_empty() && !authority.contains('@'))
+    let (host, port) = match server.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (server, None),
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<IpAddr>().is_ok() || host_name(host).is_some_and(|name| name == host),
+    };
+    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// A stored value as text.
