@@ -122,7 +122,10 @@ fn is_https_server(text: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (server, None),
     };
-    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => host.parse::<IpAddr>().is_ok() || host_name(host).is_some_and(|name| name == host),
     };

@@ -24,6 +24,7 @@ type Answers = Vec<Result<Created, NotDone>>;
 struct Pending {
     position: usize,
     checked: Checked,
+    now: i64,
     once: Option<Once>,
     /// A record of the key that is honoured no more.
     outdated: Option<DocKey>,
@@ -81,20 +82,23 @@ impl Plugins {
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
         let now = dates::now();
-        let context = arguments::Context {
-            caller,
-            registry,
-            services: &self.services,
-            now,
-        };
         let mut answers: Vec<Option<Result<Created, NotDone>>> = Vec::with_capacity(objects.len());
         let mut pending = Vec::with_capacity(objects.len());
         for (position, object) in objects.iter().enumerate() {
+            // Each has a time of its own, up to the present one.
+            let later = i64::try_from(objects.len() - 1 - position).unwrap_or_default();
+            let context = arguments::Context {
+                caller,
+                registry,
+                services: &self.services,
+                now: now - later,
+            };
             match arguments::for_create(context, entry, &object.params).await {
                 Ok(checked) => {
                     pending.push(Pending {
                         position,
                         checked,
+                        now: context.now,
                         once: object.once.filter(|_| !mode.dry_run),
                         outdated: None,
                     });
@@ -115,7 +119,9 @@ impl Plugins {
             }
             let ran = {
                 let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
-                let parts = pending.iter().map(|pending| pending.checked.clone());
+                let parts = pending
+                    .iter()
+                    .map(|pending| (pending.checked.clone(), pending.now));
                 self.lanes
                     .run(run(
                         request.clone(),
@@ -242,12 +248,12 @@ async fn run(
     request: Arc<Request>,
     plugin: Arc<Loaded>,
     of: Arc<TypeEntry>,
-    parts: Vec<Checked>,
+    parts: Vec<(Checked, i64)>,
 ) -> Ran {
     let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let mut items = Vec::with_capacity(parts.len());
-    for (at, part) in parts.into_iter().enumerate() {
-        work.begin_item(&of, &part.files);
+    for (at, (part, now)) in parts.into_iter().enumerate() {
+        work.begin_item(&of, &part.files, now);
         let entry = Entry::Create(of.declaration.name.clone());
         let answer;
         (work, answer) = match runtime::call(work, &plugin, entry, part.args).await {

@@ -484,7 +484,7 @@ impl Work {
         id: ObjectId,
         key: Option<&KeyValue>,
     ) -> Result<Document, Failure> {
-        let now = Bson::DateTime(DateTime::from_millis(self.request.now));
+        let now = Bson::DateTime(DateTime::from_millis(self.now));
         let mut body = Document::new();
         body.insert("_id", id);
         body.insert("schema_version", of.schema_version);

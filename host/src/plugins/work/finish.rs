@@ -192,10 +192,7 @@ impl Work {
             .iter()
             .any(|entry| entry.document == index && !entry.partner);
         if of.top_level && for_its_own_sake {
-            operations.push(Op::Set(
-                FieldPath::literal("modified"),
-                date(self.request.now),
-            ));
+            operations.push(Op::Set(FieldPath::literal("modified"), date(self.now)));
         }
         let key = DocKey {
             collection: of.collection.clone(),
@@ -212,7 +209,7 @@ impl Work {
         let document = &self.documents[index];
         let body = doc! {
             "_id": id, "schema_version": 1, "user": self.user(), "type": &document.of.declaration.name, "target_id": document.id,
-            "value": value, "method": "save()", "date": date(self.request.now),
+            "value": value, "method": "save()", "date": date(self.now),
         };
         Write::Insert {
             collection: AUDIT.to_owned(),

@@ -29,8 +29,14 @@ pub struct Item {
 
 impl Work {
     /// Opens the frame of the next POST. Arguments and permission were checked before; `files` are those that the
-    /// arguments refer to. Budgets begin anew.
-    pub fn begin_item(&mut self, of: &Arc<TypeEntry>, files: &[(String, Arc<StagedFile>)]) {
+    /// arguments refer to. Budgets begin anew. `now`: its time; no two POSTs have the same, as they would not by themselves.
+    pub fn begin_item(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        files: &[(String, Arc<StagedFile>)],
+        now: i64,
+    ) {
+        self.now = now;
         self.creates = 0;
         self.made_bytes = 0;
         self.earlier_documents = self.documents.len();

@@ -262,6 +262,8 @@ pub struct Work {
     made_bytes: u64,
     random_blocks: u64,
     ids: u16,
+    /// Time of the request, or of the present one of several POSTs.
+    now: i64,
     /// Audit entries of POSTs that are done, where there are several (see `items`): document and what changed.
     audited: Vec<(usize, String)>,
     /// Documents and uploads of earlier POSTs, which the budgets of the present one leave out.
@@ -283,6 +285,7 @@ impl Work {
     #[must_use]
     pub fn new(request: Arc<Request>, budgets: Budgets) -> Self {
         Self {
+            now: request.now,
             request,
             budgets,
             documents: Vec::new(),
@@ -634,7 +637,7 @@ impl Work {
     /// `call.now`.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.request.now
+        self.now
     }
 
     /// `call.depth`.
@@ -647,9 +650,9 @@ impl Work {
     /// those of later requests are higher, to 4 ms.
     pub fn new_id(&mut self) -> ObjectId {
         let mut bytes = [0; 12];
-        let seconds = u32::try_from(self.request.now.div_euclid(1000)).unwrap_or_default();
+        let seconds = u32::try_from(self.now.div_euclid(1000)).unwrap_or_default();
         bytes[..4].copy_from_slice(&seconds.to_be_bytes());
-        bytes[4] = (self.request.now.rem_euclid(1000) / 4) as u8;
+        bytes[4] = (self.now.rem_euclid(1000) / 4) as u8;
         bytes[5..7].copy_from_slice(&self.ids.to_be_bytes());
         self.ids = self.ids.saturating_add(1);
         bytes[7..].copy_from_slice(&self.random(5));

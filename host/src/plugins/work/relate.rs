@@ -162,8 +162,8 @@ impl Work {
         let given_date = date_of(details, "relationship_date")?;
         let details = Details {
             given_date,
-            relationship_date: given_date.unwrap_or(self.request.now),
-            date: self.request.now,
+            relationship_date: given_date.unwrap_or(self.now),
+            date: self.now,
             analyst: self.user().to_owned(),
             confidence: confidence.to_owned(),
             reason: text_of(details, "rel_reason").unwrap_or_default(),

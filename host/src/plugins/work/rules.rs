@@ -231,7 +231,7 @@ impl Work {
         };
         let instance = Instance {
             analyst: self.user().to_owned(),
-            date: date_of(details, "date")?.unwrap_or(self.request.now),
+            date: date_of(details, "date")?.unwrap_or(self.now),
             method: text_of(details, "method"),
             reference: text_of(details, "reference"),
             tlp: level.to_owned(),
@@ -336,7 +336,7 @@ impl Work {
                     analyst: text("analyst").unwrap_or_default(),
                     date: instance
                         .get_datetime("date")
-                        .map_or(self.request.now, |date| date.timestamp_millis()),
+                        .map_or(self.now, |date| date.timestamp_millis()),
                     method: text("method"),
                     reference: text("reference"),
                     tlp: tlp.unwrap_or("red").to_owned(),
@@ -416,7 +416,7 @@ impl Work {
         for name in names {
             let Some(position) = self.find_element(index, &list, &is("name", name.as_str()))?
             else {
-                let entry = doc! { "name": name, "confidence": confidence, "analyst": &user, "date": date(self.request.now) };
+                let entry = doc! { "name": name, "confidence": confidence, "analyst": &user, "date": date(self.now) };
                 self.append_unique(
                     Side::Own,
                     index,
@@ -450,7 +450,7 @@ impl Work {
         }
         self.may_use_rules(index, "tickets")?;
         let list = FieldPath::literal("tickets");
-        let mut when = self.request.now;
+        let mut when = self.now;
         while self
             .find_element(index, &list, &is("date", date(when)))?
             .is_some()
