@@ -36,25 +36,26 @@ pub(super) async fn post(
 
 /// Rules B14 to B17, B23.
 async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Response, Failure> {
-    let mut body = envelope(0, entry, created.message);
-    let document = created.document.map(|(type_name, id)| {
-        // The object may be of another type than the resource.
-        let of = call
-            .registry
-            .type_named(&type_name)
-            .map_or(entry, |of| of.as_ref());
-        (
-            id.to_hex(),
-            format!("{}{id}/", call.path_of(&of.declaration.resource)),
-        )
-    });
-    match &document {
-        Some((id, url)) => {
-            body.insert("id".into(), id.as_str().into());
-            body.insert("url".into(), url.as_str().into());
+    let mut body = envelope(call, 0, entry, created.message);
+    let mut location = None;
+    match created.document {
+        Some((type_name, id)) => {
+            // The object may be of another type than the resource.
+            let of = call
+                .registry
+                .type_named(&type_name)
+                .map_or(entry, |of| of.as_ref());
+            body.insert("id".into(), id.to_hex().into());
+            location = url(call, of, &id.to_hex());
+            body.extend(
+                location
+                    .iter()
+                    .map(|url| ("url".to_owned(), url.as_str().into())),
+            );
         }
         None => insert_empty_id(&mut body, entry),
     }
+    body.extend(entry.declaration.answer_keys.success.clone());
     body.insert("created".into(), created.fresh.into());
     if !created.warnings.is_empty() {
         body.insert("warnings".into(), created.warnings.into());
@@ -66,7 +67,7 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
         StatusCode::OK
     };
     let mut response = answer::json(status, &Json::Object(body));
-    if let Some(location) = document.and_then(|(_, url)| HeaderValue::from_str(&url).ok()) {
+    if let Some(location) = location.and_then(|url| HeaderValue::from_str(&url).ok()) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -74,7 +75,7 @@ async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Re
 
 /// Rule B22: a refusal is a 200. It carries id and URL where it is about a document that is there (create.md 5.4).
 fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
-    let mut body = envelope(1, entry, refusal.message);
+    let mut body = envelope(call, 1, entry, refusal.message);
     let member = |name: &str| refusal.error.get(name).and_then(Json::as_str);
     match (
         member("type").and_then(|name| call.registry.type_named(name)),
@@ -82,12 +83,18 @@ fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
     ) {
         (Some(of), Some(id)) => {
             body.insert("id".into(), id.into());
-            body.insert(
-                "url".into(),
-                format!("{}{id}/", call.path_of(&of.declaration.resource)).into(),
-            );
+            body.extend(url(call, of, id).map(|url| ("url".to_owned(), url.into())));
         }
         _ => insert_empty_id(&mut body, entry),
+    }
+    let keys = &entry.declaration.answer_keys;
+    let is_forbidden = refusal.error.contains_key("permission");
+    for (key, value) in keys
+        .failure
+        .iter()
+        .chain(keys.forbidden.iter().filter(|_| is_forbidden))
+    {
+        body.insert(key.clone(), value.clone());
     }
     body.insert("created".into(), false.into());
     if !refusal.error.is_empty() {
@@ -96,10 +103,23 @@ fn refused(call: &Call<'_>, entry: &TypeEntry, refusal: Refusal) -> Json {
     Json::Object(body)
 }
 
-fn envelope(return_code: i32, entry: &TypeEntry, message: String) -> Map<String, Json> {
+/// Rule B16: where an object can be read; none if that is nowhere (create.md 5.6).
+fn url(call: &Call<'_>, of: &TypeEntry, id: &str) -> Option<String> {
+    let is_read = of.declaration.methods.iter().any(|method| method == "GET");
+    is_read.then(|| format!("{}{id}/", call.path_of(&of.declaration.resource)))
+}
+
+/// Rule B15.
+fn envelope(
+    call: &Call<'_>,
+    return_code: i32,
+    entry: &TypeEntry,
+    message: String,
+) -> Map<String, Json> {
+    let of = &call.registry.whole(entry).declaration;
     let mut body = Map::new();
     body.insert("return_code".into(), return_code.into());
-    body.insert("type".into(), entry.declaration.name.as_str().into());
+    body.insert("type".into(), of.name.as_str().into());
     body.insert("message".into(), message.into());
     body
 }

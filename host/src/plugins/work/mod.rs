@@ -46,7 +46,7 @@ use self::uploads::Upload;
 use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
-use super::{NotDone, Services};
+use super::{NotDone, Refusal, Services};
 use crate::access::Caller;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
@@ -176,6 +176,8 @@ struct Frame {
     uploads: Vec<usize>,
     /// Documents that creates within this call answered.
     created: Vec<usize>,
+    /// Why a create must not succeed, unless the plugin refuses it for another reason.
+    denied: Option<Refusal>,
 }
 
 impl Frame {
@@ -333,6 +335,7 @@ impl Work {
             documents: Vec::new(),
             uploads: Vec::new(),
             created: Vec::new(),
+            denied: None,
         });
         let last = self.frames.len() - 1;
         &mut self.frames[last]
@@ -375,15 +378,23 @@ impl Work {
         Ok(true)
     }
 
-    /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]).
-    pub fn begin_create(&mut self, of: &Arc<TypeEntry>) {
-        self.push_frame(
+    /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]); `denied`
+    /// is what that check found where the plugin makes it too.
+    pub fn begin_create(&mut self, of: &Arc<TypeEntry>, denied: Option<Refusal>) {
+        let frame = self.push_frame(
             &of.plugin,
             "",
             &of.declaration.name,
             &of.declaration.touches,
         );
+        frame.denied = denied;
         self.number_files();
+    }
+
+    /// Why the create of the innermost frame must not succeed.
+    #[must_use]
+    pub fn denied(&self) -> Option<&Refusal> {
+        self.frame()?.denied.as_ref()
     }
 
     /// `documents.create`, first half: checks `touches`, depth, budget, permission and arguments, takes a savepoint and
@@ -459,6 +470,7 @@ impl Work {
         });
         let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
         frame.uploads = uploads;
+        frame.denied = checked.denied;
         Ok(Nested {
             of: Arc::clone(&of),
             args,
@@ -472,6 +484,10 @@ impl Work {
     ///
     /// The fault of the create; `internal` if its outcome names an unknown document.
     pub fn end_create(&mut self, result: Result<Outcome, Fault>) -> Result<Outcome, Failure> {
+        let result = match (result, self.denied()) {
+            (Ok(_), Some(refusal)) => Err(refusal.clone().into()),
+            (result, _) => result,
+        };
         let named = result.and_then(|outcome| match self.named(&outcome) {
             Ok(document) => Ok((outcome, document)),
             Err(Failure::Fault(fault)) => Err(fault),

@@ -1,5 +1,6 @@
 //! The rules of a transaction, against a real store.
 
+mod declared;
 mod nesting;
 mod relations;
 
