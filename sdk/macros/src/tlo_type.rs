@@ -45,9 +45,11 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let stored: Vec<_> = fields.iter().map(|stored| &stored.stored).collect();
     let uses = uses(ident, &idents);
     // What is part of another type has no fields.
-    let values = (!fields.is_empty())
-        .then(|| quote!(let mut values = tlo.get_many(&[#(#stored),*])?.into_iter();))
-        .unwrap_or_else(|| quote!(let _ = tlo;));
+    let values = if fields.is_empty() {
+        quote!(let _ = tlo;)
+    } else {
+        quote!(let mut values = tlo.get_many(&[#(#stored),*])?.into_iter();)
+    };
     Ok(quote! {
         #[automatically_derived]
         impl ::critd_sdk::TloType for #ident {
