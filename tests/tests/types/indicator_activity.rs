@@ -186,6 +186,28 @@ async fn create_5_12_o33_each_post_is_an_entry() -> Result<()> {
     Ok(())
 }
 
+/// ACT-21: entries that come at the same moment have dates of their own, and none is lost.
+#[tokio::test]
+async fn create_5_12_act_21_entries_of_one_moment_are_told_apart() -> Result<()> {
+    const MANY: usize = 40;
+    let server = Server::start().await?;
+    let id = indicator(&server).await?;
+    let form = [("object_id", id.as_str()), ("description", "seen")];
+    let posts = (0..MANY).map(|_| server.post("/api/v1/indicator_activity/", &form));
+    for answer in futures_util::future::join_all(posts).await {
+        assert_eq!(answer?.created_id()?, id);
+    }
+    let indicator = server.document("indicators", &id).await?;
+    let dates: std::collections::BTreeSet<&str> = indicator["activity"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["date"].as_str())
+        .collect();
+    assert_eq!(dates.len(), MANY);
+    Ok(())
+}
+
 /// core-api 1.2, U15: POST is all there is; the schema is that of what it adds to. It is no type: nothing can be related to it.
 #[tokio::test]
 async fn u12_u15_a_part_is_no_type() -> Result<()> {
