@@ -1,7 +1,7 @@
 //! Who asked for what, and when.
 
 use crate::sys::call;
-use crate::{Date, ObjectId};
+use crate::{Date, Fault, ObjectId, refused};
 
 /// The call that is being answered. All answers stay the same during a call.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,22 @@ impl Call {
     #[must_use]
     pub fn may(&self, flag: &str) -> bool {
         call::may(flag)
+    }
+
+    /// The user must hold this flag: for types that check it themselves, at its place (`permission_check = "within"`).
+    ///
+    /// # Errors
+    ///
+    /// The text of rule B18.
+    pub fn require(&self, flag: &str) -> Result<(), Fault> {
+        if self.may(flag) {
+            Ok(())
+        } else {
+            Err(refused(
+                "forbidden",
+                "User does not have permission to create Object.",
+            ))
+        }
     }
 
     /// May the user add things under this source? False for unknown sources.

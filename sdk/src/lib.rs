@@ -37,6 +37,7 @@ mod call;
 mod date;
 #[doc(hidden)]
 pub mod declare;
+pub mod digest;
 pub mod log;
 pub mod merge;
 pub mod net;
@@ -47,6 +48,7 @@ mod sys;
 mod tlo;
 mod uploads;
 mod value;
+pub mod versions;
 
 pub use answer::{Answer, Outcome, internal, invalid, missing, refused};
 pub use bindings::critd::plugin::types::{Arg as RawArg, Fault, Value};

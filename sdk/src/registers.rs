@@ -3,7 +3,7 @@
 use crate::sys::registers;
 
 /// Is the name in the register? `source` (only those that the user has), `identifier-type`, `raw-data-type`,
-/// `signature-type`, `signature-dependency`, `action-type`, `sector`, `location`.
+/// `signature-type`, `signature-dependency`, `action-type`, `sector`, `location`, `user` (whose names can't be listed).
 #[must_use]
 pub fn has(register: &str, name: &str) -> bool {
     registers::has(register, name)

@@ -375,7 +375,7 @@ impl Tlo {
     }
 
     /// Relates two documents, on both sides, read from the left: `domain.relate("Resolved To", &ip, Params::new())`.
-    /// Details: `relationship_date` (date), `rel_confidence`, `rel_reason` (text).
+    /// Details: `relationship_date` (date), `rel_confidence`, `rel_reason` (text), `anonymous` (flag: no analyst is named).
     ///
     /// # Errors
     ///

@@ -243,6 +243,15 @@ impl Access {
             }))
     }
 
+    /// Is there a user of this name, active or not?
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn has_user(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.snapshot().await?.accounts.contains_key(name))
+    }
+
     /// What the caller may see of a collection with (`classed`) or without sources. Classes that come to be later are
     /// not in the answer.
     pub fn visible(&self, caller: &Caller, classed: bool) -> Visible {

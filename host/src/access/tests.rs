@@ -655,3 +655,29 @@ async fn documents_6_1_keys_nobody_listed_are_preserved() {
         old.get_array("api_keys").expect("keys")[0]
     );
 }
+
+/// create.md 5.6: whom a comment may name.
+#[tokio::test]
+async fn users_exist_whether_or_not_they_are_active() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = with_alice(folder.path()).await;
+    users::add(store.as_ref(), "gone", &UserChange::default(), "")
+        .await
+        .expect("user");
+    users::deactivate(store.as_ref(), "gone")
+        .await
+        .expect("locked");
+    let access = Access::new(Arc::clone(&store));
+    for (name, exists) in [
+        ("alice", true),
+        ("gone", true),
+        ("Alice", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            access.has_user(name).await.expect("store"),
+            exists,
+            "{name}"
+        );
+    }
+}

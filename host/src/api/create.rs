@@ -80,13 +80,18 @@ impl Envelopes {
             Some((type_name, id)) => {
                 // The object may be of another type than the resource.
                 let of = self.registry.type_named(&type_name).unwrap_or(&self.of);
-                let (id, url) = (id.to_hex(), self.url(of, &id.to_hex()));
+                let id = id.to_hex();
+                location = self.url(of, &id);
                 body.insert("id".into(), id.into());
-                body.insert("url".into(), url.as_str().into());
-                location = Some(url);
+                body.extend(
+                    location
+                        .iter()
+                        .map(|url| ("url".to_owned(), url.as_str().into())),
+                );
             }
             None => self.insert_empty_id(&mut body),
         }
+        body.extend(self.of.declaration.answer_keys.success.clone());
         body.insert("created".into(), created.fresh.into());
         if !created.warnings.is_empty() {
             body.insert("warnings".into(), created.warnings.into());
@@ -105,9 +110,15 @@ impl Envelopes {
         ) {
             (Some(of), Some(id)) => {
                 body.insert("id".into(), id.into());
-                body.insert("url".into(), self.url(of, id).into());
+                body.extend(self.url(of, id).map(|url| ("url".to_owned(), url.into())));
             }
             _ => self.insert_empty_id(&mut body),
+        }
+        let keys = &self.of.declaration.answer_keys;
+        let is_forbidden = refusal.error.contains_key("permission");
+        let forbidden = keys.forbidden.iter().filter(|_| is_forbidden);
+        for (key, value) in keys.failure.iter().chain(forbidden) {
+            body.insert(key.clone(), value.clone());
         }
         body.insert("created".into(), false.into());
         if !refusal.error.is_empty() {
@@ -116,14 +127,18 @@ impl Envelopes {
         body
     }
 
-    fn url(&self, of: &TypeEntry, id: &str) -> String {
-        format!("{}{id}/", path_of(&self.prefix, &of.declaration.resource))
+    /// Rule B16: where an object can be read; none if that is nowhere (create.md 5.6).
+    fn url(&self, of: &TypeEntry, id: &str) -> Option<String> {
+        let is_read = of.declaration.methods.iter().any(|method| method == "GET");
+        is_read.then(|| format!("{}{id}/", path_of(&self.prefix, &of.declaration.resource)))
     }
 
+    /// Rule B15.
     fn envelope(&self, return_code: i32, message: String) -> Map<String, Json> {
+        let of = &self.registry.whole(&self.of).declaration;
         let mut body = Map::new();
         body.insert("return_code".into(), return_code.into());
-        body.insert("type".into(), self.of.declaration.name.as_str().into());
+        body.insert("type".into(), of.name.as_str().into());
         body.insert("message".into(), message.into());
         body
     }

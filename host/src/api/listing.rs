@@ -19,13 +19,15 @@ pub(super) fn get(
     let is_full = parameters
         .last("fullschema")
         .is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
-    let mut types: Vec<_> = registry.types().map(|entry| &entry.declaration).collect();
-    types.sort_by(|one, other| one.resource.cmp(&other.resource));
+    let mut types: Vec<_> = registry.types().collect();
+    types.sort_by(|one, other| one.declaration.resource.cmp(&other.declaration.resource));
     let mut resources = Map::new();
-    for of in types {
+    for entry in types {
+        let of = &entry.declaration;
         let path = format!("{}/api/v1/{}/", state.prefix, of.resource);
         let schema = if is_full {
-            schema::of_type(of, &model(of))
+            let whole = &registry.whole(entry).declaration;
+            schema::of_type(of, whole, &model(whole))
         } else {
             Json::from(format!("{path}schema/"))
         };

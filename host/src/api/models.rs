@@ -51,6 +51,9 @@ impl OfRegistry {
         for entry in registry.types() {
             let of = &entry.declaration;
             by_type.insert(of.name.clone(), Arc::new(model(of)));
+            if of.part_of.is_some() {
+                continue;
+            }
             collections.insert(of.name.clone(), (of.collection.clone(), of.sources));
         }
         Self {

@@ -15,19 +15,21 @@ use crate::query::{Field, Kind, Model};
 /// For every authenticated user.
 pub(super) fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
     let types = call.state.models.of(&call.registry);
+    let of = &call.registry.whole(entry).declaration;
     Ok(answer::rendered(
         StatusCode::OK,
         Format::of(&call.parameters),
-        &of_type(&entry.declaration, &types.model(&entry.declaration)),
+        &of_type(&entry.declaration, of, &types.model(of)),
     ))
 }
 
-/// The schema of a type, under the keys of the original; `stored_name` is added.
-pub(super) fn of_type(of: &TypeDeclaration, model: &Model) -> Json {
+/// The schema of a resource, with the fields of the type that it is about, under the keys of the original; `stored_name`
+/// is added.
+pub(super) fn of_type(resource: &TypeDeclaration, of: &TypeDeclaration, model: &Model) -> Json {
     let methods = |possible: &[&str]| -> Vec<String> {
         possible
             .iter()
-            .filter(|method| of.methods.iter().any(|declared| declared == *method))
+            .filter(|method| resource.methods.iter().any(|declared| declared == *method))
             .map(|method| method.to_lowercase())
             .collect()
     };

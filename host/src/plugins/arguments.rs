@@ -62,6 +62,8 @@ pub struct Checked {
     pub ignored: Vec<String>,
     /// Sentences for `warnings`.
     pub warnings: Vec<String>,
+    /// The permission to create lacks, and it is the plugin that says so at its place ([`PermissionCheck::Within`]).
+    pub denied: Option<Refusal>,
 }
 
 /// A parameter as it was sent.
@@ -138,20 +140,8 @@ async fn checked_create(
     sent: &[(String, Sent)],
 ) -> Result<Checked, NotDone> {
     let declarations = create_arguments(of);
-    let flag = qualified(&of.permission, &of.name);
-    let permission = || {
-        if context.caller.rights.may(&flag) {
-            return Ok(());
-        }
-        let message = "User does not have permission to create Object.";
-        Err(NotDone::Refused(refusal(
-            message,
-            "forbidden",
-            &[("permission", &flag)],
-        )))
-    };
     if of.permission_check == PermissionCheck::First {
-        permission()?;
+        permission(context, of, &[])?;
     }
     let mut check = Check::new(context, Purpose::Create, sent);
     for declaration in &declarations {
@@ -166,10 +156,37 @@ async fn checked_create(
         check.argument(declaration).await?;
     }
     shared::check_related(&check.args)?;
-    if of.permission_check == PermissionCheck::AfterArguments {
-        permission()?;
+    let denied = match of.permission_check {
+        PermissionCheck::First => None,
+        PermissionCheck::AfterArguments => {
+            permission(context, of, &check.args)?;
+            None
+        }
+        PermissionCheck::Within => permission(context, of, &check.args).err(),
+    };
+    let mut checked = check.finish(&declarations)?;
+    checked.denied = denied;
+    Ok(checked)
+}
+
+/// The permission to create, which may depend on an argument.
+fn permission(context: Context<'_>, of: &TypeDeclaration, args: &[Arg]) -> Result<(), Refusal> {
+    let filled = |template: &str| {
+        args.iter()
+            .fold(template.to_owned(), |text, arg| match &arg.value {
+                Value::Text(value) => text.replace(&format!("{{{}}}", arg.name), value),
+                _ => text,
+            })
+    };
+    let flag = qualified(&filled(&of.permission), &of.name);
+    if context.caller.rights.may(&flag) {
+        return Ok(());
     }
-    check.finish(&declarations)
+    let message = match &of.refusal {
+        Some(template) => filled(template),
+        None => "User does not have permission to create Object.".to_owned(),
+    };
+    Err(refusal(message, "forbidden", &[("permission", &flag)]))
 }
 
 /// Checks permission and arguments of a PATCH on a document of this type.
@@ -447,6 +464,7 @@ impl<'a> Check<'a> {
             files: Vec::new(),
             ignored,
             warnings: self.converter.warnings,
+            denied: None,
         })
     }
 }

@@ -97,14 +97,23 @@ pub struct TypeDeclaration {
     pub name: String,
     /// Resource in URLs: `domains`.
     pub resource: String,
-    /// Collection of the store.
+    /// Collection of the store; empty if it is a part of another type.
+    #[serde(default)]
     pub collection: String,
+    /// Another type of the same plugin: what is posted here becomes part of documents of that type. There are no
+    /// documents of one's own then: no collection, no fields, no method but POST (`indicator_activity`).
+    #[serde(default)]
+    pub part_of: Option<String>,
     /// `schema_version` written into every document.
     #[serde(default = "one")]
     pub schema_version: i32,
     /// Documents have sources and fall under S1.
     #[serde(default)]
     pub sources: bool,
+    /// The host gives every new document its only source: the author's organisation, red, whatever the author may write
+    /// with (create.md 5.6).
+    #[serde(default)]
+    pub author_source: bool,
     /// Has the fields every top-level object has.
     #[serde(default = "yes")]
     pub top_level: bool,
@@ -134,18 +143,24 @@ pub struct TypeDeclaration {
     /// HTTP methods of the resource.
     #[serde(default = "all_methods")]
     pub methods: Vec<String>,
-    /// Flag needed to create.
+    /// Flag needed to create. `{NAME}` in it is the value of an argument of kind `type`: `{object_type}.comments_add`.
     #[serde(default = "write_flag")]
     pub permission: String,
+    /// Text when it lacks, with `{NAME}` as in `permission`.
+    #[serde(default)]
+    pub refusal: Option<String>,
     /// Flag needed to list and read.
     #[serde(default = "read_flag")]
     pub read_permission: String,
-    /// Whether the permission is checked before the arguments.
+    /// When the permission is checked.
     #[serde(default)]
     pub permission_check: PermissionCheck,
     /// A POST that names no object answers `id` as an empty text (rule B17).
     #[serde(default)]
     pub empty_id: bool,
+    /// Further keys of the answers to a POST (create.md 1.3).
+    #[serde(default)]
+    pub answer_keys: AnswerKeys,
     /// Executable examples.
     #[serde(default)]
     pub examples: Vec<ExampleDeclaration>,
@@ -160,6 +175,23 @@ pub enum PermissionCheck {
     /// After them.
     #[default]
     AfterArguments,
+    /// By the plugin, at its place among its own checks. The host refuses in the end what the plugin let pass.
+    Within,
+}
+
+/// Keys that a resource has always answered besides those of the envelope, by how the POST ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerKeys {
+    /// With success.
+    #[serde(default)]
+    pub success: serde_json::Map<String, Json>,
+    /// With a refusal.
+    #[serde(default)]
+    pub failure: serde_json::Map<String, Json>,
+    /// With a refusal for want of a permission; before those of `failure`.
+    #[serde(default)]
+    pub forbidden: serde_json::Map<String, Json>,
 }
 
 /// An action on existing documents.
@@ -250,6 +282,9 @@ pub struct FieldDeclaration {
     /// Only the type's own plugin may write it.
     #[serde(default)]
     pub protected: bool,
+    /// Tells of something else: an `analyst` in it is whoever made that, not who writes here.
+    #[serde(default)]
+    pub refers: bool,
     /// Description for users.
     #[serde(default)]
     pub summary: String,

@@ -214,7 +214,12 @@ async fn one(
         Subject::Create(of) => arguments::for_create(context, of, &params).await,
         Subject::Action(action, on) => arguments::for_action(context, on, action, &params).await,
     };
-    let Checked { args, files, .. } = match checked {
+    let Checked {
+        args,
+        files,
+        denied,
+        ..
+    } = match checked {
         Ok(checked) => checked,
         Err(NotDone::Refused(refusal)) => return compare_fault(&example.expect, &refusal.into()),
         Err(NotDone::Internal(reason) | NotDone::Busy(reason)) => return Err(reason),
@@ -233,7 +238,7 @@ async fn one(
     let mut work = Box::new(Work::new(Arc::new(request), Budgets::default()));
     let entry = match subject {
         Subject::Create(of) => {
-            work.begin_create(of);
+            work.begin_create(of, denied);
             Entry::Create(of.declaration.name.clone())
         }
         Subject::Action(action, on) => {
@@ -251,9 +256,12 @@ async fn one(
     let (work, answer) = runtime::call(work, loaded, entry, args)
         .await
         .map_err(|abort| abort.to_string())?;
-    let outcome = match answer {
-        Ok(outcome) => outcome,
-        Err(fault) => return compare_fault(&example.expect, &fault),
+    let outcome = match (answer, work.denied()) {
+        (Ok(_), Some(refusal)) => {
+            return compare_fault(&example.expect, &refusal.clone().into());
+        }
+        (Ok(outcome), None) => outcome,
+        (Err(fault), _) => return compare_fault(&example.expect, &fault),
     };
     compare(&example.expect, &outcome)?;
     if let (Subject::Action(..), Some(wanted)) = (subject, example.expect["operations"].as_array())

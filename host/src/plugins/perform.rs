@@ -23,7 +23,7 @@ use crate::store::{CommitError, StoreError};
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
-const OWN_KEYS: [&str; 13] = [
+pub(super) const OWN_KEYS: [&str; 13] = [
     "return_code",
     "type",
     "id",
@@ -49,6 +49,8 @@ enum Job {
     },
     Create {
         of: Arc<TypeEntry>,
+        /// What the host says in the end if the plugin does not say it earlier.
+        denied: Option<Refusal>,
     },
 }
 
@@ -56,7 +58,7 @@ impl Job {
     fn plugin(&self) -> &str {
         match self {
             Self::Action { action, .. } => &action.plugin,
-            Self::Create { of } => &of.plugin,
+            Self::Create { of, .. } => &of.plugin,
         }
     }
 }
@@ -69,7 +71,7 @@ impl std::fmt::Display for Job {
                 "`{}` on {} {id}",
                 action.declaration.name, on.declaration.name
             ),
-            Self::Create { of } => write!(f, "the POST of {}", of.declaration.name),
+            Self::Create { of, .. } => write!(f, "the POST of {}", of.declaration.name),
         }
     }
 }
@@ -132,12 +134,15 @@ impl Plugins {
             args,
             files,
             warnings,
+            denied,
             ..
         } = arguments::for_create(context, entry, &params).await?;
         let request = self.request(registry, caller, now, files)?;
-        let settled = self
-            .settle(request, Job::Create { of: entry.clone() }, args, mode)
-            .await?;
+        let job = Job::Create {
+            of: entry.clone(),
+            denied,
+        };
+        let settled = self.settle(request, job, args, mode).await?;
         created(settled, &entry.plugin, warnings)
     }
 
@@ -189,6 +194,7 @@ impl Plugins {
             files,
             ignored,
             warnings,
+            ..
         } = checked;
         let request = self.request(registry, caller, now, files)?;
         let plugin = action.plugin.clone();
@@ -327,6 +333,9 @@ impl Plugins {
                 return Err(about(refused(fault, plugin, job), document).into());
             }
         };
+        if let Some(refusal) = work.denied() {
+            return Err(NotDone::Refused(refusal.clone()).into());
+        }
         let concerned = work
             .concerned(&outcome)
             .map_err(|failure| failed(failure, plugin, job))?;
@@ -453,6 +462,10 @@ async fn run(
     job: Job,
     args: Vec<Arg>,
 ) -> Result<Run, Failure> {
+    let denied = match &job {
+        Job::Create { denied, .. } => denied.clone(),
+        Job::Action { .. } => None,
+    };
     let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let entry = match &job {
         Job::Action { action, on, id } => {
@@ -461,8 +474,8 @@ async fn run(
             }
             Entry::Run(action.declaration.name.clone())
         }
-        Job::Create { of } => {
-            work.begin_create(of);
+        Job::Create { of, .. } => {
+            work.begin_create(of, denied);
             Entry::Create(of.declaration.name.clone())
         }
     };

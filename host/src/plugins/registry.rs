@@ -126,7 +126,7 @@ impl Registry {
             if let Some(holder) = self
                 .types
                 .values()
-                .find(|entry| entry.declaration.collection == of.collection)
+                .find(|entry| of.part_of.is_none() && entry.declaration.collection == of.collection)
             {
                 return Err(conflict(
                     &holder.plugin,
@@ -232,15 +232,28 @@ impl Registry {
         self.types.get(name)
     }
 
-    /// A type as clients name it: exact, any case, or by resource (vocabulary.md section 15).
+    /// A type as clients name it: exact, any case, or by resource (vocabulary.md section 15). What is only part of a type
+    /// is none.
     #[must_use]
     pub fn type_as_written(&self, name: &str) -> Option<&Arc<TypeEntry>> {
-        self.types.get(name).or_else(|| {
-            self.types.values().find(|entry| {
-                entry.declaration.name.eq_ignore_ascii_case(name)
-                    || entry.declaration.resource.eq_ignore_ascii_case(name)
-            })
-        })
+        let is_named = |entry: &&Arc<TypeEntry>| {
+            entry.declaration.name.eq_ignore_ascii_case(name)
+                || entry.declaration.resource.eq_ignore_ascii_case(name)
+        };
+        let of_its_own = |entry: &&Arc<TypeEntry>| entry.declaration.part_of.is_none();
+        let exact = self.types.get(name);
+        exact
+            .or_else(|| self.types.values().find(is_named))
+            .filter(of_its_own)
+    }
+
+    /// The type whose documents a resource is about: the resource's own, or the one that it is a part of.
+    #[must_use]
+    pub fn whole<'a>(&'a self, entry: &'a TypeEntry) -> &'a TypeEntry {
+        let whole = entry.declaration.part_of.as_ref();
+        whole
+            .and_then(|name| self.types.get(name))
+            .map_or(entry, |whole| whole.as_ref())
     }
 
     /// The type behind a resource of the URL.
@@ -273,11 +286,14 @@ impl Registry {
     /// (documents.md section 7), and the collections that the host itself writes for every type.
     #[must_use]
     pub fn collection_specs(&self) -> Vec<CollectionSpec> {
-        let types = self.types.values();
+        let own = self
+            .types
+            .values()
+            .filter(|entry| entry.declaration.part_of.is_none());
         super::work::collections()
             .into_iter()
             .chain([super::perform::once::collection()])
-            .chain(types.map(|entry| collection_of(&entry.declaration)))
+            .chain(own.map(|entry| collection_of(&entry.declaration)))
             .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Indicators: values by which an attack is recognised.
 
+mod activity;
 mod check;
 mod ratings;
 mod related;
@@ -7,12 +8,13 @@ mod related;
 use critd_sdk::net;
 use critd_sdk::prelude::*;
 
+use activity::IndicatorActivity;
 use ratings::{UNRATED, kinds, raised, seen_again};
 
 plugin! {
     name = "indicator",
     summary = "Indicators: values by which attacks are recognised.",
-    types = [Indicator],
+    types = [Indicator, IndicatorActivity],
     needs = {
         "create:Domain" = "`add_domain` makes the domain of the value an object of its own.",
         "create:IP" = "`add_domain` makes the address of the value an object of its own.",

@@ -55,10 +55,17 @@ pub fn derive_fields(input: TokenStream) -> TokenStream {
 ///
 /// `#[tlo(…)]`: `resource`, `collection` (required), `name`, `schema_version`, `sources = false`, `top_level = false`,
 /// `keys(domain)` or `keys((identifier_type, name))`, `lookup = "domain"`, `shared("source", …)` (default: all),
-/// `methods("GET", "POST")`, `permission`, `read_permission`, `permission_check = "first"`.
+/// `methods("GET", "POST")`, `permission` (`"{object_type}.comments_add"`: the type is the value of an argument), `refusal`
+/// (text when it lacks), `read_permission`, `permission_check = "first"` (before the arguments) or `"within"` (the
+/// function calls `call.require("write")` at its place; the host refuses in the end what it let pass), `empty_id`,
+/// `answer_keys = {"success": {…}, "failure": {…}, "forbidden": {…}}`, `family = "version"`, `author_source` (the host
+/// gives each document the author's organisation as its source).
+///
+/// `part_of = "Indicator"` instead of `collection`: a resource whose POST adds to documents of another type of the
+/// plugin. It has arguments and no fields: `struct IndicatorActivity {}`.
 ///
 /// `#[field(…)]`: `name`, `stored = "type"`, `kind = "uuid"`, `of`, `required`, `default = …`, `sortable`, `indexed`,
-/// `searchable`, `vocab`, `bucket`, `protected`.
+/// `searchable`, `vocab`, `bucket`, `protected`, `refers` (an `analyst` in it is whoever made what it tells of).
 #[proc_macro_derive(TloType, attributes(tlo, field))]
 pub fn derive_tlo_type(input: TokenStream) -> TokenStream {
     expand(input, tlo_type::derive)

@@ -44,6 +44,12 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let idents: Vec<_> = fields.iter().map(|stored| &stored.field.ident).collect();
     let stored: Vec<_> = fields.iter().map(|stored| &stored.stored).collect();
     let uses = uses(ident, &idents);
+    // What is part of another type has no fields.
+    let values = if fields.is_empty() {
+        quote!(let _ = tlo;)
+    } else {
+        quote!(let mut values = tlo.get_many(&[#(#stored),*])?.into_iter();)
+    };
     Ok(quote! {
         #[automatically_derived]
         impl ::critd_sdk::TloType for #ident {
@@ -57,7 +63,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
 
             fn read(tlo: &::critd_sdk::Tlo) -> ::core::result::Result<Self, ::critd_sdk::Fault> {
-                let mut values = tlo.get_many(&[#(#stored),*])?.into_iter();
+                #values
                 ::core::result::Result::Ok(Self { #(#idents: ::critd_sdk::declare::take_field(&mut values, #stored)?),* })
             }
         }
@@ -109,7 +115,7 @@ fn uses(ident: &Ident, fields: &[&Option<Ident>]) -> TokenStream {
 }
 
 fn parse(field: &Field) -> syn::Result<Stored<'_>> {
-    const KNOWN: &str = "name, stored, kind, of, required, default, sortable, indexed, searchable, vocab, bucket, protected";
+    const KNOWN: &str = "name, stored, kind, of, required, default, sortable, indexed, searchable, vocab, bucket, protected, refers";
     let mut name = field
         .ident
         .as_ref()
@@ -135,7 +141,7 @@ fn parse(field: &Field) -> syn::Result<Stored<'_>> {
                 "kind" => kind = Some(attributes::word(attributes::text(&meta)?, &KINDS)?),
                 "of" => of = Some(attributes::word(attributes::text(&meta)?, &KINDS)?),
                 "default" => more.add(&key, attributes::json(&meta)?),
-                "required" | "sortable" | "indexed" | "searchable" | "protected" => {
+                "required" | "sortable" | "indexed" | "searchable" | "protected" | "refers" => {
                     if attributes::flag(&meta)? {
                         more.add(&key, true);
                     }
@@ -185,10 +191,10 @@ impl Stored<'_> {
 
 /// Name of the type, and its members up to the opened list of fields.
 fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)> {
-    const KNOWN: &str = "name, resource, collection, schema_version, sources, top_level, keys, lookup, shared, methods, permission, read_permission, permission_check, empty_id";
+    const KNOWN: &str = "name, resource, collection, part_of, schema_version, sources, author_source, top_level, keys, lookup, family, shared, methods, permission, refusal, read_permission, permission_check, empty_id, answer_keys";
     let mut name = LitStr::new(&input.ident.to_string(), input.ident.span());
     let (mut resource, mut collection, mut sources, mut top_level) = (None, None, true, true);
-    let (mut shared, mut more) = (None, Members::default());
+    let (mut shared, mut part_of, mut more) = (None, None, Members::default());
     more.add_text("summary", &attributes::summary(&input.attrs));
     for attribute in input
         .attrs
@@ -213,17 +219,19 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
                 ),
                 "sources" => sources = attributes::flag(&meta)?,
                 "top_level" => top_level = attributes::flag(&meta)?,
-                "empty_id" => more.add(&key, attributes::flag(&meta)?),
+                "part_of" => part_of = Some(attributes::text(&meta)?.value()),
+                "empty_id" | "author_source" => more.add(&key, attributes::flag(&meta)?),
+                "answer_keys" => more.add(&key, attributes::json(&meta)?),
                 "keys" => more.add(&key, keys(&meta, fields)?),
-                "lookup" => {
-                    let lookup = attributes::text(&meta)?;
-                    if !fields.iter().any(|field| field.stored == lookup.value()) {
+                "lookup" | "family" => {
+                    let name = attributes::text(&meta)?;
+                    if !fields.iter().any(|field| field.stored == name.value()) {
                         return Err(syn::Error::new(
-                            lookup.span(),
+                            name.span(),
                             "no field is stored under this name",
                         ));
                     }
-                    more.add(&key, lookup.value());
+                    more.add(&key, name.value());
                 }
                 "shared" => {
                     let groups = attributes::texts(&meta)?
@@ -245,13 +253,16 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
                             .collect::<syn::Result<Vec<_>>>()?,
                     );
                 }
-                "permission" | "read_permission" => {
+                "permission" | "read_permission" | "refusal" => {
                     more.add(&key, attributes::text(&meta)?.value())
                 }
                 "permission_check" => more.add(
                     &key,
-                    attributes::word(attributes::text(&meta)?, &["first", "after_arguments"])?
-                        .value(),
+                    attributes::word(
+                        attributes::text(&meta)?,
+                        &["first", "after_arguments", "within"],
+                    )?
+                    .value(),
                 ),
                 _ => return Err(attributes::unknown(&meta, KNOWN)),
             }
@@ -266,7 +277,16 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
         )
     };
     let resource = resource.ok_or_else(|| lacking("resource"))?;
-    let collection = collection.ok_or_else(|| lacking("collection"))?;
+    if let Some(whole) = &part_of {
+        (sources, top_level) = (false, false);
+        more.add("part_of", whole.as_str());
+        more.add_texts("methods", &[LitStr::new("POST", input.ident.span())]);
+    } else {
+        more.add(
+            "collection",
+            collection.ok_or_else(|| lacking("collection"))?,
+        );
+    }
     let shared = shared.unwrap_or_else(|| match (top_level, sources) {
         (true, true) => GROUPS.map(String::from).to_vec(),
         (true, false) => GROUPS[1..]
@@ -277,7 +297,6 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
         (false, false) => Vec::new(),
     });
     more.add("resource", resource);
-    more.add("collection", collection);
     more.add("sources", sources);
     more.add("top_level", top_level);
     more.add("shared", shared);

@@ -246,7 +246,9 @@ impl<'a> Converter<'a> {
             }
             ArgKind::Type => {
                 let text = as_text(json).ok_or_else(wrong)?;
-                match self.registry.type_as_written(text.trim()) {
+                let named = self.registry.type_as_written(text.trim());
+                // What is no top-level object can't be related to, commented on, …
+                match named.filter(|entry| entry.declaration.top_level) {
                     Some(entry) => Ok(Value::Text(entry.declaration.name.clone())),
                     None => {
                         let template = declaration

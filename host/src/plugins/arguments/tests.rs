@@ -710,3 +710,52 @@ async fn create_1_1_a_text_is_accepted_as_a_file() {
         "Expected filehandle, got string."
     );
 }
+
+/// create.md 5.6, R5: the flag of the type that an argument names.
+#[tokio::test]
+async fn r5_a_permission_may_depend_on_an_argument() {
+    let fixture = Fixture::new().await;
+    assert_eq!(
+        refused(
+            create_as(
+                &fixture,
+                "carol",
+                "Note",
+                &form(&[("object_type", "domains")])
+            )
+            .await
+        ),
+        (
+            "No notes on Domain.".to_owned(),
+            json!({"code": "forbidden", "permission": "Domain.notes_add"})
+        )
+    );
+    let sent = form(&[("object_type", "Domain")]);
+    assert!(create_as(&fixture, "alice", "Note", &sent).await.is_ok());
+    // Only top-level objects.
+    for other in [
+        "ActorIdentifier",
+        "Note",
+        "NotePart",
+        "note_parts",
+        "Nonsense",
+    ] {
+        let sent = form(&[("object_type", other)]);
+        let (text, _) = refused(create_as(&fixture, "alice", "Note", &sent).await);
+        assert_eq!(text, "No such type.", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn create_1_5_a_plugin_may_check_the_permission_itself() {
+    let fixture = Fixture::new().await;
+    let checked = create_as(&fixture, "carol", "Log", &form(&[]))
+        .await
+        .unwrap();
+    let denied = checked.denied.unwrap();
+    assert_eq!(denied.error["permission"], json!("Log.write"));
+    let checked = create_as(&fixture, "alice", "Log", &form(&[]))
+        .await
+        .unwrap();
+    assert!(checked.denied.is_none());
+}

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ActionDeclaration, ActionPermission, ArgDeclaration, ArgKind, Declaration, FieldDeclaration,
-    FieldKind, TypeDeclaration,
+    FieldKind, PermissionCheck, TypeDeclaration,
 };
 use crate::plugins::arguments::ACTIVE;
+use crate::plugins::perform::OWN_KEYS;
 use crate::plugins::runtime::limits::check_limit;
 use crate::store::FieldPath;
 use crate::vocabulary;
@@ -98,10 +99,17 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     unique(
         &mut found,
         "the collection",
-        declaration.types.iter().map(|of| of.collection.as_str()),
+        declaration
+            .types
+            .iter()
+            .filter(|of| of.part_of.is_none())
+            .map(|of| of.collection.as_str()),
     );
     for of in &declaration.types {
-        found.within(format!("type `{}`", of.name), |found| check_type(found, of));
+        found.within(format!("type `{}`", of.name), |found| {
+            check_type(found, of);
+            check_part(found, of, &declaration.types);
+        });
     }
     let mut claimed: BTreeMap<(&str, &str), ()> = BTreeMap::new();
     for action in &declaration.actions {
@@ -195,7 +203,9 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         && collection.chars().all(|other| {
             other.is_ascii_lowercase() || other.is_ascii_digit() || matches!(other, '_' | '.')
         });
-    if !legal || RESERVED.contains(&collection) || collection.starts_with("system.") {
+    if of.part_of.is_none()
+        && (!legal || RESERVED.contains(&collection) || collection.starts_with("system."))
+    {
         found.add(format!("the collection `{collection}` can't be a type's"));
     }
     for method in &of.methods {
@@ -211,8 +221,19 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
     if of.shared.iter().any(|group| group == "source") && !of.sources {
         found.add("`shared` has `source`, but the type has no sources");
     }
-    for flag in [&of.permission, &of.read_permission] {
-        check_flag(found, flag);
+    check_permission(found, of);
+    check_flag(found, &of.read_permission);
+    if of.author_source && (!of.sources || of.shared.iter().any(|group| group == "source")) {
+        found.add("`author_source` is for types with sources that `shared` does not have");
+    }
+    for keys in [
+        &of.answer_keys.success,
+        &of.answer_keys.failure,
+        &of.answer_keys.forbidden,
+    ] {
+        for own in OWN_KEYS.iter().filter(|own| keys.contains_key(**own)) {
+            found.add(format!("`answer_keys`: `{own}` is answered by the host"));
+        }
     }
     check_fields(found, &of.fields);
     let stored: BTreeSet<&str> = of
@@ -247,6 +268,55 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
     check_args(found, &of.args);
     for capability in &of.touches {
         check_touch(found, "`touches`", capability);
+    }
+}
+
+/// `{NAME}` in a permission is a required argument of kind `type`, which is known only when arguments are.
+fn check_permission(found: &mut Found, of: &TypeDeclaration) {
+    let Some((before, after)) = of.permission.split_once('{') else {
+        return check_flag(found, &of.permission);
+    };
+    let Some((name, flag)) = after.split_once("}.") else {
+        return check_flag(found, &of.permission);
+    };
+    let is_type =
+        |arg: &&ArgDeclaration| arg.name == name && arg.kind == ArgKind::Type && arg.required;
+    if !before.is_empty() || !is_word(flag) || !of.args.iter().any(|arg| is_type(&arg)) {
+        found.add(format!(
+            "`{}` is no permission: `{{NAME}}.flag` names a required argument of kind `type`",
+            of.permission
+        ));
+    }
+    if of.permission_check == PermissionCheck::First {
+        found.add("the permission depends on an argument, so it can't be checked first");
+    }
+}
+
+/// What is part of another type has nothing of its own but arguments.
+fn check_part(found: &mut Found, of: &TypeDeclaration, types: &[TypeDeclaration]) {
+    let Some(whole) = &of.part_of else { return };
+    if !types
+        .iter()
+        .any(|other| other.name == *whole && other.part_of.is_none())
+    {
+        found.add(format!(
+            "`part_of` names `{whole}`, which is no type of this plugin"
+        ));
+    }
+    let own = of.sources
+        || of.top_level
+        || of.author_source
+        || !of.collection.is_empty()
+        || !of.fields.is_empty()
+        || !of.keys.is_empty()
+        || of.lookup.is_some()
+        || of.family.is_some()
+        || !of.shared.is_empty();
+    if own {
+        found.add("is part of another type, so it has no collection, fields, keys, sources or shared arguments");
+    }
+    if of.methods != ["POST"] {
+        found.add("is part of another type, so its only method is POST");
     }
 }
 

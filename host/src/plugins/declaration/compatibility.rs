@@ -41,6 +41,9 @@ fn compare_types(broken: &mut Vec<String>, before: &TypeDeclaration, after: &Typ
             before.resource
         ));
     }
+    if before.part_of != after.part_of {
+        broken.push(format!("{place} is part of something else"));
+    }
     if before.collection != after.collection {
         broken.push(format!(
             "the collection of {place} is no longer `{}`",

@@ -97,6 +97,28 @@ fn each_mistake_has_its_sentence() {
             "type `Domain`: `lookup` names the field `fqdn`, which is not declared",
         ),
         (
+            "/types/0/permission",
+            json!("{ip_type}.write"),
+            "type `Domain`: `{ip_type}.write` is no permission: `{NAME}.flag` names a required argument of kind `type`",
+        ),
+        (
+            "/types/0/author_source",
+            json!(true),
+            "type `Domain`: `author_source` is for types with sources that `shared` does not have",
+        ),
+        (
+            "/types/0/answer_keys",
+            json!({"success": {"message": "Hi."}}),
+            "type `Domain`: `answer_keys`: `message` is answered by the host",
+        ),
+        (
+            "/types/-",
+            json!({"name": "Part", "resource": "parts", "part_of": "Whole", "top_level": false, "methods": ["GET", "POST"],
+                "collection": "parts", "fields": [], "args": []}),
+            "type `Part`: `part_of` names `Whole`, which is no type of this plugin; type `Part`: is part of another type, so it has no \
+             collection, fields, keys, sources or shared arguments; type `Part`: is part of another type, so its only method is POST",
+        ),
+        (
             "/types/0/shared",
             json!(["color"]),
             "type `Domain`: `shared`: there is no group `color`",

@@ -13,7 +13,7 @@ use crate::plugins::arguments::{self, Checked};
 use crate::plugins::registry::{Loaded, Registry, TypeEntry};
 use crate::plugins::runtime::{self, Entry};
 use crate::plugins::value::{Abort, Failure};
-use crate::plugins::work::{Item, Work};
+use crate::plugins::work::{Item, Refused, Work};
 use crate::plugins::{Created, Mode, Object, Once, Plugins, Together};
 use crate::store::{DocKey, WriteSet};
 
@@ -108,7 +108,10 @@ impl Plugins {
             }
         }
         let request = self.request(registry, caller, now, Vec::new())?;
-        let job = Job::Create { of: entry.clone() };
+        let job = Job::Create {
+            of: entry.clone(),
+            denied: None,
+        };
         let plugin = plugin_of(registry, &job)?;
         let mut patience = Patience::new(&request);
         loop {
@@ -253,7 +256,7 @@ async fn run(
     let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let mut items = Vec::with_capacity(parts.len());
     for (at, (part, now)) in parts.into_iter().enumerate() {
-        work.begin_item(&of, &part.files, now);
+        work.begin_item(&of, &part.files, part.denied, now);
         let entry = Entry::Create(of.declaration.name.clone());
         let answer;
         (work, answer) = match runtime::call(work, &plugin, entry, part.args).await {
@@ -283,7 +286,8 @@ fn outcomes(
             operations: mode.dry_run.then_some(item.operations),
             is_repeated: false,
         }),
-        Err((fault, document)) => Err(about(refused(fault, plugin, job), document)),
+        Err(Refused::Fault(fault, document)) => Err(about(refused(fault, plugin, job), document)),
+        Err(Refused::Denied(refusal)) => Err(NotDone::Refused(refusal)),
     });
     outcomes.collect()
 }

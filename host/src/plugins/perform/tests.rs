@@ -334,6 +334,7 @@ fn codes_of_refusals_are_words() {
     .unwrap();
     let job = Job::Create {
         of: of.type_named("Note").unwrap().clone(),
+        denied: None,
     };
     match super::refused(
         Fault::Refused("Not A Word".into(), "text".into()),

@@ -16,6 +16,8 @@ use crate::vocabulary;
 const WARNING_BYTES: usize = 500;
 /// Most answers of `registers.entries`.
 const ENTRIES: usize = 1_000;
+/// The register of user names. A plugin may ask for a name that it was told, never for the list.
+const USERS: &str = "user";
 
 type Host<T> = wasmtime::Result<T>;
 
@@ -416,6 +418,9 @@ impl registers::Host for State {
         let request = work.request().clone();
         if register == "source" {
             return Ok(request.caller.rights.sources.contains_key(&name));
+        }
+        if register == USERS {
+            return stored(asked!(self, request.services.access.has_user(&name).await));
         }
         let answered = request.services.registers.has(&register, &name);
         stored(asked!(self, answered.await))

@@ -175,8 +175,12 @@ impl Work {
         Ok(bson)
     }
 
-    /// Entries bear the caller's name, or one that the field already had.
+    /// Entries bear the caller's name, or one that the field already had, unless the field tells of somebody else's.
     fn check_analysts(&self, index: usize, path: &FieldPath, value: &Bson) -> Result<(), Failure> {
+        let of = &self.documents[index].of.declaration;
+        if fields::root_field(of, path.root()).is_some_and(|field| field.refers) {
+            return Ok(());
+        }
         let mut named = Vec::new();
         if path.as_str().rsplit('.').next() == Some("analyst")
             && let Bson::String(name) = value

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
-use bson::{Bson, DateTime, Document};
+use bson::{Bson, DateTime, Document, doc};
 
 use super::fields::{self, LISTS, Place};
 use super::{DocNumber, Open, Origin, Work, conditions, internal, store_failed};
@@ -516,7 +516,11 @@ impl Work {
             }
         }
         if of.sources {
-            body.insert("source", Bson::Array(Vec::new()));
+            let first = of.author_source.then(|| self.author_source());
+            body.insert(
+                "source",
+                Bson::Array(first.into_iter().map(Bson::from).collect()),
+            );
         }
         if of.top_level {
             for list in LISTS {
@@ -530,6 +534,19 @@ impl Work {
             body.insert(path.as_str(), value.clone());
         }
         Ok(body)
+    }
+
+    /// The source of what belongs to its author: the organisation, red (documents.md 3.7).
+    fn author_source(&self) -> Document {
+        let caller = &self.request.caller;
+        let name = match caller.organization.trim() {
+            "" => "Unknown",
+            organization => organization,
+        };
+        let date = DateTime::from_millis(self.now);
+        doc! { "name": name, "instances": [
+            { "analyst": &caller.user, "date": date, "method": "", "reference": "", "tlp": "red" }
+        ] }
     }
 
     /// `documents.id`.

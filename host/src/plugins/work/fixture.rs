@@ -38,7 +38,7 @@ fn declarations() -> Vec<Declaration> {
         Declaration::read(&text.to_string()).unwrap()
     };
     let domain = json!({"name": "Domain", "resource": "domains", "collection": "domains", "schema_version": 3, "sources": true,
-        "keys": [["domain"]], "lookup": "domain", "shared": shared, "touches": ["create:IP", "create:Domain"],
+        "keys": [["domain"]], "lookup": "domain", "shared": shared, "touches": ["create:IP", "create:Domain", "create:Log"],
         "fields": [
             {"name": "domain", "kind": "text", "required": true, "indexed": true, "sortable": true},
             {"name": "record_type", "stored": "type", "kind": "text", "default": "A"},
@@ -73,6 +73,13 @@ fn declarations() -> Vec<Declaration> {
     let sample = json!({"name": "Sample", "resource": "samples", "collection": "samples", "sources": true, "shared": ["source"],
         "fields": [{"name": "filedata", "kind": "file", "bucket": "sample"}],
         "args": [{"name": "filedata", "type": "file", "required": true}]});
+    let note = json!({"name": "Note", "resource": "notes", "collection": "notes", "sources": true, "top_level": false, "author_source": true,
+        "methods": ["POST"], "permission": "{object_type}.notes_add", "refusal": "No notes on {object_type}.",
+        "fields": [{"name": "parent", "kind": "map", "refers": true, "fields": [{"name": "analyst", "kind": "text"}]},
+            {"name": "entries", "kind": "list", "of": "map"}],
+        "args": [{"name": "object_type", "type": "type", "required": true, "invalid": "No such type."}]});
+    let part = json!({"name": "NotePart", "resource": "note_parts", "part_of": "Note", "top_level": false, "methods": ["POST"], "fields": [], "args": []});
+    let log = json!({"name": "Log", "resource": "logs", "collection": "logs", "permission_check": "within", "fields": [], "args": []});
     let ticket = json!({"name": "ticket", "type": "map", "required": true, "keys": [
         {"name": "ticket_number", "type": "list", "of": "string", "required": true}, {"name": "date", "type": "date", "default": "now"}]});
     let actions = json!([
@@ -107,6 +114,8 @@ fn declarations() -> Vec<Declaration> {
         plugin("campaign", json!([campaign]), json!([])),
         plugin("identifier", json!([identifier]), json!([])),
         plugin("sample", json!([sample]), json!([])),
+        plugin("note", json!([note, part]), json!([])),
+        plugin("log", json!([log]), json!([])),
         plugin("common", json!([]), actions),
     ]
 }
@@ -219,7 +228,7 @@ impl Fixture {
             self.request(user, now, seed, Vec::new()),
             Budgets::default(),
         );
-        work.begin_create(self.registry.type_named(type_name).unwrap());
+        work.begin_create(self.registry.type_named(type_name).unwrap(), None);
         work
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::documents::draft_failed;
 use super::{Concerned, Savepoint, Work};
+use crate::plugins::Refusal;
 use crate::plugins::registry::TypeEntry;
 use crate::plugins::value::{Failure, Fault, Outcome};
 use crate::store::StagedFile;
@@ -17,10 +18,18 @@ use crate::store::class;
 /// Type and id of the document that a refusal is about.
 type About = Option<(String, ObjectId)>;
 
+/// Why one POST of several was not carried out.
+pub enum Refused {
+    /// The handler's fault, or one of the rules on results, with the document that it is about.
+    Fault(Fault, About),
+    /// The check that was left to the handler (`denied` of [`Work::begin_item`]).
+    Denied(Refusal),
+}
+
 /// What one POST of several came to.
 pub struct Item {
-    /// The handler's answer with the document it names, or its fault with the document that is about.
-    pub answer: Result<(Outcome, Option<Concerned>), (Fault, About)>,
+    /// The handler's answer with the document it names.
+    pub answer: Result<(Outcome, Option<Concerned>), Refused>,
     /// Sentences for `warnings`.
     pub warnings: Vec<String>,
     /// Its effective writes, as [`Work::operations`].
@@ -29,11 +38,12 @@ pub struct Item {
 
 impl Work {
     /// Opens the frame of the next POST. Arguments and permission were checked before; `files` are those that the
-    /// arguments refer to. Budgets begin anew. `now`: its time; no two POSTs have the same, as they would not by themselves.
+    /// arguments refer to, `denied` as in [`Work::begin_create`]. Budgets begin anew. `now`: its time; no two POSTs have the same, as they would not by themselves.
     pub fn begin_item(
         &mut self,
         of: &Arc<TypeEntry>,
         files: &[(String, Arc<StagedFile>)],
+        denied: Option<Refusal>,
         now: i64,
     ) {
         self.now = now;
@@ -47,12 +57,13 @@ impl Work {
             warnings: 0,
             before: HashMap::new(),
         });
-        self.push_frame(
+        let frame = self.push_frame(
             &of.plugin,
             "",
             &of.declaration.name,
             &of.declaration.touches,
         );
+        frame.denied = denied;
         self.number_files(files);
     }
 
@@ -71,13 +82,14 @@ impl Work {
         self.about = None;
         let first = self.savepoints.last().map_or(0, |savepoint| savepoint.log);
         let operations = self.operations_from(first);
-        let answer = match answer {
-            Ok(outcome) => match self.completed(&outcome) {
+        let answer = match (answer, self.denied()) {
+            (Ok(_), Some(refusal)) => Err(Refused::Denied(refusal.clone())),
+            (Ok(outcome), None) => match self.completed(&outcome) {
                 Ok(concerned) => Ok((outcome, concerned)),
-                Err(Failure::Fault(fault)) => Err((fault, about)),
+                Err(Failure::Fault(fault)) => Err(Refused::Fault(fault, about)),
                 Err(abort @ Failure::Abort(_)) => return Err(abort),
             },
-            Err(fault) => Err((fault, about)),
+            (Err(fault), _) => Err(Refused::Fault(fault, about)),
         };
         self.frames.pop();
         if let Some(savepoint) = self.savepoints.pop() {

@@ -47,12 +47,12 @@ use self::uploads::Upload;
 use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
-use super::{NotDone, Services};
+use super::{NotDone, Refusal, Services};
 use crate::access::Caller;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::finish::collections;
-pub(super) use self::items::Item;
+pub(super) use self::items::{Item, Refused};
 pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
@@ -178,6 +178,8 @@ struct Frame {
     uploads: Vec<usize>,
     /// Documents that creates within this call answered.
     created: Vec<usize>,
+    /// Why a create must not succeed, unless the plugin refuses it for another reason.
+    denied: Option<Refusal>,
 }
 
 impl Frame {
@@ -348,6 +350,7 @@ impl Work {
             documents: Vec::new(),
             uploads: Vec::new(),
             created: Vec::new(),
+            denied: None,
         });
         let last = self.frames.len() - 1;
         &mut self.frames[last]
@@ -391,16 +394,24 @@ impl Work {
         Ok(true)
     }
 
-    /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]).
-    pub fn begin_create(&mut self, of: &Arc<TypeEntry>) {
-        self.push_frame(
+    /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]); `denied`
+    /// is what that check found where the plugin makes it too.
+    pub fn begin_create(&mut self, of: &Arc<TypeEntry>, denied: Option<Refusal>) {
+        let frame = self.push_frame(
             &of.plugin,
             "",
             &of.declaration.name,
             &of.declaration.touches,
         );
+        frame.denied = denied;
         let request = Arc::clone(&self.request);
         self.number_files(&request.files);
+    }
+
+    /// Why the create of the innermost frame must not succeed.
+    #[must_use]
+    pub fn denied(&self) -> Option<&Refusal> {
+        self.frame()?.denied.as_ref()
     }
 
     /// `documents.create`, first half: checks `touches`, depth, budget, permission and arguments, takes a savepoint and
@@ -445,7 +456,7 @@ impl Work {
             caller: &request.caller,
             registry: &request.registry,
             services: &request.services,
-            now: request.now,
+            now: self.now,
         };
         let checked = arguments::for_nested_create(context, &of, args)
             .await
@@ -476,6 +487,7 @@ impl Work {
         });
         let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
         frame.uploads = uploads;
+        frame.denied = checked.denied;
         Ok(Nested {
             of: Arc::clone(&of),
             args,
@@ -489,6 +501,10 @@ impl Work {
     ///
     /// The fault of the create; `internal` if its outcome names an unknown document.
     pub fn end_create(&mut self, result: Result<Outcome, Fault>) -> Result<Outcome, Failure> {
+        let result = match (result, self.denied()) {
+            (Ok(_), Some(refusal)) => Err(refusal.clone().into()),
+            (result, _) => result,
+        };
         let named = result.and_then(|outcome| match self.named(&outcome) {
             Ok(document) => Ok((outcome, document)),
             Err(Failure::Fault(fault)) => Err(fault),

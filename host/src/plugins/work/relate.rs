@@ -9,7 +9,7 @@ use super::changes::Side;
 use super::documents::draft_failed;
 use super::rules::{date, date_of, invalid, refused, text_of};
 use super::{DocNumber, Relation, Work, internal};
-use crate::plugins::value::{Arg, Failure};
+use crate::plugins::value::{Arg, Failure, Value};
 use crate::store::{FieldPath, Filter, Test};
 use crate::vocabulary;
 
@@ -20,7 +20,8 @@ struct Details {
     given_date: Option<i64>,
     relationship_date: i64,
     date: i64,
-    analyst: String,
+    /// None: the detail `anonymous` is on (create.md 5.3).
+    analyst: Option<String>,
     confidence: String,
     reason: String,
 }
@@ -67,11 +68,16 @@ impl Half {
     }
 
     fn entry(&self, details: &Details) -> Document {
-        doc! {
+        let mut entry = doc! {
             "relationship": self.name, "value": self.partner, "type": &self.partner_type,
-            "relationship_date": date(details.relationship_date), "date": date(details.date), "analyst": &details.analyst,
-            "rel_reason": &details.reason, "rel_confidence": &details.confidence,
+            "relationship_date": date(details.relationship_date), "date": date(details.date),
+        };
+        if let Some(analyst) = &details.analyst {
+            entry.insert("analyst", analyst);
         }
+        entry.insert("rel_reason", &details.reason);
+        entry.insert("rel_confidence", &details.confidence);
+        entry
     }
 
     /// The half that is lacking, with what the other one says (forge_relationship.5).
@@ -160,11 +166,14 @@ impl Work {
             ));
         }
         let given_date = date_of(details, "relationship_date")?;
+        let is_anonymous = details
+            .iter()
+            .any(|arg| arg.name == "anonymous" && arg.value == Value::Flag(true));
         let details = Details {
             given_date,
             relationship_date: given_date.unwrap_or(self.now),
             date: self.now,
-            analyst: self.user().to_owned(),
+            analyst: (!is_anonymous).then(|| self.user().to_owned()),
             confidence: confidence.to_owned(),
             reason: text_of(details, "rel_reason").unwrap_or_default(),
         };

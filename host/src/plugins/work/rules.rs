@@ -142,15 +142,14 @@ impl Instance {
         ])
     }
 
+    /// Readers rely on all five (field case O45).
     fn document(&self) -> Document {
-        let mut document = doc! { "analyst": &self.analyst, "date": date(self.date) };
-        for (field, text) in [("method", &self.method), ("reference", &self.reference)] {
-            if let Some(text) = text {
-                document.insert(field, text);
-            }
+        doc! {
+            "analyst": &self.analyst, "date": date(self.date),
+            "method": self.method.as_deref().unwrap_or_default(),
+            "reference": self.reference.as_deref().unwrap_or_default(),
+            "tlp": &self.tlp,
         }
-        document.insert("tlp", &self.tlp);
-        document
     }
 }
 

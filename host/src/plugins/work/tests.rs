@@ -1,5 +1,6 @@
 //! The rules of a transaction, against a real store.
 
+mod declared;
 mod nesting;
 mod relations;
 
@@ -89,7 +90,7 @@ async fn create_2_7_a_new_document_has_every_field() {
     let source = list(&stored, "source")[0];
     assert_eq!(
         source,
-        &bson::doc! {"name": "OSINT", "instances": [{"analyst": "alice", "date": date(NOW), "method": "feed", "tlp": "green"}]}
+        &bson::doc! {"name": "OSINT", "instances": [{"analyst": "alice", "date": date(NOW), "method": "feed", "reference": "", "tlp": "green"}]}
     );
     assert_eq!(
         list(&stored, "tickets")[1],

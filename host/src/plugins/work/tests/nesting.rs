@@ -117,7 +117,7 @@ async fn nested_creates_are_declared_permitted_and_bounded() {
         ..Budgets::default()
     };
     let mut work = Work::new(fixture.request("alice", NOW, 4, Vec::new()), budgets);
-    work.begin_create(fixture.registry.type_named("Domain").unwrap());
+    work.begin_create(fixture.registry.type_named("Domain").unwrap(), None);
     let args = || vec![text("domain", "b.example.com"), text("source", "OSINT")];
     work.nest_create("Domain", args()).await.unwrap();
     let deeper = work
@@ -489,7 +489,7 @@ async fn files_are_read_made_kept_and_opened() {
             ..Budgets::default()
         },
     );
-    work.begin_create(fixture.registry.type_named("Sample").unwrap());
+    work.begin_create(fixture.registry.type_named("Sample").unwrap(), None);
     assert_eq!(
         (work.upload_name(1).unwrap(), work.upload_size(1).unwrap()),
         ("evil.txt".into(), 6)

@@ -1,0 +1,20 @@
+//! Digests of texts. Those of files are the host's: [`crate::Upload::digest`].
+
+use md5::{Digest as _, Md5};
+
+/// MD5 of some bytes, lower-case hex.
+///
+/// ```
+/// assert_eq!(critd_sdk::digest::md5(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
+/// ```
+#[must_use]
+pub fn md5(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = String::with_capacity(32);
+    for byte in Md5::digest(bytes) {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(DIGITS[usize::from(digit)].into());
+        }
+    }
+    hex
+}

@@ -1,0 +1,11 @@
+//! POST of every type, and what is particular about it: a module a type.
+
+mod backdoor;
+mod comment;
+mod every;
+mod exploit;
+mod indicator_activity;
+mod raw_data;
+mod refusals;
+mod signature;
+mod target;
