@@ -1,6 +1,6 @@
 //! Lists, counts and selections: finding ids, then order, then the page.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -195,7 +195,7 @@ impl<'a> Listing<'a> {
             Some(Order::Fields([key]))
                 if self.collection.field(&key.path, Purpose::Sort).is_some() =>
             {
-                self.walk_sorted(key, None)
+                Ok(self.walk_sorted(key, None, u64::MAX)?.unwrap_or_default())
             }
             Some(Order::Fields(keys)) => {
                 self.finder
@@ -263,13 +263,14 @@ impl<'a> Listing<'a> {
         &self,
         key: &SortKey,
         among: Option<&HashSet<ObjectId>>,
-    ) -> Result<Vec<ObjectId>> {
+        most: u64,
+    ) -> Result<Option<Vec<ObjectId>>> {
         self.finder.ordered(|| match among {
             None => format!("along the order of `{}`", key.path),
             Some(_) => format!("along the order of `{}`, of those found", key.path),
         });
         let Some(field) = self.collection.field(&key.path, Purpose::Sort) else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let walk = sorted::Walk {
             link: self.link,
@@ -278,6 +279,8 @@ impl<'a> Listing<'a> {
             key,
             visible: &self.query.visible,
             among,
+            most,
+            steps: Cell::new(0),
         };
         walk.page(self.query.offset, self.query.limit as usize)
     }
@@ -302,10 +305,17 @@ impl<'a> Listing<'a> {
         if let [key] = keys
             && self.collection.field(&key.path, Purpose::Sort).is_some()
             && many > FEW
-            && many.saturating_mul(LOOK) > self.finder.documents()
         {
-            let among: HashSet<ObjectId> = found.into_iter().collect();
-            return self.walk_sorted(key, Some(&among));
+            // If those found lie evenly along the order, the page is full after so many entries. If not, the walk is given up
+            // when it has cost as much as a look at each of them.
+            let way = (self.reach() as u64).saturating_mul(self.finder.documents() / many);
+            let looks = many.saturating_mul(LOOK);
+            if way < looks || self.finder.documents() < looks {
+                let among: HashSet<ObjectId> = found.iter().copied().collect();
+                if let Some(page) = self.walk_sorted(key, Some(&among), looks)? {
+                    return Ok(page);
+                }
+            }
         }
         self.finder
             .ordered(|| "documents found looked at".to_owned());

@@ -1,5 +1,6 @@
 //! Order by fields: along the sort entries where there are any, else by the best so far.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use bson::oid::ObjectId;
@@ -24,6 +25,10 @@ pub(super) struct Walk<'a> {
     pub(super) visible: &'a Visible,
     /// Only these, if given.
     pub(super) among: Option<&'a HashSet<ObjectId>>,
+    /// After so many entries it is given up.
+    pub(super) most: u64,
+    /// Entries so far.
+    pub(super) steps: Cell<u64>,
 }
 
 /// The page as it fills.
@@ -55,7 +60,8 @@ enum Stretch {
 }
 
 impl Walk<'_> {
-    pub(super) fn page(&self, offset: u64, limit: usize) -> Result<Vec<ObjectId>> {
+    /// The page; none if the walk was given up.
+    pub(super) fn page(&self, offset: u64, limit: usize) -> Result<Option<Vec<ObjectId>>> {
         let mut filling = Filling {
             skip: offset,
             limit,
@@ -72,7 +78,16 @@ impl Walk<'_> {
                 }
             }
         }
-        Ok(filling.page)
+        Ok((!self.is_too_far()).then_some(filling.page))
+    }
+
+    fn step(&self) -> Result<()> {
+        self.steps.set(self.steps.get() + 1);
+        self.link.tick()
+    }
+
+    fn is_too_far(&self) -> bool {
+        self.steps.get() > self.most
     }
 
     fn accepts(&self, class: u32, id: ObjectId) -> bool {
@@ -88,12 +103,12 @@ impl Walk<'_> {
         let mut run: Vec<ObjectId> = Vec::new();
         let mut run_prefix: Vec<u8> = Vec::new();
         while let Some(row) = rows.next()? {
-            self.link.tick()?;
+            self.step()?;
             let key = blob(row.get_ref(0)?);
             if !run.is_empty() && (!keys::is_capped(key) || keys::prefix(key) != run_prefix) {
                 self.settle(std::mem::take(&mut run), filling)?;
             }
-            if filling.is_full() {
+            if filling.is_full() || self.is_too_far() {
                 return Ok(());
             }
             let id = connection::object_id(blob(row.get_ref(1)?))?;
@@ -142,7 +157,7 @@ impl Walk<'_> {
         let mut run_key: Vec<u8> = Vec::new();
         let mut rows_in_run = 0;
         while let Some(row) = rows.next()? {
-            self.link.tick()?;
+            self.step()?;
             let key = blob(row.get_ref(0)?);
             let same = match keys::is_capped(&run_key) {
                 true => keys::is_capped(key) && keys::prefix(key) == keys::prefix(&run_key),
@@ -150,7 +165,7 @@ impl Walk<'_> {
             };
             if !same || rows_in_run == 0 {
                 self.turn(std::mem::take(&mut run), &run_key, filling)?;
-                if filling.is_full() {
+                if filling.is_full() || self.is_too_far() {
                     return Ok(Stretch::Done);
                 }
                 run_key.clear();
@@ -188,8 +203,8 @@ impl Walk<'_> {
         ))?;
         let mut rows = statement.query(params![self.field, key])?;
         while let Some(row) = rows.next()? {
-            self.link.tick()?;
-            if filling.is_full() {
+            self.step()?;
+            if filling.is_full() || self.is_too_far() {
                 break;
             }
             let id = connection::object_id(blob(row.get_ref(0)?))?;
