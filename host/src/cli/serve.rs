@@ -24,6 +24,8 @@ use crate::store::Store;
 
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
+/// How often what nobody needs any more is looked for.
+const TIDY: Duration = Duration::from_secs(60 * 60);
 
 /// Opens the store, starts the plugins and serves until the process is told to stop.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -69,13 +71,29 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     let plugins = Plugins::start(services.clone(), setup)
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
-    let api = api::State::new(Arc::new(plugins), &services).below(&options.prefix);
+    let plugins = Arc::new(plugins);
+    let tidying = tokio::spawn(tidy(Arc::clone(&plugins)));
+    let api = api::State::new(plugins, &services).below(&options.prefix);
     let router = api::router(api);
-    answer(listener, router, options.port_file.as_deref(), async {
+    let done = answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
         tracing::info!(signal, "stopping: requests under way are finished");
     })
-    .await
+    .await;
+    tidying.abort();
+    done
+}
+
+/// Removes, from time to time, what nobody needs any more: keys of requests that are honoured no longer.
+async fn tidy(plugins: Arc<Plugins>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        match plugins.forget_request_keys().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "keys of requests were removed"),
+            Err(error) => tracing::warn!(%error, "keys of requests could not be looked for"),
+        }
+    }
 }
 
 /// Sends the log to standard error. In one process only the first call has an effect.

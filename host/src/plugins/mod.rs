@@ -269,7 +269,7 @@ impl Plugins {
     ///
     /// The store's.
     pub async fn forget_request_keys(&self) -> Result<u64, StoreError> {
-        perform::once::forget(self.services.store.as_ref()).await
+        perform::once::forget(self.services.store.as_ref(), crate::dates::now()).await
     }
 
     /// The plugins as operators see them: what serves, what was rejected and why.
