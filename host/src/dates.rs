@@ -105,6 +105,18 @@ pub fn now() -> i64 {
         })
 }
 
+/// Microseconds that have passed since a moment that [`now`] gave, at most 999.
+#[must_use]
+pub fn micros_after(moment: i64) -> u16 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let passed = i64::try_from(since.as_micros())
+        .unwrap_or(i64::MAX)
+        .saturating_sub(moment.saturating_mul(1000));
+    u16::try_from(passed.clamp(0, 999)).unwrap_or_default()
+}
+
 /// Rule J4: how answers show a date: `YYYY-MM-DD HH:MM:SS.ffffff`.
 #[must_use]
 pub fn text(milliseconds: i64) -> String {
@@ -323,6 +335,14 @@ fn civil(day: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn microseconds_after_a_moment_stay_below_the_next_one() {
+        let moment = now();
+        assert!(micros_after(moment) <= 999);
+        assert_eq!(micros_after(moment - 10), 999);
+        assert_eq!(micros_after(moment + 60_000), 0);
+    }
 
     #[test]
     fn j4_dates_are_shown_with_six_digits() {

@@ -233,6 +233,7 @@ async fn one(
         seed: [7; 32],
         request_id: "example".into(),
         files,
+        micros: 0,
         waits: Waits::default(),
     };
     let mut work = Box::new(Work::new(Arc::new(request), Budgets::default()));

@@ -259,6 +259,7 @@ impl Plugins {
             seed,
             request_id: hex::encode(request_id),
             files,
+            micros: dates::micros_after(now),
             waits: Waits::default(),
         }))
     }

@@ -474,9 +474,15 @@ mod tests {
         let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
         assert_eq!(
             names,
-            ["bucket_lists", "sector_lists", "audit_log", "events"]
+            [
+                "bucket_lists",
+                "sector_lists",
+                "audit_log",
+                "request_keys",
+                "events"
+            ]
         );
-        let events = &specs[3];
+        let events = &specs[4];
         assert!(events.classed && !events.administrative);
         assert_eq!(
             events.keys,

@@ -221,20 +221,17 @@ async fn b6_yaml() {
         bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
     }
     let deep = format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    for body in [
-        "a: [",
-        "a: !local x",
-        "a: .nan",
-        "[1]: 2",
-        bomb.as_str(),
-        deep.as_str(),
-    ] {
+    for body in ["a: [", "a: !local x", "a: .nan", "[1]: 2", bomb.as_str()] {
         assert_eq!(
             refusal(Some("text/yaml"), body).await,
             (400, "Request is not valid YAML.".into()),
             "{body:.60}"
         );
     }
+    assert_eq!(
+        refusal(Some("text/yaml"), deep).await,
+        (400, "Request body is nested too deep.".into())
+    );
     for body in [
         "- 1\n- 2\n",
         "!!python/object/apply:os.system ['x']",

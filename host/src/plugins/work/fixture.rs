@@ -218,6 +218,7 @@ impl Fixture {
             seed: [seed; 32],
             request_id: "test".into(),
             files,
+            micros: 0,
             waits: Waits::default(),
         })
     }

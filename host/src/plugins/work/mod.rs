@@ -92,6 +92,8 @@ pub struct Request {
     pub services: Services,
     /// Time of the request, ms since 1970.
     pub now: i64,
+    /// Microseconds after that, up to 999: ids of requests within a millisecond are in their order.
+    pub micros: u16,
     /// Seed of ids and random bytes: each run of a handler gets the same ones.
     pub seed: [u8; 32],
     /// For log lines.
@@ -663,15 +665,18 @@ impl Work {
     }
 
     /// `call.new-id`: the same sequence in every run of a request. Ids of one request ascend (up to 65,535 of them), and
-    /// those of later requests are higher, to 4 ms.
+    /// those of later requests are higher, to 16 µs.
     pub fn new_id(&mut self) -> ObjectId {
+        let now = self.request.now;
+        let seconds = u32::try_from(now.div_euclid(1000)).unwrap_or_default();
+        let micros = now.rem_euclid(1000) * 1000 + i64::from(self.request.micros.min(999));
+        let part = u16::try_from(micros * 65_536 / 1_000_000).unwrap_or(u16::MAX);
         let mut bytes = [0; 12];
-        let seconds = u32::try_from(self.now.div_euclid(1000)).unwrap_or_default();
         bytes[..4].copy_from_slice(&seconds.to_be_bytes());
-        bytes[4] = (self.now.rem_euclid(1000) / 4) as u8;
-        bytes[5..7].copy_from_slice(&self.ids.to_be_bytes());
+        bytes[4..6].copy_from_slice(&part.to_be_bytes());
+        bytes[6..8].copy_from_slice(&self.ids.to_be_bytes());
         self.ids = self.ids.saturating_add(1);
-        bytes[7..].copy_from_slice(&self.random(5));
+        bytes[8..].copy_from_slice(&self.random(4));
         ObjectId::from_bytes(bytes)
     }
 
