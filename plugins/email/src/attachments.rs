@@ -35,10 +35,11 @@ impl Files {
             name: name.map_or_else(|| md5.clone(), str::to_owned),
             md5,
         };
-        match self.0.iter_mut().find(|known| known.md5 == file.md5) {
-            Some(known) if name.is_some() => known.name = file.name,
+        let known = self.0.len();
+        match self.0.iter_mut().find(|other| other.md5 == file.md5) {
+            Some(same) if name.is_some() => same.name = file.name,
             Some(_) => {}
-            None if self.0.len() >= limits::ATTACHMENTS => {
+            None if known >= limits::ATTACHMENTS => {
                 let most = limits::ATTACHMENTS;
                 return Err(limits::too_large(format!(
                     "The e-mail has more than {most} attachments."

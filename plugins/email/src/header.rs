@@ -145,14 +145,31 @@ pub(crate) fn addresses(value: &[u8]) -> Vec<String> {
 
 /// A Content-Type or Content-Disposition.
 pub(crate) fn content_type(value: &[u8]) -> Option<ContentType<'static>> {
-    let value = &value[..value.len().min(limits::PARAMETER_BYTES)];
-    match MessageStream::new(&line(value))
+    let value = unfolded(&value[..value.len().min(limits::PARAMETER_BYTES)]);
+    match MessageStream::new(&line(&value))
         .parse_content_type()
         .into_owned()
     {
         HeaderValue::ContentType(parsed) => Some(parsed),
         _ => None,
     }
+}
+
+/// Without folds; one after a `=` goes with its blanks, as the parser wants the value there.
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    let mut unfolded: Vec<u8> = Vec::with_capacity(value.len());
+    let mut after_equals = false;
+    for byte in value {
+        match byte {
+            b'\r' | b'\n' => after_equals |= unfolded.last() == Some(&b'='),
+            b' ' | b'\t' if after_equals => {}
+            _ => {
+                after_equals = false;
+                unfolded.push(*byte);
+            }
+        }
+    }
+    unfolded
 }
 
 /// A date as mails write it, in ms since 1970.

@@ -46,7 +46,7 @@ const TRUNCATED: &str = "raw_body_truncated";
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     /// Single texts but for the raw ones, by stored name.
-    texts: BTreeMap<String, String>,
+    pub(crate) texts: BTreeMap<String, String>,
     pub(crate) to: Vec<String>,
     pub(crate) cc: Vec<String>,
     /// As written; empty if there is none.

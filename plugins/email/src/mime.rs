@@ -325,7 +325,8 @@ fn between(body: &[u8], delimiter: &[u8], whole_lines: bool) -> Vec<Range<usize>
             break;
         }
         if closes {
-            return parts;
+            // Usually the last one. But malware hides what it brings behind it, and programs for mail show it.
+            continue;
         }
         let line = &body[after..];
         let blank = line

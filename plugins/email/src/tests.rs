@@ -137,7 +137,7 @@ fn create_5_8_1_damaged_structure_loses_nothing() {
         ),
         (
             "Content-Type: multipart/mixed; boundary=B\n\nx--B\n\na\n--B-x\n\ny--B--",
-            "a\n\n",
+            "a\ny\n",
             vec![],
         ),
         (

@@ -179,7 +179,6 @@ async fn up_12_hostile_yaml() -> Result<()> {
     for yaml in [
         bomb,
         deep,
-        "a: !!python/object/apply:os.system [id]".into(),
         "subject: \"\\xff".into(),
     ] {
         let form = [("upload_type", "yaml"), ("source", "Alpha")];

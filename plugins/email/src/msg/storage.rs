@@ -73,7 +73,7 @@ impl<'a> Storage<'a> {
         let path = if self.path.is_empty() {
             "/"
         } else {
-            &self.path
+            self.path.as_str()
         };
         let Ok(entries) = self.file.read_storage(path) else {
             return Vec::new();
@@ -135,8 +135,8 @@ impl<'a> Storage<'a> {
         let path = [&self.path, "/__properties_version1.0"].concat();
         let properties = stream(self.file, &path)?;
         PREFACES.iter().find_map(|preface| {
-            let entries = properties.get(*preface..)?.chunks_exact(16);
-            entries.into_iter().find_map(|entry| {
+            let mut entries = properties.get(*preface..)?.chunks_exact(16);
+            entries.find_map(|entry| {
                 let tag = u32::from_le_bytes(entry.get(..4)?.try_into().ok()?);
                 let page = u16::from_le_bytes(entry.get(8..10)?.try_into().ok()?);
                 CODE_PAGES
