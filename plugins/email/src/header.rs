@@ -155,13 +155,13 @@ pub(crate) fn content_type(value: &[u8]) -> Option<ContentType<'static>> {
     }
 }
 
-/// Without folds; one after a `=` goes with its blanks, as the parser wants the value there.
+/// Without folds after a `=`, where the parser wants the value. Others it needs: they stand for semicolons that are missing.
 fn unfolded(value: &[u8]) -> Vec<u8> {
     let mut unfolded: Vec<u8> = Vec::with_capacity(value.len());
     let mut after_equals = false;
     for byte in value {
         match byte {
-            b'\r' | b'\n' => after_equals |= unfolded.last() == Some(&b'='),
+            b'\r' | b'\n' if after_equals || unfolded.last() == Some(&b'=') => after_equals = true,
             b' ' | b'\t' if after_equals => {}
             _ => {
                 after_equals = false;

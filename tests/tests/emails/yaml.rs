@@ -176,11 +176,7 @@ async fn up_12_hostile_yaml() -> Result<()> {
         );
     }
     let deep = format!("a: {}", "[".repeat(100_000));
-    for yaml in [
-        bomb,
-        deep,
-        "subject: \"\\xff".into(),
-    ] {
+    for yaml in [bomb, deep, "subject: \"\\xff".into()] {
         let form = [("upload_type", "yaml"), ("source", "Alpha")];
         let answer = upload_as(&server, &admin(), &form, file(yaml.as_bytes())).await?;
         let body = answer.json();
