@@ -175,9 +175,10 @@ fn unfolded(value: &[u8]) -> Vec<u8> {
 /// A date as mails write it, in ms since 1970.
 pub(crate) fn date(text: &str) -> Option<i64> {
     let parsed = DateTime::parse_rfc822(&[text.trim(), "\n"].concat())?;
-    parsed
-        .is_valid()
-        .then(|| parsed.to_timestamp().saturating_mul(1_000))
+    // The 31st of February is no day.
+    let day = DateTime::from_timestamp(parsed.to_timestamp_local());
+    let exists = parsed.is_valid() && (day.month, day.day) == (parsed.month, parsed.day);
+    exists.then(|| parsed.to_timestamp().saturating_mul(1_000))
 }
 
 /// The first dotted quad in a text.

@@ -13,12 +13,35 @@ const DEPTH: usize = 32;
 /// Values in a document.
 const VALUES: usize = 100_000;
 
+/// Steps that reading may take, as [`steps`] counts them.
+const STEPS: usize = 100_000_000;
+
+/// How long reading may take: for each mark in brackets the reader looks at all brackets that are open. What is in quotes is
+/// counted too, generously enough for texts.
+fn steps(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut marks) = (0_usize, 1_usize, 0_usize);
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => {}
+            _ => continue,
+        }
+        marks += 1;
+        deepest = deepest.max(depth);
+    }
+    deepest.saturating_mul(marks)
+}
+
 /// Reads a mapping.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
 pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Json>, String> {
+    if steps(bytes) > STEPS {
+        return Err("values are nested too deep".to_owned());
+    }
     let budget = Budget {
         values: Cell::new(VALUES),
         bytes: Cell::new(bytes.len() + (1 << 16)),
@@ -197,8 +220,10 @@ mod tests {
             vec!["*t"; 100].join(", ")
         );
         let deep = format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000));
+        let open = format!("a: {}", "[".repeat(100_000));
+        let dashes = "- ".repeat(100_000);
         let wide = format!("a: [{}]", "x,".repeat(200_000));
-        for yaml in [bomb, text, deep, wide] {
+        for yaml in [bomb, text, deep, open, dashes, wide] {
             assert!(read(yaml.as_bytes()).is_err());
         }
     }

@@ -107,7 +107,7 @@ async fn up_12_messages_that_are_too_large() -> Result<()> {
     let answer = upload(&server, "eml", file(&mail(20 << 20))).await?;
     assert_eq!(
         limit(&server, &answer).await?,
-        "The e-mail has 10485760 bytes, which is more than the memory of the plugin has room for."
+        "The e-mail has 20971520 bytes, which is more than the memory of the plugin has room for."
     );
     upload(&server, "eml", file(&mail(4 << 20)))
         .await?
