@@ -8,7 +8,7 @@ use crate::{file, method, refusal, upload, upload_as};
 
 /// MD5 of `abc`, `note`, and of the smallest capture.
 const ABC: &str = "900150983cd24fb0d6963f7d28e17f72";
-const NOTE: &str = "aa2d6e4f578eb0cfaba23beef76c2194";
+const NOTE: &str = "aad653ca3ee669635f2938b73098b6d7";
 /// The header of a capture without packets.
 const CAPTURE: &[u8] = b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x01\x00\x00\x00";
 
@@ -64,7 +64,7 @@ async fn create_5_8_1_attachments_become_samples() -> Result<()> {
         "\r\nplain",
         "Content-Type: text/html\r\n\r\n<b>",
         PDF,
-        "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=\"C:\\x\\note.txt\"\r\n\r\nnote",
+        "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=\"/x/note.txt\"\r\n\r\nnote",
     ]);
     let id = upload_as(&server, &admin(), &form, file(mail.as_bytes()))
         .await?
