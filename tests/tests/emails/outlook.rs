@@ -1,5 +1,7 @@
 //! Writes messages as Outlook does, as far as these tests need.
 
+#![expect(clippy::expect_used, reason = "writing to memory does not fail")]
+
 use std::io::{Cursor, Write};
 
 use cfb::CompoundFile;

@@ -276,7 +276,7 @@ fn theirs(path: &Path) -> Result<Reading> {
                     .is_some_and(|known| known.eq_ignore_ascii_case(name))
             })
             .map(|header| header["value"].clone())
-            .last()
+            .next_back()
             .unwrap_or_default()
     };
     let subject = value(root, "subject")["text"]
