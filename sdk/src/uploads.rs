@@ -99,7 +99,8 @@ impl Upload {
         if size > limit {
             return Ok(None);
         }
-        let mut all = Vec::new();
+        // A list that grows is copied: for a moment there would be two of them.
+        let mut all = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         while (all.len() as u64) < size {
             let piece = self.read(all.len() as u64, PIECE)?;
             if piece.is_empty() {
