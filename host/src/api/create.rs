@@ -38,11 +38,12 @@ pub(super) async fn post(
 async fn made(call: &Call<'_>, entry: &TypeEntry, created: Created) -> Result<Response, Failure> {
     let mut body = envelope(0, entry, created.message);
     let document = created.document.map(|(type_name, id)| {
-        // The object may be of another type than the resource.
+        // The object may be of another type than the resource: a capture that came as a sample (create.md 5.16).
         let of = call
             .registry
             .type_named(&type_name)
             .map_or(entry, |of| of.as_ref());
+        body.insert("type".into(), of.declaration.name.as_str().into());
         (
             id.to_hex(),
             format!("{}{id}/", call.path_of(&of.declaration.resource)),

@@ -134,10 +134,10 @@ pub struct TypeDeclaration {
     /// HTTP methods of the resource.
     #[serde(default = "all_methods")]
     pub methods: Vec<String>,
-    /// Flag needed to create.
+    /// Flag needed to create; empty: the plugin asks for one itself, which depends on the arguments (rule R5).
     #[serde(default = "write_flag")]
     pub permission: String,
-    /// Flag needed to list and read.
+    /// Flag needed to list and read; empty: none.
     #[serde(default = "read_flag")]
     pub read_permission: String,
     /// Whether the permission is checked before the arguments.
@@ -388,6 +388,15 @@ pub struct ExampleDeclaration {
     pub files: Option<Json>,
     /// What comes out: `message`, `extra`, `operations` or `fault`.
     pub expect: Json,
+}
+
+impl TypeDeclaration {
+    /// Reading needs no flag, and so the file of a document, which is what there is to read, needs none either
+    /// (screenshots). Rule S1 holds all the same.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.read_permission.is_empty()
+    }
 }
 
 impl ActionDeclaration {

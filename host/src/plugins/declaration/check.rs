@@ -212,7 +212,9 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         found.add("`shared` has `source`, but the type has no sources");
     }
     for flag in [&of.permission, &of.read_permission] {
-        check_flag(found, flag);
+        if !flag.is_empty() {
+            check_flag(found, flag);
+        }
     }
     check_fields(found, &of.fields);
     let stored: BTreeSet<&str> = of
