@@ -25,6 +25,9 @@ use crate::store::Store;
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How often files without a document are looked for.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
 /// Opens the store, starts the plugins and serves until the process is told to stop.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     start_log(options.log_format, &options.log)?;
@@ -69,12 +72,30 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     let plugins = Plugins::start(services.clone(), setup)
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
-    let router = api::router(api::State::new(Arc::new(plugins), &services));
-    answer(listener, router, options.port_file.as_deref(), async {
+    let plugins = Arc::new(plugins);
+    let sweeping = tokio::spawn(sweep_files(Arc::clone(&plugins)));
+    let router = api::router(api::State::new(plugins, &services));
+    let done = answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
         tracing::info!(signal, "stopping: requests under way are finished");
     })
-    .await
+    .await;
+    sweeping.abort();
+    done
+}
+
+/// Takes away, from time to time, files that no document came to refer to.
+async fn sweep_files(plugins: Arc<Plugins>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        match plugins.sweep_files().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files without a document were removed"),
+            Err(error) => {
+                tracing::warn!(%error, "files without a document could not be looked for")
+            }
+        }
+    }
 }
 
 /// Sends the log to standard error. In one process only the first call has an effect.

@@ -17,7 +17,9 @@ const SIGNATURES: [[u8; 4]; 5] = [
 
 /// Does a file begin as a capture does?
 pub(crate) fn is_capture(head: &[u8]) -> bool {
-    SIGNATURES.iter().any(|signature| head.starts_with(signature))
+    SIGNATURES
+        .iter()
+        .any(|signature| head.starts_with(signature))
 }
 
 /// What of the shared arguments a capture takes over: no campaigns.
@@ -58,7 +60,7 @@ pub(crate) fn store(
     let pcap = Tlo::create("PCAP", params)?.tlo;
     let pcap = pcap.ok_or_else(|| internal("no PCAP was answered"))?;
     let md5 = pcap.text("md5")?;
-    let link = call.link(&["pcaps", "details", &md5], &[&md5, "."].concat());
+    let link = call.link(&["pcaps", "details", &md5], &[md5.as_str(), "."].concat());
     Ok(Stored {
         message: ["Detected a PCAP! New PCAP: ", &link].concat(),
         tlo: pcap,

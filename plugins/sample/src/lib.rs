@@ -203,8 +203,7 @@ fn store_members(call: &Call, args: &NewSample, shared: &Shared, file: Upload) -
     let md5 = md5.ok_or_else(|| internal("no MD5 was answered"))?;
     let (mut first, mut ids, mut messages) = (None, Vec::new(), Vec::new());
     for member in members {
-        let stored =
-            single::store_file(call, args, shared, member.file, &member.name, Some(&md5))?;
+        let stored = single::store_file(call, args, shared, member.file, &member.name, Some(&md5))?;
         let id = Json::from(stored.tlo.id()?.as_str());
         if !ids.contains(&id) {
             ids.push(id);

@@ -47,7 +47,8 @@ impl Related {
             (None, None) => return None,
         };
         let type_name = args.related_type.as_deref().unwrap_or("Sample");
-        let of_archive = archive.is_some_and(|archive| !by_id && named.eq_ignore_ascii_case(archive));
+        let of_archive =
+            archive.is_some_and(|archive| !by_id && named.eq_ignore_ascii_case(archive));
         let relationship = match &args.relationship {
             Some(relationship) => relationship,
             None if of_archive => "Compressed Into",

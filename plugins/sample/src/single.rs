@@ -198,7 +198,7 @@ pub(crate) fn store(
 
     let link = call.link(
         &["samples", "details", &posted.md5],
-        &[&posted.md5, "."].concat(),
+        &[posted.md5.as_str(), "."].concat(),
     );
     let message = match origin {
         Origin::Fresh => format!("Success: Added new sample {link}"),

@@ -7,6 +7,8 @@ use std::io::BufReader;
 use critd_sdk::merge;
 use critd_sdk::prelude::*;
 
+use picture::Picture;
+
 plugin! {
     name = "screenshot",
     summary = "Screenshots: pictures that belong to objects of other types, with thumbnails.",
@@ -132,7 +134,7 @@ pub fn create(call: &Call, args: NewScreenshot, shared: &Shared) -> Outcome {
     if !is_picture && args.screenshot_ids.is_empty() {
         return Err(incomplete());
     }
-    if !call.may(&[otype, ".screenshots_add"].concat()) {
+    if !call.may(&[otype.as_str(), ".screenshots_add"].concat()) {
         refuse!("User does not have permission to create Object.");
     }
     let mut object = match Tlo::by_id(otype, oid) {
@@ -178,12 +180,7 @@ fn known(ids: &[String]) -> Result<Vec<Tlo>, Fault> {
 }
 
 /// The screenshot of this file, drawn if it is not there.
-fn add(
-    call: &Call,
-    file: Upload,
-    args: &NewScreenshot,
-    shared: &Shared,
-) -> Result<Tlo, Fault> {
+fn add(call: &Call, file: Upload, args: &NewScreenshot, shared: &Shared) -> Result<Tlo, Fault> {
     let unreadable = || invalid("filedata", "Invalid image file.");
     if file.size()? > LARGEST {
         return Err(unreadable());
@@ -200,19 +197,10 @@ fn add(
     };
     shared.require_source(SourceText::Object)?;
     if let Some(picture) = picture {
-        let thumb = picture.thumb();
-        let mut drawn = [("screenshot", &picture), ("thumb", &thumb)]
-            .map(|(field, picture)| (field, picture, Upload::writer("")));
-        for (field, picture, writer) in &mut drawn {
-            let Ok(writer) = writer else { continue };
-            if picture.write(writer).is_err() {
-                return Err(internal(["drawing ", field, " failed"].concat()));
-            }
-        }
-        for (field, _, writer) in drawn {
-            writer?.finish()?.keep(&mut screenshot, field)?;
-        }
-        screenshot.set_many(params! { "width" => picture.width(), "height" => picture.height() })?;
+        draw(&picture, "screenshot", &mut screenshot)?;
+        draw(&picture.thumb(), "thumb", &mut screenshot)?;
+        screenshot
+            .set_many(params! { "width" => picture.width(), "height" => picture.height() })?;
     }
     if origin == Origin::Fresh {
         screenshot.set_many(params! {
@@ -222,6 +210,16 @@ fn add(
         })?;
     }
     Ok(screenshot)
+}
+
+/// Draws a picture as the file of a field.
+fn draw(picture: &Picture, field: &str, screenshot: &mut Tlo) -> Result<(), Fault> {
+    let mut writer = Upload::writer("")?;
+    let drawn = picture.write(&mut writer);
+    let file = writer.finish()?;
+    drawn.map_err(|error| internal(format!("drawing a picture: {error}")))?;
+    file.keep(screenshot, field)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -101,7 +101,11 @@ mod tests {
     fn create_5_17_every_format_is_read_and_drawn_as_png() {
         for format in FORMATS {
             let picture = read(Cursor::new(encoded(300, 150, format))).expect("a picture");
-            assert_eq!((picture.width(), picture.height()), (300, 150), "{format:?}");
+            assert_eq!(
+                (picture.width(), picture.height()),
+                (300, 150),
+                "{format:?}"
+            );
             let thumb = picture.thumb();
             assert_eq!((thumb.width(), thumb.height()), (128, 64));
             let mut png = Vec::new();
@@ -113,7 +117,10 @@ mod tests {
     #[test]
     fn create_5_17_small_pictures_are_their_own_thumbnails() {
         let picture = read(Cursor::new(encoded(16, 200, ImageFormat::Png))).expect("a picture");
-        assert_eq!((picture.thumb().width(), picture.thumb().height()), (10, 128));
+        assert_eq!(
+            (picture.thumb().width(), picture.thumb().height()),
+            (10, 128)
+        );
         let small = read(Cursor::new(encoded(3, 2, ImageFormat::Bmp))).expect("a picture");
         assert_eq!((small.thumb().width(), small.thumb().height()), (3, 2));
     }

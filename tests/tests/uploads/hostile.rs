@@ -9,7 +9,11 @@ use tokio::io::AsyncWriteExt as _;
 use crate::files::{kept, refusal, send};
 use crate::zips::{Entry, archive, file, folders, overlapping};
 
-const ZIP: [(&str, &str); 3] = [("upload_type", "file"), ("source", "Alpha"), ("file_format", "zip")];
+const ZIP: [(&str, &str); 3] = [
+    ("upload_type", "file"),
+    ("source", "Alpha"),
+    ("file_format", "zip"),
+];
 
 /// Nothing was stored, and no temporary file is left.
 async fn assert_untouched(server: &Server) -> Result<()> {
@@ -42,11 +46,7 @@ async fn up_3_archives_that_would_grow_without_end() -> Result<()> {
             overlapping("zeros", &zeros, 30)?,
             "its files overlap",
         ),
-        (
-            "many files",
-            archive(&many)?,
-            "it has more than 500 files",
-        ),
+        ("many files", archive(&many)?, "it has more than 500 files"),
         (
             "a million folders",
             folders(1_000_000)?,
@@ -148,13 +148,21 @@ async fn up_5_damaged_archives_are_answered() -> Result<()> {
     for (number, bytes) in whole.into_iter().enumerate() {
         for cut in (0..bytes.len()).step_by(9) {
             let answer = send(&server, "samples", &ZIP, Some(("cut", &bytes[..cut]))).await?;
-            assert_eq!(answer.status, 200, "archive {number} cut at {cut}: {}", answer.text);
+            assert_eq!(
+                answer.status, 200,
+                "archive {number} cut at {cut}: {}",
+                answer.text
+            );
         }
         for place in (0..bytes.len()).step_by(5) {
             let mut changed = bytes.to_vec();
             changed[place] ^= 0xff;
             let answer = send(&server, "samples", &ZIP, Some(("changed", &changed))).await?;
-            assert_eq!(answer.status, 200, "archive {number} changed at {place}: {}", answer.text);
+            assert_eq!(
+                answer.status, 200,
+                "archive {number} changed at {place}: {}",
+                answer.text
+            );
         }
     }
     let log = server.log();
@@ -185,7 +193,10 @@ async fn up_3_names_and_links_of_members() -> Result<()> {
     ])?;
     let answer = send(&server, "samples", &ZIP, Some(("names.zip", &bytes))).await?;
     answer.created_id()?;
-    let list = server.get("/api/v1/samples/?limit=100&only=filename").await?.json();
+    let list = server
+        .get("/api/v1/samples/?limit=100&only=filename")
+        .await?
+        .json();
     let objects = list["objects"].as_array().context("objects")?;
     let mut names: Vec<_> = objects
         .iter()
@@ -286,7 +297,10 @@ async fn up_13_a_killed_server_has_no_document_without_bytes() -> Result<()> {
                 let form = reqwest::multipart::Form::new()
                     .text("upload_type", "file")
                     .text("source", "Alpha")
-                    .part("filedata", reqwest::multipart::Part::bytes(bytes).file_name("f"));
+                    .part(
+                        "filedata",
+                        reqwest::multipart::Part::bytes(bytes).file_name("f"),
+                    );
                 let url = format!(
                     "{url}/api/v1/samples/?username=admin&api_key={}",
                     critd_tests::ADMIN_KEY

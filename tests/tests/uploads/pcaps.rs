@@ -58,9 +58,16 @@ const REFUSALS: &[Row] = &[
         None,
         "Upload type of 'file' but no file uploaded.",
     ),
-    (&[("source", "Alpha")], Some(b""), "No data object passed in"),
     (
-        &[("source", "Alpha"), ("related_id", "5b2c3d4e5f60718293a4b5c6")],
+        &[("source", "Alpha")],
+        Some(b""),
+        "No data object passed in",
+    ),
+    (
+        &[
+            ("source", "Alpha"),
+            ("related_id", "5b2c3d4e5f60718293a4b5c6"),
+        ],
         Some(CAPTURE),
         "Must specify both related_type and related_id or related_md5.",
     ),
@@ -70,7 +77,11 @@ const REFUSALS: &[Row] = &[
         "Must specify both related_type and related_id or related_md5.",
     ),
     (&[], Some(CAPTURE), "Missing source information."),
-    (&[("source", " ")], Some(CAPTURE), "Missing source information."),
+    (
+        &[("source", " ")],
+        Some(CAPTURE),
+        "Missing source information.",
+    ),
     (
         &[
             ("source", "Nowhere"),
@@ -81,12 +92,20 @@ const REFUSALS: &[Row] = &[
         "Related object not found.",
     ),
     (
-        &[("source", "Alpha"), ("related_id", "xyz"), ("related_type", "Event")],
+        &[
+            ("source", "Alpha"),
+            ("related_id", "xyz"),
+            ("related_type", "Event"),
+        ],
         Some(CAPTURE),
         "Related object not found.",
     ),
     (
-        &[("source", "Alpha"), ("related_id", "xyz"), ("related_type", "Nonsense")],
+        &[
+            ("source", "Alpha"),
+            ("related_id", "xyz"),
+            ("related_type", "Nonsense"),
+        ],
         Some(CAPTURE),
         "Related object not found.",
     ),
@@ -101,7 +120,11 @@ const REFUSALS: &[Row] = &[
         "'purple' is not a valid TLP.",
     ),
     (
-        &[("source", "Alpha"), ("campaign", "C"), ("confidence", "sure")],
+        &[
+            ("source", "Alpha"),
+            ("campaign", "C"),
+            ("confidence", "sure"),
+        ],
         Some(CAPTURE),
         "Invalid campaign confidence: sure.",
     ),
@@ -111,7 +134,13 @@ const REFUSALS: &[Row] = &[
 async fn create_5_14_every_refusal_in_its_words() -> Result<()> {
     let server = Server::start().await?;
     for (fields, file, message) in REFUSALS {
-        let answer = send(&server, "pcaps", fields, file.map(|bytes| ("c.pcap", bytes))).await?;
+        let answer = send(
+            &server,
+            "pcaps",
+            fields,
+            file.map(|bytes| ("c.pcap", bytes)),
+        )
+        .await?;
         assert_eq!(refusal(&answer)?, *message, "{fields:?}");
     }
     let reader = server.add_user("reader", &["PCAP.read"], &[("Alpha", &["--write"])])?;
@@ -134,11 +163,19 @@ async fn create_5_14_every_refusal_in_its_words() -> Result<()> {
 #[tokio::test]
 async fn create_5_14_a_second_post_adds_source_and_buckets() -> Result<()> {
     let server = Server::start().await?;
-    let first = [("source", "Alpha"), ("bucket_list", "a"), ("description", "first")];
+    let first = [
+        ("source", "Alpha"),
+        ("bucket_list", "a"),
+        ("description", "first"),
+    ];
     let id = send(&server, "pcaps", &first, Some(("first.pcap", CAPTURE)))
         .await?
         .created_id()?;
-    let second = [("source", "Beta"), ("bucket_list", "a,b"), ("description", "second")];
+    let second = [
+        ("source", "Beta"),
+        ("bucket_list", "a,b"),
+        ("description", "second"),
+    ];
     let again = send(&server, "pcaps", &second, Some(("second.pcap", CAPTURE))).await?;
     assert_eq!(again.created_id()?, id);
     assert_eq!(again.json()["created"], false);
@@ -174,28 +211,40 @@ async fn create_5_14_a_relationship_is_read_from_the_related_object() -> Result<
 
     // By natural key, and by default `Related To`.
     let domain = [("domain", "www.example.com"), ("source", "Alpha")];
-    let domain = server.post("/api/v1/domains/", &domain).await?.created_id()?;
+    let domain = server
+        .post("/api/v1/domains/", &domain)
+        .await?
+        .created_id()?;
     let fields = [
         ("source", "Alpha"),
         ("related_md5", "www.example.com"),
         ("related_type", "Domain"),
     ];
-    send(&server, "pcaps", &fields, Some(("c.pcap", CAPTURE))).await?.created_id()?;
+    send(&server, "pcaps", &fields, Some(("c.pcap", CAPTURE)))
+        .await?
+        .created_id()?;
     let pcap = server.document("pcaps", &id).await?;
     assert_eq!(relations(&pcap, &domain), pair("Related To", "Domain"));
 
     // A type alone is ignored.
     let fields = [("source", "Alpha"), ("related_type", "Event")];
-    send(&server, "pcaps", &fields, Some(("d.pcap", b"other"))).await?.created_id()?;
+    send(&server, "pcaps", &fields, Some(("d.pcap", b"other")))
+        .await?
+        .created_id()?;
     Ok(())
 }
 
 #[tokio::test]
 async fn o01_a_file_part_is_taken_and_comes_back() -> Result<()> {
     let server = Server::start().await?;
-    let id = send(&server, "pcaps", &[("source", "Alpha")], Some(("c.pcap", CAPTURE)))
-        .await?
-        .created_id()?;
+    let id = send(
+        &server,
+        "pcaps",
+        &[("source", "Alpha")],
+        Some(("c.pcap", CAPTURE)),
+    )
+    .await?
+    .created_id()?;
     let pcap = server.document("pcaps", &id).await?;
     let archive = download(&server, &format!("/api/v1/pcaps/{id}/")).await?;
     let md5 = pcap["md5"].as_str().context("md5")?;

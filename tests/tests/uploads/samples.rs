@@ -21,7 +21,11 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 
 /// A metadata upload of [`MD5`].
 fn metadata<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let fields = [("upload_type", "metadata"), ("source", "Alpha"), ("md5", MD5)];
+    let fields = [
+        ("upload_type", "metadata"),
+        ("source", "Alpha"),
+        ("md5", MD5),
+    ];
     fields.into_iter().chain(more.iter().copied()).collect()
 }
 
@@ -74,7 +78,11 @@ async fn create_5_16_a_file_is_stored_in_the_originals_shape() -> Result<()> {
 type Row = (Fields<'static>, Option<&'static [u8]>, &'static str);
 
 const REFUSALS: &[Row] = &[
-    (&[("source", "Alpha")], Some(HELLO), "Must provide an upload type."),
+    (
+        &[("source", "Alpha")],
+        Some(HELLO),
+        "Must provide an upload type.",
+    ),
     (
         &[("source", "Alpha"), ("upload_type", "nonsense")],
         Some(HELLO),
@@ -82,34 +90,64 @@ const REFUSALS: &[Row] = &[
     ),
     (&FILE, None, "Upload type of 'file' but no file uploaded."),
     (
-        &[("upload_type", "file"), ("source", "Alpha"), ("related_id", "5b2c3d4e5f60718293a4b5c6")],
+        &[
+            ("upload_type", "file"),
+            ("source", "Alpha"),
+            ("related_id", "5b2c3d4e5f60718293a4b5c6"),
+        ],
         Some(HELLO),
         "Must specify related_type and related_id",
     ),
     (
-        &[("upload_type", "file"), ("source", "Alpha"), ("related_type", "Event")],
+        &[
+            ("upload_type", "file"),
+            ("source", "Alpha"),
+            ("related_type", "Event"),
+        ],
         Some(HELLO),
         "Must specify related_type and related_id",
     ),
-    (&[("upload_type", "file")], Some(HELLO), "Missing source information."),
+    (
+        &[("upload_type", "file")],
+        Some(HELLO),
+        "Missing source information.",
+    ),
     (&FILE, Some(b""), "At least MD5 hash is required."),
     (
-        &[("upload_type", "metadata"), ("source", "Alpha"), ("sha1", SHA1)],
+        &[
+            ("upload_type", "metadata"),
+            ("source", "Alpha"),
+            ("sha1", SHA1),
+        ],
         None,
         "At least MD5 hash is required.",
     ),
     (
-        &[("upload_type", "metadata"), ("source", "Alpha"), ("md5", "b1946ac92492d2347c6235b4d261118")],
+        &[
+            ("upload_type", "metadata"),
+            ("source", "Alpha"),
+            ("md5", "b1946ac92492d2347c6235b4d261118"),
+        ],
         None,
         "The MD5 digest needs to be 32 hex characters.",
     ),
     (
-        &[("upload_type", "metadata"), ("source", "Alpha"), ("md5", MD5), ("sha1", "xyz")],
+        &[
+            ("upload_type", "metadata"),
+            ("source", "Alpha"),
+            ("md5", MD5),
+            ("sha1", "xyz"),
+        ],
         None,
         "The SHA1 digest needs to be 40 hex characters.",
     ),
     (
-        &[("upload_type", "metadata"), ("source", "Alpha"), ("md5", MD5), ("sha256", SHA1)],
+        &[
+            ("upload_type", "metadata"),
+            ("source", "Alpha"),
+            ("md5", MD5),
+            ("sha256", SHA1),
+        ],
         None,
         "The SHA256 digest needs to be 64 hex characters.",
     ),
@@ -124,7 +162,11 @@ const REFUSALS: &[Row] = &[
         " Related 5b2c3d4e5f60718293a4b5c6 not found. Sample not uploaded.",
     ),
     (
-        &[("upload_type", "file"), ("source", "Alpha"), ("related_md5", SHA1)],
+        &[
+            ("upload_type", "file"),
+            ("source", "Alpha"),
+            ("related_md5", SHA1),
+        ],
         Some(HELLO),
         " Related f572d396fae9206628714fb2ce00f72e94f2258f not found. Sample not uploaded.",
     ),
@@ -134,17 +176,30 @@ const REFUSALS: &[Row] = &[
         "User does not have permission to add object using source Nowhere.",
     ),
     (
-        &[("upload_type", "metadata"), ("source", "Alpha"), ("md5", MD5), ("size", "many")],
+        &[
+            ("upload_type", "metadata"),
+            ("source", "Alpha"),
+            ("md5", MD5),
+            ("size", "many"),
+        ],
         None,
         "'many' is not a valid size.",
     ),
     (
-        &[("upload_type", "file"), ("source", "Alpha"), ("file_format", "arj")],
+        &[
+            ("upload_type", "file"),
+            ("source", "Alpha"),
+            ("file_format", "arj"),
+        ],
         Some(HELLO),
         "'arj' is not a valid file format.",
     ),
     (
-        &[("upload_type", "file"), ("source", "Alpha"), ("tlp", "purple")],
+        &[
+            ("upload_type", "file"),
+            ("source", "Alpha"),
+            ("tlp", "purple"),
+        ],
         Some(HELLO),
         "'purple' is not a valid TLP.",
     ),
@@ -206,7 +261,11 @@ async fn o29_metadata_has_all_digests() -> Result<()> {
     );
     assert_eq!(server.document("samples", &id).await?["size"], 6);
 
-    let fields = [("upload_type", "metadata"), ("source", "Alpha"), ("sha256", SHA256)];
+    let fields = [
+        ("upload_type", "metadata"),
+        ("source", "Alpha"),
+        ("sha256", SHA256),
+    ];
     let answer = send(&server, "samples", &fields, None).await?;
     assert_eq!(refusal(&answer)?, "At least MD5 hash is required.");
     Ok(())
@@ -225,18 +284,30 @@ async fn o37_a_sample_without_bytes_has_no_file() -> Result<()> {
         .created_id()?;
     let files = opened(&download(&server, "/api/v1/samples/").await?)?;
     let other = server.document("samples", &other).await?;
-    assert_eq!(files.keys().collect::<Vec<_>>(), [other["md5"].as_str().context("md5")?]);
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        [other["md5"].as_str().context("md5")?]
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn create_5_16_a_second_post_adds_what_is_new() -> Result<()> {
     let server = Server::start().await?;
-    let id = send(&server, "samples", &metadata(&[("filename", "first.txt"), ("size", "99")]), None)
-        .await?
-        .created_id()?;
+    let id = send(
+        &server,
+        "samples",
+        &metadata(&[("filename", "first.txt"), ("size", "99")]),
+        None,
+    )
+    .await?
+    .created_id()?;
     // Bytes are added where there were none, and what was told of them is corrected.
-    let fields = with(&[("description", "one"), ("campaign", "Bear"), ("bucket_list", "a")]);
+    let fields = with(&[
+        ("description", "one"),
+        ("campaign", "Bear"),
+        ("bucket_list", "a"),
+    ]);
     let again = send(&server, "samples", &fields, Some(("second.txt", HELLO))).await?;
     assert_eq!(again.created_id()?, id);
     assert_eq!(again.json()["created"], false);
@@ -259,7 +330,9 @@ async fn create_5_16_a_second_post_adds_what_is_new() -> Result<()> {
         ("bucket_list", "a,b"),
         ("ticket", "T"),
     ]);
-    send(&server, "samples", &fields, None).await?.created_id()?;
+    send(&server, "samples", &fields, None)
+        .await?
+        .created_id()?;
     let sample = server.document("samples", &id).await?;
     assert_eq!(sample["filenames"], json!(["second.txt"]));
     assert_eq!(sample["sha1"], SHA1);
@@ -282,7 +355,10 @@ async fn create_5_16_a_name_goes_before_that_of_the_part() -> Result<()> {
     let id = send(&server, "samples", &fields, Some(("upload.bin", HELLO)))
         .await?
         .created_id()?;
-    assert_eq!(server.document("samples", &id).await?["filename"], "invoice.exe");
+    assert_eq!(
+        server.document("samples", &id).await?["filename"],
+        "invoice.exe"
+    );
     Ok(())
 }
 
@@ -355,7 +431,10 @@ async fn create_5_16_a_capture_becomes_one_pcap() -> Result<()> {
     assert_eq!(server.count("samples").await?, 0);
 
     // A refusal of the PCAP is the answer.
-    let fields = with(&[("related_id", "5b2c3d4e5f60718293a4b5c6"), ("related_type", "Event")]);
+    let fields = with(&[
+        ("related_id", "5b2c3d4e5f60718293a4b5c6"),
+        ("related_type", "Event"),
+    ]);
     let answer = send(&server, "samples", &fields, Some(("n", CAPTURE))).await?;
     assert_eq!(refusal(&answer)?, "Related object not found.");
 
@@ -433,7 +512,9 @@ async fn o45_sources_of_others_are_counted_only() -> Result<()> {
         .await?
         .created_id()?;
     let fields = [("upload_type", "file"), ("source", "Beta")];
-    send(&server, "samples", &fields, Some(("h", HELLO))).await?.created_id()?;
+    send(&server, "samples", &fields, Some(("h", HELLO)))
+        .await?
+        .created_id()?;
     let user = server.add_user(
         "user",
         &["Sample.read"],
@@ -443,7 +524,10 @@ async fn o45_sources_of_others_are_counted_only() -> Result<()> {
         .get_as(&user, &format!("/api/v1/samples/{id}/"))
         .await?
         .json();
-    assert_eq!(methods(&json!({"source": [sample["source"][0]]})), ["File Upload"]);
+    assert_eq!(
+        methods(&json!({"source": [sample["source"][0]]})),
+        ["File Upload"]
+    );
     assert_eq!(
         sample["source"][1],
         json!({"name": "Other", "instances": [0]})
@@ -476,7 +560,9 @@ async fn up_11_the_same_bytes_at_once_are_one_document() -> Result<()> {
             tokio::spawn(async move {
                 let source = if number % 2 == 0 { "Alpha" } else { "Beta" };
                 let fields = [("upload_type", "file"), ("source", source)];
-                send(&server, "samples", &fields, Some(("h", HELLO))).await?.created_id()
+                send(&server, "samples", &fields, Some(("h", HELLO)))
+                    .await?
+                    .created_id()
             })
         })
         .collect();
@@ -515,7 +601,9 @@ async fn create_1_1_other_file_parts_are_told() -> Result<()> {
         server.url(),
         critd_tests::ADMIN_KEY
     );
-    let answer = server.send(server.client().post(url).multipart(form)).await?;
+    let answer = server
+        .send(server.client().post(url).multipart(form))
+        .await?;
     answer.created_id()?;
     assert_eq!(
         answer.json()["warnings"],

@@ -29,7 +29,11 @@ async fn post(
 async fn create_5_17_a_picture_is_stored_in_the_originals_shape() -> Result<()> {
     let server = Server::start().await?;
     let event = server.event("Wave").await?;
-    let more = [("description", "lure document"), ("tags", " invoice-lure, ,x,x"), ("tlp", "green")];
+    let more = [
+        ("description", "lure document"),
+        ("tags", " invoice-lure, ,x,x"),
+        ("tlp", "green"),
+    ];
     let answer = post(&server, &event, "dir/lure.png", PNG, &more).await?;
     let body = answer.json();
     let id = answer.created_id()?;
@@ -39,13 +43,24 @@ async fn create_5_17_a_picture_is_stored_in_the_originals_shape() -> Result<()> 
     );
     let mut screenshot = server.document("screenshots", &id).await?;
     for field in ["screenshot", "thumb"] {
-        assert_eq!(screenshot[field].as_str().map(str::len), Some(24), "J7: {field}");
+        assert_eq!(
+            screenshot[field].as_str().map(str::len),
+            Some(24),
+            "J7: {field}"
+        );
     }
     assert_ne!(screenshot["screenshot"], screenshot["thumb"]);
     let md5 = screenshot["md5"].as_str().context("md5")?.to_owned();
     assert_eq!(screenshot["source"][0]["name"], "Alpha");
     let object = screenshot.as_object_mut().context("an object")?;
-    for varying in ["created", "modified", "screenshot", "thumb", "source", "md5"] {
+    for varying in [
+        "created",
+        "modified",
+        "screenshot",
+        "thumb",
+        "source",
+        "md5",
+    ] {
         assert!(object.remove(varying).is_some(), "{varying}");
     }
     assert_eq!(
@@ -57,7 +72,11 @@ async fn create_5_17_a_picture_is_stored_in_the_originals_shape() -> Result<()> 
     assert_eq!(event["screenshots"], json!([id]));
 
     // F5: the entry is named as a picture and never transformed.
-    let archive = download(&server, &format!("/api/v1/screenshots/{id}/?file_format=base64")).await?;
+    let archive = download(
+        &server,
+        &format!("/api/v1/screenshots/{id}/?file_format=base64"),
+    )
+    .await?;
     let files = opened(&archive)?;
     let picture = &files[&format!("{md5}.png")];
     assert_eq!(picture[..8], *b"\x89PNG\r\n\x1a\n");
@@ -76,7 +95,9 @@ async fn create_5_17_pictures_of_all_kinds_become_png() -> Result<()> {
         ("a.webp", include_bytes!("fixtures/pic.webp")),
     ];
     for (name, bytes) in pictures {
-        let id = post(&server, &event, name, bytes, &[]).await?.created_id()?;
+        let id = post(&server, &event, name, bytes, &[])
+            .await?
+            .created_id()?;
         let screenshot = server.document("screenshots", &id).await?;
         assert_eq!(screenshot["width"], 200, "{name}");
         let archive = download(&server, &format!("/api/v1/screenshots/{id}/")).await?;
@@ -96,16 +117,36 @@ async fn create_5_17_pictures_of_all_kinds_become_png() -> Result<()> {
 type Row = (Fields<'static>, Option<&'static [u8]>, &'static str);
 
 const REFUSALS: &[Row] = &[
-    (&[("upload_type", "")], Some(PNG), "Must provide an upload type."),
-    (&[("upload_type", "nonsense")], Some(PNG), "Not a valid upload type."),
+    (
+        &[("upload_type", "")],
+        Some(PNG),
+        "Must provide an upload type.",
+    ),
+    (
+        &[("upload_type", "nonsense")],
+        Some(PNG),
+        "Not a valid upload type.",
+    ),
     (
         &[("oid", "")],
         None,
         "Upload type of 'screenshot' but no file uploaded.",
     ),
-    (&[("oid", "")], Some(PNG), "You must provide a valid set of information."),
-    (&[("otype", "")], Some(PNG), "You must provide a valid set of information."),
-    (&[("source", "")], Some(PNG), "You must provide a valid set of information."),
+    (
+        &[("oid", "")],
+        Some(PNG),
+        "You must provide a valid set of information.",
+    ),
+    (
+        &[("otype", "")],
+        Some(PNG),
+        "You must provide a valid set of information.",
+    ),
+    (
+        &[("source", "")],
+        Some(PNG),
+        "You must provide a valid set of information.",
+    ),
     (
         &[("upload_type", "ids")],
         Some(PNG),
@@ -121,7 +162,11 @@ const REFUSALS: &[Row] = &[
         Some(PNG),
         "Could not find the top-level object.",
     ),
-    (&[("oid", "xyz")], Some(PNG), "Could not find the top-level object."),
+    (
+        &[("oid", "xyz")],
+        Some(PNG),
+        "Could not find the top-level object.",
+    ),
     (&[], Some(b"no picture"), "Invalid image file."),
     (&[], Some(b""), "Invalid image file."),
     (
@@ -130,7 +175,10 @@ const REFUSALS: &[Row] = &[
         "User does not have permission to add object using source Nowhere.",
     ),
     (
-        &[("upload_type", "ids"), ("screenshot_ids", "5b2c3d4e5f60718293a4b5c6, xyz")],
+        &[
+            ("upload_type", "ids"),
+            ("screenshot_ids", "5b2c3d4e5f60718293a4b5c6, xyz"),
+        ],
         None,
         "No valid screenshots found.",
     ),
@@ -187,7 +235,13 @@ async fn create_5_17_the_flag_is_that_of_the_object() -> Result<()> {
         .created_id()?;
     let path = format!("/api/v1/screenshots/{id}/");
     assert_eq!(server.get_as(&may_not, &path).await?.status, 200);
-    assert_eq!(server.get_as(&may_not, &format!("{path}?file=1")).await?.status, 200);
+    assert_eq!(
+        server
+            .get_as(&may_not, &format!("{path}?file=1"))
+            .await?
+            .status,
+        200
+    );
     Ok(())
 }
 
@@ -196,7 +250,9 @@ async fn create_5_17_the_flag_is_that_of_the_object() -> Result<()> {
 async fn s9_screenshots_of_foreign_sources_are_not_seen() -> Result<()> {
     let server = Server::start().await?;
     let event = server.event("Wave").await?;
-    let id = post(&server, &event, "a.png", PNG, &[]).await?.created_id()?;
+    let id = post(&server, &event, "a.png", PNG, &[])
+        .await?
+        .created_id()?;
     let stranger = server.add_user(
         "stranger",
         &["Event.read"],
@@ -208,7 +264,10 @@ async fn s9_screenshots_of_foreign_sources_are_not_seen() -> Result<()> {
     ] {
         assert_eq!(server.get_as(&stranger, &path).await?.status, 404, "{path}");
     }
-    let list = server.get_as(&stranger, "/api/v1/screenshots/").await?.json();
+    let list = server
+        .get_as(&stranger, "/api/v1/screenshots/")
+        .await?
+        .json();
     assert_eq!(list["meta"]["total_count"], 0);
     Ok(())
 }
@@ -218,7 +277,9 @@ async fn create_5_17_a_second_post_adds_tags_and_source_and_no_second_id() -> Re
     let server = Server::start().await?;
     let event = server.event("Wave").await?;
     let first = [("tags", "a"), ("description", "first")];
-    let id = post(&server, &event, "a.png", PNG, &first).await?.created_id()?;
+    let id = post(&server, &event, "a.png", PNG, &first)
+        .await?
+        .created_id()?;
     let second = [("tags", "a,b"), ("description", "second"), ("method", "m")];
     let again = post(&server, &event, "b.png", PNG, &second).await?;
     assert_eq!(again.created_id()?, id);
@@ -227,7 +288,9 @@ async fn create_5_17_a_second_post_adds_tags_and_source_and_no_second_id() -> Re
     assert_eq!(screenshot["description"], "first");
     assert_eq!(screenshot["filename"], "a.png");
     assert_eq!(
-        screenshot["source"][0]["instances"].as_array().map(Vec::len),
+        screenshot["source"][0]["instances"]
+            .as_array()
+            .map(Vec::len),
         Some(2)
     );
     assert_ne!(screenshot["modified"], screenshot["created"]);
@@ -240,10 +303,17 @@ async fn create_5_17_a_second_post_adds_tags_and_source_and_no_second_id() -> Re
 async fn create_5_17_ids_give_screenshots_to_another_object() -> Result<()> {
     let server = Server::start().await?;
     let (first, other) = (server.event("Wave").await?, server.event("Other").await?);
-    let png = post(&server, &first, "a.png", PNG, &[]).await?.created_id()?;
+    let png = post(&server, &first, "a.png", PNG, &[])
+        .await?
+        .created_id()?;
     let gif = include_bytes!("fixtures/pic.gif");
-    let gif = post(&server, &first, "a.gif", gif, &[]).await?.created_id()?;
-    let ids = format!(" {} ,5b2c3d4e5f60718293a4b5c6,{gif}, nonsense", png.to_uppercase());
+    let gif = post(&server, &first, "a.gif", gif, &[])
+        .await?
+        .created_id()?;
+    let ids = format!(
+        " {} ,5b2c3d4e5f60718293a4b5c6,{gif}, nonsense",
+        png.to_uppercase()
+    );
     let fields = [
         ("upload_type", "ids"),
         ("screenshot_ids", ids.as_str()),
@@ -284,7 +354,9 @@ async fn up_10_pictures_that_are_none() -> Result<()> {
 
     // A picture with a page behind it: what is kept is drawn anew.
     let polyglot = [PNG, b"<script>alert(1)</script>"].concat();
-    let id = post(&server, &event, "a.png", &polyglot, &[]).await?.created_id()?;
+    let id = post(&server, &event, "a.png", &polyglot, &[])
+        .await?
+        .created_id()?;
     let archive = download(&server, &format!("/api/v1/screenshots/{id}/")).await?;
     for (_, picture) in opened(&archive)? {
         assert!(!picture.windows(8).any(|part| part == b"<script>"));
@@ -297,7 +369,9 @@ async fn up_10_pictures_that_are_none() -> Result<()> {
 async fn create_5_17_not_every_object_has_screenshots() -> Result<()> {
     let server = Server::start().await?;
     let event = server.event("Wave").await?;
-    let id = post(&server, &event, "a.png", PNG, &[]).await?.created_id()?;
+    let id = post(&server, &event, "a.png", PNG, &[])
+        .await?
+        .created_id()?;
     let fields = [
         ("upload_type", "screenshot"),
         ("source", "Alpha"),

@@ -41,7 +41,11 @@ pub(super) fn list(file: &[u8]) -> Option<String> {
     let mut list = String::new();
     let mut count = 0;
     for entry in 0..MOST_LIBRARIES {
-        let entry = program.bytes(program.directory.checked_add(u32::try_from(entry * 20).ok()?)?)?;
+        let entry = program.bytes(
+            program
+                .directory
+                .checked_add(u32::try_from(entry * 20).ok()?)?,
+        )?;
         let (lookup, name, addresses) = (u32_at(entry, 0)?, u32_at(entry, 12)?, u32_at(entry, 16)?);
         if name == 0 || (lookup == 0 && addresses == 0) {
             break;
@@ -125,7 +129,10 @@ impl<'a> Program<'a> {
     /// The text at this address, up to its zero.
     fn name(&self, address: u32) -> Option<String> {
         let bytes = self.bytes(address)?;
-        let end = bytes.iter().take(LONGEST_NAME).position(|byte| *byte == 0)?;
+        let end = bytes
+            .iter()
+            .take(LONGEST_NAME)
+            .position(|byte| *byte == 0)?;
         Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
     }
 
@@ -157,7 +164,11 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// The name of what is imported by its number.
 fn by_number(library: &str, number: u16) -> String {
     // The digests that are around were made with one list for both libraries of sockets.
-    let listed = if library == "wsock32" { "ws2_32" } else { library };
+    let listed = if library == "wsock32" {
+        "ws2_32"
+    } else {
+        library
+    };
     match ORDINALS.get(&(listed, number)) {
         Some(name) => (*name).to_owned(),
         None => format!("ord{number}"),
@@ -189,7 +200,12 @@ mod tests {
         put(0x100, &0x1000_u32.to_le_bytes());
         put(0x104, &60_u32.to_le_bytes());
         put(0x178, b".idata\0\0");
-        for (at, value) in [(0x180, 0x200), (0x184, 0x1000), (0x188, 0x200), (0x18c, 0x200)] {
+        for (at, value) in [
+            (0x180, 0x200),
+            (0x184, 0x1000),
+            (0x188, 0x200),
+            (0x18c, 0x200),
+        ] {
             put(at, &u32::to_le_bytes(value));
         }
         let section = 0x200;

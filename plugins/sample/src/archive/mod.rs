@@ -91,10 +91,9 @@ impl Trouble {
                 "password",
                 [SAID, "it is encrypted, and not with the usual password."].concat(),
             ),
-            Self::Damaged(how) => invalid(
-                "filedata",
-                [SAID, "it is damaged: ", &how, "."].concat(),
-            ),
+            Self::Damaged(how) => {
+                invalid("filedata", [SAID, "it is damaged: ", &how, "."].concat())
+            }
             Self::Unreadable(why) => invalid("filedata", [SAID, &why, "."].concat()),
             Self::TooLarge(why) => refused("limit", [SAID, &why, "."].concat()),
             Self::Fault(fault) => fault,
@@ -123,7 +122,9 @@ pub(crate) fn unpack(archive: Upload, password: Option<&str>) -> Result<Vec<Memb
         [b'R', b'a', b'r', b'!', ..] | [b'R', b'E', 0x7e, 0x5e, ..] => {
             rar::unpack(archive, tried, &mut members)
         }
-        _ => Err(Trouble::Unreadable("it is no ZIP, 7z or RAR archive".into())),
+        _ => Err(Trouble::Unreadable(
+            "it is no ZIP, 7z or RAR archive".into(),
+        )),
     };
     if let Err(trouble) = outcome {
         return Err(trouble.into_fault(password));
@@ -300,7 +301,9 @@ mod tests {
         ));
         let mut large = members(200 << 20);
         assert!(large.allow(256 << 20).is_ok());
-        assert!(matches!(large.allow(1), Err(Trouble::TooLarge(why)) if why.contains("bytes together")));
+        assert!(
+            matches!(large.allow(1), Err(Trouble::TooLarge(why)) if why.contains("bytes together"))
+        );
         let mut many = members(1);
         assert!((0..10_000).all(|_| many.count().is_ok()));
         assert!(many.count().is_err());

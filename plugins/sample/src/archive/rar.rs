@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use critd_sdk::prelude::*;
-use rars::{ArchiveReader, ArchiveReadOptions, ErrorKind, ExtractionDecision};
+use rars::{ArchiveReadOptions, ArchiveReader, ErrorKind, ExtractionDecision};
 
 use super::{
     MOST_BYTES, MOST_ENTRIES, MOST_MEMORY_KIB, Making, Members, Trouble, damaged, unsupported,
@@ -45,35 +45,45 @@ pub(super) fn unpack(
         members: taken,
         making: None,
         trouble: None,
+        is_encrypted: false,
     }));
-    let outcome = ArchiveReader::read_reader_with_options(archive.reader()?, options).and_then(|archive| {
-        archive.extract_with_control(options, |member| {
-            let meta = &member.meta;
-            let is_link = meta.is_redirection || meta.file_attr & 0o170_000 == LINK;
-            let is_part = meta.is_split_before || meta.is_split_after;
-            let no_file = meta.is_directory || is_link;
-            let next = state.borrow_mut().next(&meta.name_lossy(), no_file, is_part);
-            Ok(match next {
-                Next::File => ExtractionDecision::Extract(Box::new(Handle(Rc::clone(&state)))),
-                Next::NoFile if meta.is_directory || meta.is_redirection => ExtractionDecision::Skip,
-                // Of a solid archive everything must be decoded.
-                Next::NoFile => ExtractionDecision::Extract(Box::new(io::sink())),
-                Next::Stop => ExtractionDecision::Stop,
+    let outcome =
+        ArchiveReader::read_reader_with_options(archive.reader()?, options).and_then(|archive| {
+            archive.extract_with_control(options, |member| {
+                let meta = &member.meta;
+                let is_link = meta.is_redirection || meta.file_attr & 0o170_000 == LINK;
+                let is_part = meta.is_split_before || meta.is_split_after;
+                let no_file = meta.is_directory || is_link;
+                state.borrow_mut().is_encrypted |= meta.is_encrypted;
+                let next = state
+                    .borrow_mut()
+                    .next(&meta.name_lossy(), no_file, is_part);
+                Ok(match next {
+                    Next::File => ExtractionDecision::Extract(Box::new(Handle(Rc::clone(&state)))),
+                    Next::NoFile if meta.is_directory || meta.is_redirection => {
+                        ExtractionDecision::Skip
+                    }
+                    // Of a solid archive everything must be decoded.
+                    Next::NoFile => ExtractionDecision::Extract(Box::new(io::sink())),
+                    Next::Stop => ExtractionDecision::Stop,
+                })
             })
-        })
-    });
+        });
     let mut state = state.borrow_mut();
     state.finish();
     std::mem::swap(members, &mut state.members);
     if let Some(trouble) = state.trouble.take() {
         return Err(trouble);
     }
+    let is_encrypted = state.is_encrypted;
     outcome.map(|_| ()).map_err(|error| match error.kind() {
         ErrorKind::PasswordRequired | ErrorKind::BadPassword => Trouble::Password,
         ErrorKind::ResourceLimit => Trouble::TooLarge(format!("it needs too much: {error}")),
         ErrorKind::UnsupportedFeature | ErrorKind::UnsupportedFormat => {
             unsupported("this kind of RAR")
         }
+        // Older versions don't know a wrong password; what is deciphered with it looks damaged.
+        _ if is_encrypted => Trouble::Password,
         _ => damaged(&error.to_string()),
     })
 }
@@ -85,6 +95,7 @@ struct State {
     /// The file that is being unpacked.
     making: Option<Making>,
     trouble: Option<Trouble>,
+    is_encrypted: bool,
 }
 
 enum Next {

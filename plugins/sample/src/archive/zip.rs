@@ -313,7 +313,11 @@ fn decode(
             let [_, _, 5, 0, properties, dictionary @ ..] = header else {
                 return Err(damaged("a file can't be decoded"));
             };
-            let size = if file.flags & 2 == 0 { file.size } else { u64::MAX };
+            let size = if file.flags & 2 == 0 {
+                file.size
+            } else {
+                u64::MAX
+            };
             let dictionary = u32::from_le_bytes(dictionary);
             let needed = lzma_rust2::lzma_get_memory_usage_by_props(dictionary, properties)?;
             if needed > MOST_MEMORY_KIB {

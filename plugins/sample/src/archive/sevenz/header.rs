@@ -417,7 +417,11 @@ impl<'a> Bytes<'a> {
                     if property.byte()? != 0 {
                         return Err(unsupported("what is described elsewhere"));
                     }
-                    for (file, _) in files.iter_mut().zip(defined).filter(|(_, defined)| *defined) {
+                    for (file, _) in files
+                        .iter_mut()
+                        .zip(defined)
+                        .filter(|(_, defined)| *defined)
+                    {
                         let attributes = property.u32()?;
                         let mode = attributes >> 16;
                         // A link of Unix, or one of Windows.
@@ -468,7 +472,9 @@ mod tests {
             &[][..],
             &[0x01],
             &[0x09],
-            &[0x01, 0x05, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[
+                0x01, 0x05, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            ],
             &[0x01, 0x04, 0x07, 0x0b, 0xc0, 0xff, 0xff, 0x00],
             &[0x17, 0x06, 0x00, 0x01, 0x09],
         ] {
