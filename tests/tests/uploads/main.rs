@@ -3,6 +3,7 @@
 mod archives;
 mod certificates;
 mod files;
+mod forms;
 mod hostile;
 mod pcaps;
 mod samples;
