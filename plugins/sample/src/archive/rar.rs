@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use critd_sdk::prelude::*;
-use rars::{ArchiveReadOptions, ArchiveReader, ErrorKind, ExtractionDecision};
+use rars::{ArchiveReadOptions, ArchiveReader, AttrSource, ErrorKind, ExtractionDecision};
 
 use super::{
     MOST_BYTES, MOST_ENTRIES, MOST_MEMORY_KIB, Making, Members, Trouble, damaged, unsupported,
@@ -51,7 +51,9 @@ pub(super) fn unpack(
         ArchiveReader::read_reader_with_options(archive.reader()?, options).and_then(|archive| {
             archive.extract_with_control(options, |member| {
                 let meta = &member.meta;
-                let is_link = meta.is_redirection || meta.file_attr & 0o170_000 == LINK;
+                let is_unix = meta.attr_source() == AttrSource::Unix;
+                let is_link =
+                    meta.is_redirection || (is_unix && meta.file_attr & 0o170_000 == LINK);
                 let is_part = meta.is_split_before || meta.is_split_after;
                 let no_file = meta.is_directory || is_link;
                 state.borrow_mut().is_encrypted |= meta.is_encrypted;
