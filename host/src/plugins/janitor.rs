@@ -11,7 +11,7 @@ use bson::oid::ObjectId;
 
 use super::Registry;
 use super::declaration::{FieldDeclaration, FieldKind};
-use crate::store::{FieldPath, FileId, FileInfo, Filter, Result, Store, Test};
+use crate::store::{FieldPath, FileInfo, Filter, Result, Store, Test};
 
 /// So long (ms) a file may wait for its document.
 pub(super) const YOUNG: i64 = 24 * 60 * 60 * 1000;

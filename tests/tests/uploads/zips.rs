@@ -141,7 +141,7 @@ fn encrypted(plain: &[u8], password: &str, checksum: u32) -> Vec<u8> {
         })
     }
     let mut keys = [0x1234_5678_u32, 0x2345_6789, 0x3456_7890];
-    let mut step = |keys: &mut [u32; 3], byte: u8| {
+    let step = |keys: &mut [u32; 3], byte: u8| {
         keys[0] = crc_step(keys[0], byte);
         keys[1] = keys[1]
             .wrapping_add(keys[0] & 0xff)

@@ -153,6 +153,7 @@ impl Write for Handle {
             members,
             making,
             trouble,
+            is_encrypted: _,
         } = &mut *state;
         let taken = members.allow(bytes.len()).and_then(|()| match making {
             Some(making) => making.write(bytes),
