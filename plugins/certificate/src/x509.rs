@@ -54,7 +54,7 @@ struct Said {
 
 /// The first certificate of a file, and its DER form.
 fn find(bytes: &[u8]) -> Option<(Said, Vec<u8>)> {
-    let der = match sections(bytes).find_map(|section| decoded(section)) {
+    let der = match sections(bytes).find_map(decoded) {
         Some(der) => der,
         None => bytes.to_vec(),
     };

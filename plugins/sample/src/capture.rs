@@ -55,7 +55,7 @@ pub(crate) fn store(
         .with("filename", name)
         .with("description", args.description.as_deref());
     if let Some(related) = related {
-        params = params.with_all(&related.from_the_other_side()?);
+        params = params.with_all(&related.params_of_the_other_side()?);
     }
     let pcap = Tlo::create("PCAP", params)?.tlo;
     let pcap = pcap.ok_or_else(|| internal("no PCAP was answered"))?;

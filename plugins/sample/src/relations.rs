@@ -82,7 +82,7 @@ impl Related {
     /// # Errors
     ///
     /// No such relationship.
-    pub(crate) fn from_the_other_side(&self) -> Result<Params, Fault> {
+    pub(crate) fn params_of_the_other_side(&self) -> Result<Params, Fault> {
         let inverse = registers::inverse(&self.relationship)
             .ok_or_else(|| invalid("relationship", "Could not find relationship type"))?;
         Ok(self.params().with("relationship", inverse))
