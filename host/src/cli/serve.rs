@@ -25,6 +25,9 @@ use crate::store::Store;
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How often what nobody needs any more is looked for.
+const TIDY: Duration = Duration::from_secs(60 * 60);
+
 /// Opens the store, starts the plugins and serves until the process is told to stop.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     start_log(options.log_format, &options.log)?;
@@ -69,13 +72,35 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     let plugins = Plugins::start(services.clone(), setup)
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
-    let api = api::State::new(Arc::new(plugins), &services).below(&options.prefix);
+    let plugins = Arc::new(plugins);
+    let tidying = tokio::spawn(tidy(Arc::clone(&plugins)));
+    let api = api::State::new(plugins, &services).below(&options.prefix);
     let router = api::router(api);
-    answer(listener, router, options.port_file.as_deref(), async {
+    let done = answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
         tracing::info!(signal, "stopping: requests under way are finished");
     })
-    .await
+    .await;
+    tidying.abort();
+    done
+}
+
+/// Removes, from time to time, what nobody needs any more: files that no document came to refer to, keys of requests that
+/// are honoured no longer.
+async fn tidy(plugins: Arc<Plugins>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        for (what, removed) in [
+            ("files without a document", plugins.sweep_files().await),
+            ("keys of requests", plugins.forget_request_keys().await),
+        ] {
+            match removed {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, what, "removed"),
+                Err(error) => tracing::warn!(%error, what, "could not be looked for"),
+            }
+        }
+    }
 }
 
 /// Sends the log to standard error. In one process only the first call has an effect.

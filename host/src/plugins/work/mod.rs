@@ -27,6 +27,7 @@ mod finish;
 pub(crate) mod fixture;
 mod fuzzy;
 mod items;
+mod imports;
 mod kinds;
 mod relate;
 mod rules;
