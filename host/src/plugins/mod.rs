@@ -271,7 +271,7 @@ impl Plugins {
     ///
     /// The store's.
     pub async fn forget_request_keys(&self) -> Result<u64, StoreError> {
-        perform::once::forget(self.services.store.as_ref()).await
+        perform::once::forget(self.services.store.as_ref(), crate::dates::now()).await
     }
 
     /// Takes away files that no document has come to refer to within a day. How many there were.

@@ -7,7 +7,6 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use super::{Settled, refusal};
-use crate::dates;
 use crate::plugins::value::Outcome;
 use crate::plugins::work::Concerned;
 use crate::plugins::{NotDone, Once};
@@ -143,13 +142,13 @@ impl Record {
     }
 }
 
-/// Removes the keys that are honoured no more. How many.
+/// Removes the keys that are honoured no more at this time (ms). How many.
 ///
 /// # Errors
 ///
 /// The store's.
-pub(in crate::plugins) async fn forget(store: &dyn Store) -> Result<u64> {
-    let before = bson::DateTime::from_millis(dates::now() - HONOURED);
+pub(in crate::plugins) async fn forget(store: &dyn Store, now: i64) -> Result<u64> {
+    let before = bson::DateTime::from_millis(now - HONOURED);
     let outdated = Filter::Field(FieldPath::literal("date"), Test::Lt(before.into()));
     let mut gone = 0;
     loop {
@@ -173,5 +172,89 @@ pub(in crate::plugins) async fn forget(store: &dyn Store) -> Result<u64> {
         if gone == before {
             return Ok(gone);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn once(key: u8) -> Once {
+        Once {
+            key: [key; 32],
+            request: [7; 32],
+        }
+    }
+
+    async fn carried_out(store: &dyn Store, key: u8, outdated: Option<DocKey>, now: i64) {
+        let settled = Settled {
+            outcome: Outcome {
+                message: "made".to_owned(),
+                ..Outcome::default()
+            },
+            concerned: None,
+            warnings: vec!["careful".to_owned()],
+            operations: None,
+            is_repeated: false,
+        };
+        let mut changes = WriteSet::default();
+        note(
+            &mut changes,
+            once(key),
+            ObjectId::new(),
+            &settled,
+            outdated,
+            now,
+        );
+        store.commit(changes).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_is_honoured_for_a_day_and_can_then_be_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::testing::open(folder.path()).await;
+        let store = store.as_ref();
+        store.declare(&[collection()]).await.unwrap();
+        carried_out(store, 1, None, NOW).await;
+        let known_at = async |now| match known(store, once(1), now).await.unwrap() {
+            Known::Answered(settled) => {
+                assert_eq!(settled.outcome.message, "made");
+                assert_eq!(settled.warnings, ["careful"]);
+                assert!(settled.is_repeated);
+                None
+            }
+            Known::Nothing(outdated) => Some(outdated.expect("the record that has run out")),
+        };
+        assert_eq!(known_at(NOW + HONOURED).await, None);
+        let outdated = known_at(NOW + HONOURED + 1).await.expect("run out");
+        carried_out(store, 1, Some(outdated), NOW + HONOURED + 1).await;
+        assert_eq!(known_at(NOW + HONOURED + 2).await, None);
+
+        let other = Once {
+            request: [8; 32],
+            ..once(1)
+        };
+        let refused = known(store, other, NOW + HONOURED + 2).await;
+        assert!(matches!(refused, Err(NotDone::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_honoured_no_more_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::testing::open(folder.path()).await;
+        let store = store.as_ref();
+        store.declare(&[collection()]).await.unwrap();
+        for key in 0..5 {
+            carried_out(store, key, None, NOW + i64::from(key)).await;
+        }
+        assert_eq!(forget(store, NOW + HONOURED).await.unwrap(), 0);
+        assert_eq!(forget(store, NOW + HONOURED + 3).await.unwrap(), 3);
+        let left = store
+            .select(COLLECTION, &Filter::All, None, 10)
+            .await
+            .unwrap();
+        assert_eq!(left.len(), 2);
     }
 }
