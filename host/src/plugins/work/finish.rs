@@ -197,10 +197,7 @@ impl Work {
                 .iter()
                 .any(|field| field.stored_name() == "modified");
         if has_modified && for_its_own_sake {
-            operations.push(Op::Set(
-                FieldPath::literal("modified"),
-                date(self.now),
-            ));
+            operations.push(Op::Set(FieldPath::literal("modified"), date(self.now)));
         }
         let key = DocKey {
             collection: of.collection.clone(),

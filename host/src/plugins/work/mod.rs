@@ -26,8 +26,8 @@ mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fuzzy;
-mod items;
 mod imports;
+mod items;
 mod kinds;
 mod relate;
 mod rules;
