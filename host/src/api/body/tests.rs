@@ -447,6 +447,35 @@ async fn qy11_endless_part_headers_are_refused() {
     assert!(matches!(refused, Failure::BadRequest(_)), "{refused:?}");
 }
 
+/// A parser that looks at all that is open for each mark would take hours for these.
+#[test]
+fn qy11_what_is_nested_without_end_is_refused_at_once() {
+    let marks = 300_000;
+    for (form, begin, mark) in [
+        (Form::Yaml, "a: ", "["),
+        (Form::Yaml, "a: ", "{"),
+        (Form::Yaml, "a: ", "[a, {b: "),
+        (Form::Yaml, "", "- "),
+        (Form::Yaml, "", "? "),
+        (Form::Yaml, "", "? - "),
+        (Form::Yaml, "", "a: &a "),
+        (Form::Yaml, "a: ", "!x "),
+        (Form::Xml, "", "<a>"),
+        (Form::Xml, "<a>", "&lt;<b>"),
+        (Form::Json, "{\"a\": ", "["),
+        (Form::Json, "", "{\"a\": "),
+    ] {
+        let text = format!("{begin}{}", mark.repeat(marks));
+        let began = std::time::Instant::now();
+        let outcome = read(form, text.as_bytes());
+        println!("{form:?} {mark:?}: {:?}", began.elapsed());
+        assert!(
+            matches!(outcome, Err(Failure::BadRequest(_))),
+            "{form:?} {mark}"
+        );
+    }
+}
+
 const XML: &[&str] = &[
     "<",
     ">",

@@ -13,6 +13,26 @@ use crate::api::failure::Failure;
 /// How deep values may be nested.
 const DEPTH: usize = 64;
 
+/// Steps that reading may take, as [`steps`] counts them: some tenths of a second.
+const STEPS: usize = 50_000_000;
+
+/// How long reading may take: for each mark in brackets the parser looks at all brackets that are open. What is in quotes is
+/// counted too, which no text of a report comes near to.
+fn steps(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut marks) = (0_usize, 1_usize, 0_usize);
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => {}
+            _ => continue,
+        }
+        marks += 1;
+        deepest = deepest.max(depth);
+    }
+    deepest.saturating_mul(marks)
+}
+
 /// What may still come out.
 struct Budget {
     values: Cell<usize>,
@@ -41,6 +61,11 @@ struct Node<'a> {
 
 pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Json>, Failure> {
     let invalid = || Failure::BadRequest("Request is not valid YAML.".into());
+    if steps(bytes) > STEPS {
+        return Err(Failure::BadRequest(
+            "Request body is nested too deep.".into(),
+        ));
+    }
     // Each value takes a byte at least; what aliases repeat comes on top.
     let budget = Budget {
         values: Cell::new(bytes.len() + 10_000),
