@@ -444,7 +444,7 @@ async fn qy11_endless_part_headers_are_refused() {
     assert!(matches!(refused, Failure::BadRequest(_)), "{refused:?}");
 }
 
-/// A parser that looks at all that is open for each mark would take hours for these.
+/// A parser that looks at all that is open for each mark takes time that grows with the square of their number.
 #[test]
 fn qy11_what_is_nested_without_end_is_refused_at_once() {
     let marks = 300_000;
