@@ -60,7 +60,7 @@ pub use plugin::{Action, Args, Create, Plugin, TloType};
 pub use serde_json;
 pub use serde_json::{Value as Json, json};
 pub use tlo::{Created, Origin, Relation, Tlo, element};
-pub use uploads::{Upload, UploadReader};
+pub use uploads::{Upload, UploadReader, UploadWriter};
 pub use value::{Bytes, FromValue, take_member};
 
 /// The guide's code is compiled with the documentation tests.

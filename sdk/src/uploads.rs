@@ -1,6 +1,6 @@
 //! Bytes of files. They are never passed whole: read what is needed, in pieces.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::sys::uploads;
 use crate::{Fault, ObjectId, Tlo, internal};
@@ -53,6 +53,29 @@ impl Upload {
         uploads::name(self.0)
     }
 
+    /// The name as documents keep it: `unknown` for what has none, such as a file that came as a text (create.md 1.1).
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn file_name(self) -> Result<String, Fault> {
+        Ok(named(self.name()?))
+    }
+
+    /// Begins a file of this call that is written piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// Only if the host has no place for it.
+    pub fn writer(name: &str) -> Result<UploadWriter, Fault> {
+        Ok(UploadWriter {
+            upload: uploads::make(name)?,
+            held: Vec::new(),
+            written: 0,
+            fault: None,
+        })
+    }
+
     /// Number of bytes.
     ///
     /// # Errors
@@ -99,7 +122,8 @@ impl Upload {
         if size > limit {
             return Ok(None);
         }
-        let mut all = Vec::new();
+        // A list that grows is copied: for a moment there would be two of them.
+        let mut all = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         while (all.len() as u64) < size {
             let piece = self.read(all.len() as u64, PIECE)?;
             if piece.is_empty() {
@@ -146,7 +170,8 @@ pub struct UploadReader {
     piece_start: u64,
 }
 
-/// Bytes that are fetched at once, so that parsers that read byte by byte don't use up the budget of host calls.
+/// Bytes that are fetched or handed over at once, so that parsers that read or write byte by byte don't use up the budget
+/// of host calls.
 const READ_AHEAD: u32 = 64 << 10;
 
 impl Read for UploadReader {
@@ -182,5 +207,92 @@ impl Seek for UploadReader {
         };
         self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
+    }
+}
+
+/// See [`Upload::writer`].
+#[derive(Debug)]
+pub struct UploadWriter {
+    upload: u32,
+    held: Vec<u8>,
+    written: u64,
+    fault: Option<Fault>,
+}
+
+impl UploadWriter {
+    /// Bytes written so far.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The finished file.
+    ///
+    /// # Errors
+    ///
+    /// `refused(limit)`: more than the operator allows in all. A write that failed comes up here again, as the fault that it
+    /// was.
+    pub fn finish(mut self) -> Result<Upload, Fault> {
+        if self.fault.is_none() {
+            self.hand_over();
+        }
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(Upload(self.upload)),
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if !self.held.is_empty()
+            && let Err(fault) = uploads::append(self.upload, &self.held)
+        {
+            self.fault = Some(fault);
+        }
+        self.held.clear();
+    }
+}
+
+impl Write for UploadWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = (READ_AHEAD as usize).saturating_sub(self.held.len());
+        let count = bytes.len().min(room);
+        self.held.extend_from_slice(&bytes[..count]);
+        self.written += count as u64;
+        if self.held.len() >= READ_AHEAD as usize {
+            self.hand_over();
+        }
+        match &self.fault {
+            Some(_) => Err(io::Error::other("the host took no more")),
+            None => Ok(count),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn named(name: String) -> String {
+    match name.trim() {
+        "" | "." | ".." => "unknown".to_owned(),
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn create_1_1_what_has_no_name_is_unknown() {
+        for (name, shown) in [
+            ("", "unknown"),
+            (" ", "unknown"),
+            ("..", "unknown"),
+            ("a..b", "a..b"),
+            ("\u{fc}bung.exe", "\u{fc}bung.exe"),
+        ] {
+            assert_eq!(named(name.to_owned()), shown);
+        }
     }
 }

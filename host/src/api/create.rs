@@ -78,8 +78,12 @@ impl Envelopes {
         let mut location = None;
         match created.document {
             Some((type_name, id)) => {
-                // The object may be of another type than the resource.
+                // The object may be of another type than the resource: a capture that came as a sample (create.md 5.16).
                 let of = self.registry.type_named(&type_name).unwrap_or(&self.of);
+                body.insert(
+                    "type".into(),
+                    self.registry.whole(of).declaration.name.as_str().into(),
+                );
                 let id = id.to_hex();
                 location = self.url(of, &id);
                 body.insert("id".into(), id.into());

@@ -54,7 +54,8 @@ const PASSWORD: &str = "infected";
 
 /// Rule F11.
 pub(super) fn admit(call: &Call<'_>, of: &TypeDeclaration) -> Result<(), Failure> {
-    if call.settings.is_on("api_require_download_flag") && !call.may(&of.name, "download") {
+    let is_asked = call.settings.is_on("api_require_download_flag") && !of.is_open();
+    if is_asked && !call.may(&of.name, "download") {
         return Err(Failure::Forbidden(NO_ACCESS));
     }
     Ok(())

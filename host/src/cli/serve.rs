@@ -24,6 +24,7 @@ use crate::store::Store;
 
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
+
 /// How often what nobody needs any more is looked for.
 const TIDY: Duration = Duration::from_secs(60 * 60);
 
@@ -84,14 +85,20 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     done
 }
 
-/// Removes, from time to time, what nobody needs any more: keys of requests that are honoured no longer.
+/// Removes, from time to time, what nobody needs any more: files that no document came to refer to, keys of requests that
+/// are honoured no longer.
 async fn tidy(plugins: Arc<Plugins>) {
     loop {
         tokio::time::sleep(TIDY).await;
-        match plugins.forget_request_keys().await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "keys of requests were removed"),
-            Err(error) => tracing::warn!(%error, "keys of requests could not be looked for"),
+        for (what, removed) in [
+            ("files without a document", plugins.sweep_files().await),
+            ("keys of requests", plugins.forget_request_keys().await),
+        ] {
+            match removed {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, what, "removed"),
+                Err(error) => tracing::warn!(%error, what, "could not be looked for"),
+            }
         }
     }
 }

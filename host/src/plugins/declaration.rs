@@ -144,12 +144,13 @@ pub struct TypeDeclaration {
     #[serde(default = "all_methods")]
     pub methods: Vec<String>,
     /// Flag needed to create. `{NAME}` in it is the value of an argument of kind `type`: `{object_type}.comments_add`.
+    /// Empty: the plugin asks for one itself, which depends on the arguments (rule R5).
     #[serde(default = "write_flag")]
     pub permission: String,
     /// Text when it lacks, with `{NAME}` as in `permission`.
     #[serde(default)]
     pub refusal: Option<String>,
-    /// Flag needed to list and read.
+    /// Flag needed to list and read; empty: none.
     #[serde(default = "read_flag")]
     pub read_permission: String,
     /// When the permission is checked.
@@ -423,6 +424,15 @@ pub struct ExampleDeclaration {
     pub files: Option<Json>,
     /// What comes out: `message`, `extra`, `operations` or `fault`.
     pub expect: Json,
+}
+
+impl TypeDeclaration {
+    /// Reading needs no flag, and so the file of a document, which is what there is to read, needs none either
+    /// (screenshots). Rule S1 holds all the same.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.read_permission.is_empty()
+    }
 }
 
 impl ActionDeclaration {

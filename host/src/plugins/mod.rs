@@ -9,6 +9,7 @@
 //! loader        a file → a loaded plugin, or a sentence why not
 //! examples      a declaration's examples, run before a plugin may serve
 //! reload        watches the directory, swaps the registry
+//! janitor       takes away files that no document refers to
 //! build         core module → component with frozen declaration
 //! work          a request's transaction as its handlers see it: documents, rules that all types share
 //! runtime       wasmtime: engine, instances, host functions, limits
@@ -18,6 +19,7 @@ pub mod arguments;
 pub mod build;
 pub mod declaration;
 pub mod examples;
+mod janitor;
 pub mod loader;
 pub mod manifest;
 pub mod registry;
@@ -270,6 +272,16 @@ impl Plugins {
     /// The store's.
     pub async fn forget_request_keys(&self) -> Result<u64, StoreError> {
         perform::once::forget(self.services.store.as_ref(), crate::dates::now()).await
+    }
+
+    /// Takes away files that no document has come to refer to within a day. How many there were.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn sweep_files(&self) -> Result<u64, StoreError> {
+        let now = crate::dates::now();
+        janitor::sweep(self.services.store.as_ref(), &self.current(), now).await
     }
 
     /// The plugins as operators see them: what serves, what was rejected and why.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::declaration::{ActionDeclaration, Declaration, FieldDeclaration, TypeDeclaration};
+use super::declaration::{
+    ActionDeclaration, Declaration, FieldDeclaration, FieldKind, TypeDeclaration,
+};
 use super::runtime::{Code, Limits};
 use crate::store::{CollectionSpec, FieldPath, IndexSpec, KeySpec};
 
@@ -359,7 +361,9 @@ fn collection_of(of: &TypeDeclaration) -> CollectionSpec {
 fn add_declared(indexes: &mut Vec<IndexSpec>, prefix: &str, fields: &[FieldDeclaration]) {
     for field in fields {
         let path = format!("{prefix}{}", field.stored_name());
-        if (field.indexed || field.sortable || field.searchable)
+        // A file that nobody refers to is found by its id (`janitor`).
+        let is_file = field.kind == FieldKind::File;
+        if (is_file || field.indexed || field.sortable || field.searchable)
             && let Ok(path) = FieldPath::parse(&path)
         {
             add(

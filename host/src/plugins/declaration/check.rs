@@ -222,7 +222,9 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
         found.add("`shared` has `source`, but the type has no sources");
     }
     check_permission(found, of);
-    check_flag(found, &of.read_permission);
+    if !of.read_permission.is_empty() {
+        check_flag(found, &of.read_permission);
+    }
     if of.author_source && (!of.sources || of.shared.iter().any(|group| group == "source")) {
         found.add("`author_source` is for types with sources that `shared` does not have");
     }

@@ -80,7 +80,14 @@ impl Work {
             .ok_or_else(|| internal("no call is under way"))?;
         let of = &self.documents[index].of;
         let (root, type_name) = (path.root(), &of.declaration.name);
-        if KEPT.contains(&root) {
+        // What no field is for is the type's own matter if its plugin declares so (documents.md 3.9).
+        let is_own = root == "unsupported_attrs"
+            && of
+                .declaration
+                .fields
+                .iter()
+                .any(|field| field.stored_name() == root);
+        if KEPT.contains(&root) && !is_own {
             return Err(forbidden(format!("`{root}` is kept by the server.")));
         }
         if root == "source" && frame.subject != Some(index) {

@@ -11,7 +11,8 @@ use crate::plugins::declaration::{FieldDeclaration, FieldKind, TypeDeclaration};
 use crate::plugins::value::{Value, integer, json_to_bson};
 use crate::store::FieldPath;
 
-/// Fields that only the host writes. `source` is a special case: actions on sources may edit it.
+/// Fields that only the host writes. `source` is a special case: actions on sources may edit it; `unsupported_attrs` another:
+/// a type that declares it itself may write it.
 pub(super) const KEPT: [&str; 6] = [
     "_id",
     "schema_version",

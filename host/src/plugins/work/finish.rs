@@ -191,7 +191,12 @@ impl Work {
             .log
             .iter()
             .any(|entry| entry.document == index && !entry.partner);
-        if of.top_level && for_its_own_sake {
+        let has_modified = of.top_level
+            || of
+                .fields
+                .iter()
+                .any(|field| field.stored_name() == "modified");
+        if has_modified && for_its_own_sake {
             operations.push(Op::Set(FieldPath::literal("modified"), date(self.now)));
         }
         let key = DocKey {

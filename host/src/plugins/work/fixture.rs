@@ -71,7 +71,7 @@ fn declarations() -> Vec<Declaration> {
             {"name": "created", "kind": "date", "default": "now"}],
         "args": [{"name": "identifier_type", "type": "string", "vocab": "identifier-types", "required": true, "invalid": "Unknown Identifier Type"}]});
     let sample = json!({"name": "Sample", "resource": "samples", "collection": "samples", "sources": true, "shared": ["source"],
-        "fields": [{"name": "filedata", "kind": "file", "bucket": "sample"}],
+        "fields": [{"name": "filedata", "kind": "file", "bucket": "sample"}, {"name": "unsupported_attrs", "kind": "map", "protected": true}],
         "args": [{"name": "filedata", "type": "file", "required": true}]});
     let note = json!({"name": "Note", "resource": "notes", "collection": "notes", "sources": true, "top_level": false, "author_source": true,
         "methods": ["POST"], "permission": "{object_type}.notes_add", "refusal": "No notes on {object_type}.",

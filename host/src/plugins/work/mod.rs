@@ -26,6 +26,7 @@ mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fuzzy;
+mod imports;
 mod items;
 mod kinds;
 mod relate;

@@ -10,10 +10,14 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::fuzzy::Fuzzy;
+use super::imports;
 use super::{DocNumber, UploadNumber, Work, internal};
 use crate::plugins::declaration::FieldKind;
 use crate::plugins::value::{Abort, Failure, Fault};
 use crate::store::{FieldPath, FileId, FileInfo, Op, StagedFile, Store};
+
+/// MIME type of Windows programs.
+const PROGRAM: &str = "application/x-dosexec";
 
 /// Most bytes of one `read` or `append`.
 const PIECE: usize = 1 << 20;
@@ -272,10 +276,9 @@ impl Work {
         {
             return Ok(digest.clone());
         }
-        // Import hashes of Windows programs are left to whoever parses the file: none applies as far as the host knows.
         let digest = match Summing::new(algorithm) {
             Some(summing) => self.sum(index, summing).await?,
-            None if algorithm == "impfuzzy" => None,
+            None if algorithm == "impfuzzy" => self.sum_of_imports(index).await?,
             None => return Err(internal(format!("no digest `{algorithm}`"))),
         };
         self.uploads[index]
@@ -308,6 +311,29 @@ impl Work {
             offset += piece.len() as u64;
             summing.update(&piece);
         }
+    }
+
+    /// `impfuzzy`: the fuzzy digest of what a Windows program imports. None for other files.
+    async fn sum_of_imports(&mut self, index: usize) -> Result<Option<String>, Failure> {
+        let mut file = self.piece(index, 0, 64 << 10).await?;
+        if super::kinds::kind_of(&file).1 != PROGRAM {
+            return Ok(None);
+        }
+        loop {
+            let piece = self.piece(index, file.len() as u64, PIECE as u32).await?;
+            if piece.is_empty() || file.len() as u64 >= imports::MOST {
+                break;
+            }
+            file.extend_from_slice(&piece);
+        }
+        let digest = blocking(move || {
+            Ok(imports::list(&file).and_then(|list| {
+                let mut digest = Fuzzy::new();
+                digest.update(list.as_bytes());
+                digest.finish()
+            }))
+        });
+        digest.await.map_err(failed)
     }
 
     async fn piece(&mut self, index: usize, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {

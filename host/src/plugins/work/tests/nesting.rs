@@ -131,6 +131,43 @@ async fn nested_creates_are_declared_permitted_and_bounded() {
     );
 }
 
+/// Documents.md 3.9: what no field is for is kept by the server, unless the type declares it; and then by its own plugin.
+#[tokio::test]
+async fn a_type_may_write_unsupported_attributes_that_it_declares() {
+    let fixture = Fixture::new().await;
+    let json = |text: &str| Value::Json(text.into());
+    let mut work = fixture.creating("alice", "Sample", NOW, 5);
+    let (sample, _) = work.make("Sample", &[]).await.unwrap();
+    work.merge_shared(sample, &[text("source", "OSINT")])
+        .await
+        .unwrap();
+    work.set(sample, "unsupported_attrs", &json(r#"{"x_kind": "odd"}"#))
+        .unwrap();
+    work.set(sample, "unsupported_attrs.other", &Value::Int(1))
+        .unwrap();
+    let id = super::super::fixture::id_of(&work, sample);
+    fixture.commit(work).await.unwrap();
+    assert_eq!(
+        fixture
+            .stored("samples", id)
+            .await
+            .get_document("unsupported_attrs")
+            .unwrap(),
+        &bson::doc! {"x_kind": "odd", "other": 1}
+    );
+    let mut work = fixture
+        .acting("alice", "ticket_add", "Sample", id, NOW, 6)
+        .await;
+    let sample = work.current().unwrap();
+    assert_eq!(
+        fault(work.set(sample, "unsupported_attrs", &json("{}"))),
+        Fault::Refused(
+            "forbidden".into(),
+            "`unsupported_attrs` is kept by the type's own plugin.".into()
+        )
+    );
+}
+
 #[tokio::test]
 async fn fields_are_protected_and_converted() {
     let fixture = Fixture::new().await;

@@ -1,0 +1,160 @@
+//! Takes away files that no document came to refer to: those of requests that were refused after a file was kept, or broken
+//! off by the end of the process (check UP-13).
+//!
+//! Only files kept lately are looked at: whatever an older database holds without a document stays where it is
+//! (documents.md M27), and a file is young for a day, so that no request under way loses one.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bson::Bson;
+use bson::oid::ObjectId;
+
+use super::Registry;
+use super::declaration::{FieldDeclaration, FieldKind};
+use crate::store::{FieldPath, FileInfo, Filter, Result, Store, Test};
+
+/// So long (ms) a file may wait for its document.
+pub(super) const YOUNG: i64 = 24 * 60 * 60 * 1000;
+/// Older files (ms) are not looked at any more.
+const OLD: i64 = 30 * YOUNG;
+/// Files looked at in one go.
+const PAGE: u32 = 500;
+
+/// Where documents refer to the files of a bucket: (collection, field).
+type Places = BTreeMap<String, Vec<(String, FieldPath)>>;
+
+/// Takes away files without a document, of buckets that the types of the registry declare. How many there were.
+///
+/// # Errors
+///
+/// The store's.
+pub(super) async fn sweep(store: &dyn Store, registry: &Registry, now: i64) -> Result<u64> {
+    let mut gone = 0;
+    for (bucket, places) in places(registry) {
+        let (mut referred, mut after, mut orphans) = (HashSet::new(), None, 0);
+        loop {
+            let page = store.files(&bucket, after, PAGE).await?;
+            for (id, info) in &page {
+                let is_looked_at = info.kept_at < now - YOUNG && info.kept_at >= now - OLD;
+                if is_looked_at && !is_referred(store, &places, *id, info).await? {
+                    orphans += 1;
+                } else {
+                    referred.insert(*id);
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE as usize => after = Some(*last),
+                _ => break,
+            }
+        }
+        if orphans > 0 {
+            gone += store.sweep_files(&bucket, &referred, now - YOUNG).await?;
+        }
+    }
+    Ok(gone)
+}
+
+fn places(registry: &Registry) -> Places {
+    fn add(places: &mut Places, collection: &str, prefix: &str, fields: &[FieldDeclaration]) {
+        for field in fields {
+            let path = format!("{prefix}{}", field.stored_name());
+            if let (FieldKind::File, Some(bucket), Ok(place)) =
+                (field.kind, &field.bucket, FieldPath::parse(&path))
+            {
+                let known = places.entry(bucket.clone()).or_default();
+                known.push((collection.to_owned(), place));
+            }
+            add(places, collection, &format!("{path}."), &field.fields);
+        }
+    }
+    let mut places = Places::new();
+    for of in registry.types() {
+        let of = &of.declaration;
+        add(&mut places, &of.collection, "", &of.fields);
+    }
+    places
+}
+
+/// Does a document refer to a file: by its id, or as those of old do, by its MD5 (documents.md M26)?
+async fn is_referred(
+    store: &dyn Store,
+    places: &[(String, FieldPath)],
+    id: ObjectId,
+    info: &FileInfo,
+) -> Result<bool> {
+    let md5 = Filter::Field(
+        FieldPath::literal("md5"),
+        Test::Eq(hex::encode(info.md5).into()),
+    );
+    for (collection, path) in places {
+        let by_id = Filter::Field(path.clone(), Test::Eq(Bson::ObjectId(id)));
+        for condition in [by_id, md5.clone()] {
+            if !store
+                .select(collection, &condition, None, 1)
+                .await?
+                .is_empty()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+    use serde_json::json;
+
+    use super::*;
+    use crate::plugins::declaration::Declaration;
+    use crate::store::{Write, WriteSet};
+
+    #[tokio::test]
+    async fn up_13_files_without_a_document_go_after_a_day() {
+        let declaration = json!({"format": 1, "contract": "1.0", "name": "ours", "version": "1.0.0", "summary": "",
+            "types": [{"name": "Sample", "resource": "samples", "collection": "sample", "keys": [["md5"]], "args": [],
+                "fields": [{"name": "md5", "kind": "text"}, {"name": "filedata", "kind": "file", "bucket": "sample"}]}]});
+        let declaration = Declaration::read(&declaration.to_string()).unwrap();
+        let registry = Registry::of_declarations([declaration]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::testing::open(folder.path()).await;
+        store.declare(&registry.collection_specs()).await.unwrap();
+        let mut ids = Vec::new();
+        for bytes in ["by id", "by MD5", "nobody's"] {
+            let staged = crate::plugins::work::stage(store.as_ref(), "f", bytes.into()).await;
+            let staged = staged.unwrap();
+            let id = store.keep_file("sample", &staged).await.unwrap();
+            ids.push((id, hex::encode(staged.md5)));
+        }
+        let writes = [
+            doc! { "_id": ObjectId::new(), "md5": "other", "filedata": ids[0].0 },
+            doc! { "_id": ObjectId::new(), "md5": &ids[1].1 },
+        ];
+        let writes = writes.map(|body| Write::Insert {
+            collection: "sample".into(),
+            body,
+        });
+        let set = WriteSet {
+            writes: writes.into(),
+            ..WriteSet::default()
+        };
+        store.commit(set).await.unwrap();
+
+        let now = bson::DateTime::now().timestamp_millis();
+        for (later, gone) in [
+            (0, 0),
+            (OLD + 1, 0),
+            (YOUNG + 60_000, 1),
+            (YOUNG + 60_000, 0),
+        ] {
+            let swept = sweep(store.as_ref(), &registry, now + later).await.unwrap();
+            assert_eq!(swept, gone, "after {later} ms");
+        }
+        for ((id, _), is_there) in ids.iter().zip([true, true, false]) {
+            let file = store.file("sample", *id).await.unwrap();
+            assert_eq!(file.is_some(), is_there);
+        }
+        store.close().await.unwrap();
+    }
+}
