@@ -18,7 +18,7 @@ pub(crate) fn build_all(workspace: &Workspace) -> Result<WasmTarget> {
     step("build the server");
     run(workspace
         .cargo()
-        .args(["build", "--package", "critd", "--bin", "critd"]))?;
+        .args(["build", "--workspace", "--bin", "critd"]))?;
     build_components(workspace, &target, &workspace.server("debug"))?;
     Ok(target)
 }

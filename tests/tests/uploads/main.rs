@@ -2,6 +2,7 @@
 
 mod archives;
 mod certificates;
+mod downloads;
 mod files;
 mod forms;
 mod hostile;
