@@ -96,7 +96,7 @@ pub(super) fn add_common_headers(response: &mut Response, request_id: &str) {
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
         ),
         (REFERRER_POLICY, "no-referrer"),
     ] {

@@ -90,12 +90,12 @@ fn default_of(field: &Field) -> Json {
 
 fn type_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Uuid | Kind::Binary | Kind::Any => "string",
+        Kind::Text | Kind::Uuid | Kind::Binary | Kind::File | Kind::Any => "string",
         Kind::Int => "integer",
         Kind::Num => "float",
         Kind::Bool => "boolean",
         Kind::Date => "datetime",
-        Kind::Id | Kind::File => "objectid",
+        Kind::Id => "objectid",
         Kind::List => "list",
         Kind::Map => "dict",
     }

@@ -182,7 +182,7 @@ fn permission(context: Context<'_>, of: &TypeDeclaration, args: &[Arg]) -> Resul
             })
     };
     let flag = qualified(&filled(&of.permission), &of.name);
-    if of.permission.is_empty() || context.caller.rights.may(&flag) {
+    if context.caller.rights.may(&flag) {
         return Ok(());
     }
     let message = match &of.refusal {

@@ -144,7 +144,6 @@ pub struct TypeDeclaration {
     #[serde(default = "all_methods")]
     pub methods: Vec<String>,
     /// Flag needed to create. `{NAME}` in it is the value of an argument of kind `type`: `{object_type}.comments_add`.
-    /// Empty: the plugin asks for one itself, which depends on the arguments (rule R5).
     #[serde(default = "write_flag")]
     pub permission: String,
     /// Text when it lacks, with `{NAME}` as in `permission`.

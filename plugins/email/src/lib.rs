@@ -29,7 +29,12 @@ plugin! {
 ///
 /// E-mails have no key: the same message posted twice makes two e-mails.
 #[derive(Debug, TloType)]
-#[tlo(resource = "emails", collection = "email", schema_version = 2)]
+#[tlo(
+    resource = "emails",
+    collection = "email",
+    schema_version = 2,
+    answer_keys = {"forbidden": {"success": false}}
+)]
 pub struct Email {
     /// The date as the message has it; if it has none, when it was added.
     #[field(required)]

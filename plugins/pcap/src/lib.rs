@@ -27,7 +27,7 @@ pub struct Pcap {
     /// Name under which it was first sent.
     #[field(required, sortable, indexed, searchable)]
     pub filename: String,
-    /// What the file is, found from its content: `pcap capture file (little-endian)`.
+    /// What the file is, found from its content: `pcap capture file, microsecond ts (little-endian) - version 2.4 (Ethernet, capture length 65535)`.
     #[field(name = "contentType")]
     pub content_type: Option<String>,
     /// Bytes.

@@ -27,7 +27,8 @@ plugin! {
     collection = "sample",
     schema_version = 5,
     keys(md5),
-    lookup = "md5"
+    lookup = "md5",
+    permission_check = "within"
 )]
 pub struct Sample {
     /// The file. Absent if only its digests are known.
@@ -99,13 +100,13 @@ pub struct NewSample {
     #[arg(example = "0123456789abcdef0123456789abcdef")]
     pub md5: Option<String>,
     /// SHA-1, 40 hexadecimal digits.
-    #[arg(example = "0123456789abcdef0123456789abcdef01234567")]
+    #[arg(example = "f572d396fae9206628714fb2ce00f72e94f2258f")]
     pub sha1: Option<String>,
     /// SHA-256, 64 hexadecimal digits.
-    #[arg(example = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
+    #[arg(example = "f572d396fae9206628714fb2ce00f72e94f2258f89abcdef0123456789abcdef")]
     pub sha256: Option<String>,
     /// Bytes.
-    #[arg(invalid = "'{value}' is not a valid size.", example = 48128)]
+    #[arg(example = 48128)]
     pub size: Option<i64>,
     /// MIME type. Bytes speak for themselves.
     #[arg(example = "application/x-dosexec")]
@@ -163,7 +164,7 @@ pub struct NewSample {
     message = "Success: Updated sample 0123456789abcdef0123456789abcdef."
 )]
 #[example("a file is missing", args = {"upload_type": "file", "source": "Example"}, fault = {"invalid": "filedata", "message": "Upload type of 'file' but no file uploaded."})]
-#[example("no MD5", args = {"upload_type": "metadata", "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "source": "Example"}, fault = {"invalid": "md5", "message": "At least MD5 hash is required."})]
+#[example("no MD5", args = {"upload_type": "metadata", "sha256": "f572d396fae9206628714fb2ce00f72e94f2258f89abcdef0123456789abcdef", "source": "Example"}, fault = {"invalid": "md5", "message": "At least MD5 hash is required."})]
 #[example("half an MD5", args = {"upload_type": "metadata", "md5": "0123456789abcdef", "source": "Example"}, fault = {"invalid": "md5", "message": "The MD5 digest needs to be 32 hex characters."})]
 #[example("half a relationship", args = {"upload_type": "metadata", "md5": "0123456789abcdef0123456789abcdef", "related_type": "Email", "source": "Example"}, fault = {"invalid": "related_type", "message": "Must specify related_type and related_id"})]
 pub fn create(call: &Call, args: NewSample, shared: &Shared) -> Outcome {
@@ -174,6 +175,7 @@ pub fn create(call: &Call, args: NewSample, shared: &Shared) -> Outcome {
         None
     };
     relations::check_pair(&args)?;
+    call.require("write")?;
     shared
         .source()
         .ok_or_else(|| invalid("source", "Missing source information."))?;

@@ -32,7 +32,8 @@ plugin! {
     lookup = "md5",
     shared("source"),
     methods("GET", "POST"),
-    permission = "",
+    permission = "{otype}.screenshots_add",
+    permission_check = "within",
     read_permission = ""
 )]
 pub struct Screenshot {
@@ -134,9 +135,7 @@ pub fn create(call: &Call, args: NewScreenshot, shared: &Shared) -> Outcome {
     if !is_picture && args.screenshot_ids.is_empty() {
         return Err(incomplete());
     }
-    if !call.may(&[otype.as_str(), ".screenshots_add"].concat()) {
-        refuse!("User does not have permission to create Object.");
-    }
+    call.require(&[otype.as_str(), ".screenshots_add"].concat())?;
     let mut object = match Tlo::by_id(otype, oid) {
         Ok(object) if !WITHOUT.contains(&object.type_of()?.as_str()) => object,
         Ok(_) | Err(Fault::Missing(_)) => {

@@ -50,6 +50,7 @@ async fn create_5_8_permission() -> Result<()> {
         refusal(&server, &answer).await?,
         "User does not have permission to create Object."
     );
+    assert_eq!(answer.json()["success"], false);
     let answer = server
         .post_as(&reader, "/api/v1/emails/", &[("upload_type", "x")])
         .await?;

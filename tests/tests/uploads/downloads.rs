@@ -78,7 +78,9 @@ fn url(server: &Server, path: &str) -> String {
 async fn f13_up_6_large_files_come_and_go_in_flat_memory() -> Result<()> {
     let server = Server::start().await?;
     // What the first upload makes the server load is not what is measured.
-    upload(&server, "small", noise(9, 100)).await?.created_id()?;
+    upload(&server, "small", noise(9, 100))
+        .await?
+        .created_id()?;
     for seed in 1..=3 {
         let bytes = noise(seed, LARGE);
         forget_peak(&server)?;
@@ -130,10 +132,16 @@ assert undo[sys.argv[3]](read) == open(sys.argv[2], 'rb').read(), 'other bytes'"
     for format in ["raw", "base64", "zlib", "invert"] {
         let path = format!("/api/v1/samples/{id}/?file_format={format}");
         let answer = server.client().get(url(&server, &path)).send().await?;
-        std::fs::write(&came, answer.bytes().await?)?;
+        let archive = answer.bytes().await?;
+        assert!(
+            archive.starts_with(b"PK"),
+            "{format}: {}",
+            String::from_utf8_lossy(&archive[..archive.len().min(200)])
+        );
+        std::fs::write(&came, archive)?;
         let output = std::process::Command::new("python3")
             .args(["-c", UNDONE])
-            .args([&sent, &came])
+            .args([&came, &sent])
             .arg(format)
             .output()?;
         assert!(

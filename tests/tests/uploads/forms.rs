@@ -103,7 +103,13 @@ async fn up_11_the_same_bytes_at_once_are_one_document() -> Result<()> {
             let server = std::sync::Arc::clone(&server);
             tokio::spawn(async move {
                 let source = if number % 2 == 0 { "Alpha" } else { "Beta" };
-                let fields = [("upload_type", "file"), ("source", source)];
+                // Those of one millisecond would be one instance of the source otherwise.
+                let reference = number.to_string();
+                let fields = [
+                    ("upload_type", "file"),
+                    ("source", source),
+                    ("reference", reference.as_str()),
+                ];
                 send(&server, "samples", &fields, Some(("h", HELLO)))
                     .await?
                     .created_id()

@@ -218,26 +218,80 @@ async fn up_3_names_and_links_of_members() -> Result<()> {
 }
 
 /// A body larger than allowed is refused early, whatever it says of its length, and leaves nothing.
-#[tokio::test]
-async fn up_6_bodies_that_are_too_large() -> Result<()> {
-    let server = Server::start().await?;
-    server.cli(&["set", "max_body_bytes=1000000"]).ok();
+/// The status line that a request with this head and body is answered with; the connection stays open meanwhile.
+async fn status_of(server: &Server, head: &str, body: &[u8]) -> Result<String> {
     let address = server.url().replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(&address).await?;
     let path = format!(
         "/api/v1/samples/?username=admin&api_key={}",
         critd_tests::ADMIN_KEY
     );
-    // An honest length of 2 GiB: refused before it is sent.
-    let mut stream = tokio::net::TcpStream::connect(&address).await?;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 2147483648\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"filedata\"; filename=\"x\"\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n{head}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
-    let mut answer = vec![0; 12];
+    // The server may answer and close before it has all.
+    let _ = stream.write_all(body).await;
+    let mut answer = [0; 12];
     tokio::io::AsyncReadExt::read_exact(&mut stream, &mut answer).await?;
-    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
-    drop(stream);
-    assert_untouched(&server).await
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A form whose file has so many bytes; without the boundary at the end if it is not `whole`.
+fn form_of(size: usize, whole: bool) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in [("upload_type", "file"), ("source", "Alpha")] {
+        let part =
+            format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    body.extend_from_slice(
+        b"--B\r\nContent-Disposition: form-data; name=\"filedata\"; filename=\"x\"\r\n\r\n",
+    );
+    body.resize(body.len() + size, 7);
+    if whole {
+        body.extend_from_slice(b"\r\n--B--\r\n");
+    }
+    body
+}
+
+/// The body in chunks, as it is sent by who does not know its length.
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut sent = Vec::new();
+    for chunk in body.chunks(50_000) {
+        sent.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        sent.extend_from_slice(chunk);
+        sent.extend_from_slice(b"\r\n");
+    }
+    sent.extend_from_slice(b"0\r\n\r\n");
+    sent
+}
+
+#[tokio::test]
+async fn up_6_bodies_that_are_too_large() -> Result<()> {
+    let server = Server::start().await?;
+    server.cli(&["set", "max_body_bytes=1000000"])?;
+    // An honest length: refused before it is sent.
+    let honest = status_of(&server, "Content-Length: 2147483648", &form_of(0, false)).await?;
+    assert_eq!(honest, "HTTP/1.1 413");
+    // No length: refused when it has become too long.
+    let endless = chunked(&form_of(3_000_000, true));
+    let none = status_of(&server, "Transfer-Encoding: chunked", &endless).await?;
+    assert_eq!(none, "HTTP/1.1 413");
+    // A length that is too short: what follows is no part of the body, and the form has no end.
+    let form = form_of(500_000, true);
+    let short = status_of(&server, "Content-Length: 400000", &form).await?;
+    assert_eq!(short, "HTTP/1.1 400");
+    // Two lengths, or a length and chunks: one of them is a lie that another server may believe.
+    let two = status_of(&server, "Content-Length: 10\r\nContent-Length: 20", &form).await?;
+    assert_eq!(two, "HTTP/1.1 400");
+    assert_untouched(&server).await?;
+    // At the limit it is taken.
+    let form = form_of(900_000, true);
+    let taken = status_of(&server, "Transfer-Encoding: chunked", &chunked(&form)).await?;
+    assert_eq!(taken, "HTTP/1.1 200");
+    assert_eq!(server.count("samples").await?, 1);
+    Ok(())
 }
 
 /// Many uploads that are broken off: no temporary file stays.
@@ -280,6 +334,14 @@ async fn up_9_pages_are_never_shown() -> Result<()> {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     let whole = server.get(&format!("/api/v1/samples/{id}/")).await?;
     assert_eq!(whole.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(
+        whole.header("content-security-policy"),
+        answer.header("content-security-policy")
+    );
+    let policy = whole
+        .header("content-security-policy")
+        .context("a policy")?;
+    assert!(policy.contains("sandbox"), "{policy}");
     Ok(())
 }
 

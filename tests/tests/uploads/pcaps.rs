@@ -42,7 +42,7 @@ async fn create_5_14_a_capture_is_stored_in_the_originals_shape() -> Result<()> 
     assert_eq!(
         pcap,
         json!({"_id": id, "schema_version": 3, "status": "New", "tlp": "green", "filename": "c2.pcap", "length": 24,
-            "contentType": "pcap capture file (little-endian)", "description": "sandbox traffic",
+            "contentType": "pcap capture file, microsecond ts (little-endian) - version 2.4 (Ethernet, capture length 65535)", "description": "sandbox traffic",
             "actions": [], "bucket_list": [], "campaign": [], "locations": [], "objects": [], "relationships": [], "releasability": [],
             "screenshots": [], "sectors": [], "tickets": [], "unsupported_attrs": {}})
     );
@@ -280,7 +280,7 @@ async fn create_5_14_any_bytes_are_a_capture() -> Result<()> {
     let fields = [("source", "Alpha"), ("filedata", "just a text")];
     let id = send(&server, "pcaps", &fields, None).await?.created_id()?;
     let pcap = server.document("pcaps", &id).await?;
-    assert_eq!(pcap["contentType"], "ASCII text");
+    assert_eq!(pcap["contentType"], "ASCII text, with no line terminators");
     assert_eq!(pcap["filename"], "unknown");
     assert_eq!(pcap["length"], 11);
     Ok(())

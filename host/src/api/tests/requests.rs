@@ -499,7 +499,7 @@ async fn cs3_headers_of_every_answer() {
             ("x-content-type-options", "nosniff"),
             (
                 "content-security-policy",
-                "default-src 'none'; frame-ancestors 'none'",
+                "default-src 'none'; frame-ancestors 'none'; sandbox",
             ),
             ("referrer-policy", "no-referrer"),
             ("content-type", "application/json"),

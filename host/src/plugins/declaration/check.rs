@@ -273,7 +273,8 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
     }
 }
 
-/// `{NAME}` in a permission is a required argument of kind `type`, which is known only when arguments are.
+/// `{NAME}` in a permission is a required argument of kind `type`, which is known only when arguments are. A plugin that
+/// asks for the permission itself may also answer itself that the argument is missing.
 fn check_permission(found: &mut Found, of: &TypeDeclaration) {
     let Some((before, after)) = of.permission.split_once('{') else {
         return check_flag(found, &of.permission);
@@ -281,8 +282,10 @@ fn check_permission(found: &mut Found, of: &TypeDeclaration) {
     let Some((name, flag)) = after.split_once("}.") else {
         return check_flag(found, &of.permission);
     };
-    let is_type =
-        |arg: &&ArgDeclaration| arg.name == name && arg.kind == ArgKind::Type && arg.required;
+    let is_within = of.permission_check == PermissionCheck::Within;
+    let is_type = |arg: &&ArgDeclaration| {
+        arg.name == name && arg.kind == ArgKind::Type && (arg.required || is_within)
+    };
     if !before.is_empty() || !is_word(flag) || !of.args.iter().any(|arg| is_type(&arg)) {
         found.add(format!(
             "`{}` is no permission: `{{NAME}}.flag` names a required argument of kind `type`",

@@ -445,8 +445,9 @@ impl Work {
             && let Some(index) = self.holder(&of, key).await?
         {
             let document = self.touch(index);
+            // What the same request has made before is there for whoever asks again: the second of two equal attachments.
+            let is_there = document.revision.is_some() || document.settled || document.claimed;
             document.claimed = true;
-            let is_there = document.revision.is_some() || document.settled;
             let origin = match (is_there, document.hidden) {
                 (false, _) => Origin::Fresh,
                 (true, true) => Origin::Hidden,

@@ -57,6 +57,9 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("text/x-shellscript", "shell script"),
 ];
 
+/// Bytes of a program's first header.
+const DOS_HEADER: usize = 0x40;
+
 /// Description and MIME type of a file that begins so.
 pub(super) fn kind_of(head: &[u8]) -> (String, String) {
     let known = |description: &str, mime: &str| (description.to_owned(), mime.to_owned());
@@ -67,7 +70,7 @@ pub(super) fn kind_of(head: &[u8]) -> (String, String) {
         return known(description, "application/x-dosexec");
     }
     if let Some(description) = capture(head) {
-        return known(description, "application/vnd.tcpdump.pcap");
+        return known(&description, "application/vnd.tcpdump.pcap");
     }
     if head.starts_with(b"\x7fELF") {
         let bits = if head.get(4) == Some(&2) {
@@ -80,7 +83,7 @@ pub(super) fn kind_of(head: &[u8]) -> (String, String) {
     if head.starts_with(b"-----BEGIN CERTIFICATE-----") {
         return known("PEM certificate", "text/plain");
     }
-    if let Some(found) = infer::get(head) {
+    if let Some(found) = infer::get(head).filter(|_| !head.starts_with(b"MZ")) {
         let mime = found.mime_type();
         let description = DESCRIPTIONS
             .iter()
@@ -89,13 +92,14 @@ pub(super) fn kind_of(head: &[u8]) -> (String, String) {
         return known(description, mime);
     }
     match text_of(head) {
-        Some(description) => known(description, "text/plain"),
+        Some(description) => known(&[description, line_ends(head)].concat(), "text/plain"),
         None => known("data", "application/octet-stream"),
     }
 }
 
 fn portable_executable(head: &[u8]) -> Option<&'static str> {
-    if !head.starts_with(b"MZ") {
+    // Two letters make no program.
+    if !head.starts_with(b"MZ") || head.len() < DOS_HEADER {
         return None;
     }
     let word = |at: usize| Some(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?));
@@ -127,12 +131,73 @@ fn portable_executable(head: &[u8]) -> Option<&'static str> {
     )
 }
 
-fn capture(head: &[u8]) -> Option<&'static str> {
-    match head.get(..4)? {
-        [0xa1, 0xb2, 0xc3 | 0x3c, 0xd4 | 0x4d] => Some("pcap capture file (big-endian)"),
-        [0xd4 | 0x4d, 0xc3 | 0x3c, 0xb2, 0xa1] => Some("pcap capture file (little-endian)"),
-        [0x0a, 0x0d, 0x0d, 0x0a] => Some("pcapng capture file"),
-        _ => None,
+fn capture(head: &[u8]) -> Option<String> {
+    let (unit, is_big) = match head.get(..4)? {
+        [0xa1, 0xb2, 0xc3, 0xd4] => ("microsecond", true),
+        [0xa1, 0xb2, 0x3c, 0x4d] => ("nanosecond", true),
+        [0xd4, 0xc3, 0xb2, 0xa1] => ("microsecond", false),
+        [0x4d, 0x3c, 0xb2, 0xa1] => ("nanosecond", false),
+        [0x0a, 0x0d, 0x0d, 0x0a] => return Some("pcapng capture file".to_owned()),
+        _ => return None,
+    };
+    let order = if is_big {
+        "big-endian"
+    } else {
+        "little-endian"
+    };
+    let mut description = format!("pcap capture file, {unit} ts ({order})");
+    let number = |at: usize, length: usize| {
+        let bytes = head.get(at..at + length)?;
+        let digit = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+        Some(match is_big {
+            true => bytes.iter().fold(0, digit),
+            false => bytes.iter().rev().fold(0, digit),
+        })
+    };
+    if let (Some(major), Some(minor), Some(length), Some(link)) =
+        (number(4, 2), number(6, 2), number(16, 4), number(20, 4))
+    {
+        let link = match link & 0x03ff_ffff {
+            0 => "No link-layer encapsulation".to_owned(),
+            1 => "Ethernet".to_owned(),
+            6 => "Token Ring".to_owned(),
+            9 => "PPP".to_owned(),
+            10 => "FDDI".to_owned(),
+            12 | 14 | 101 => "raw IP".to_owned(),
+            105 => "802.11".to_owned(),
+            113 => "Linux cooked v1".to_owned(),
+            127 => "802.11 with radiotap header".to_owned(),
+            276 => "Linux cooked v2".to_owned(),
+            other => format!("linktype#{other}"),
+        };
+        description.push_str(&format!(
+            " - version {major}.{minor} ({link}, capture length {length})"
+        ));
+    }
+    Some(description)
+}
+
+/// How the lines of a text end, if not all of them with a line feed.
+fn line_ends(text: &[u8]) -> &'static str {
+    let (mut pairs, mut feeds, mut returns) = (false, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        let follows_return = at > 0 && text[at - 1] == b'\r';
+        match byte {
+            b'\n' if follows_return => pairs = true,
+            b'\n' => feeds = true,
+            b'\r' if text.get(at + 1) != Some(&b'\n') => returns = true,
+            _ => {}
+        }
+    }
+    match (pairs, returns, feeds) {
+        (false, false, false) => ", with no line terminators",
+        (false, false, true) => "",
+        (true, false, false) => ", with CRLF line terminators",
+        (false, true, false) => ", with CR line terminators",
+        (true, false, true) => ", with CRLF, LF line terminators",
+        (true, true, false) => ", with CRLF, CR line terminators",
+        (false, true, true) => ", with CR, LF line terminators",
+        (true, true, true) => ", with CRLF, CR, LF line terminators",
     }
 }
 
@@ -168,25 +233,61 @@ mod tests {
         program[0x80..0x84].copy_from_slice(b"PE\0\0");
         program[0x80 + 24..0x80 + 26].copy_from_slice(&0x20b_u16.to_le_bytes());
         program[0x80 + 24 + 68] = 3;
-        let cases: [(&[u8], &str, &str); 9] = [
+        let cases: [(&[u8], &str, &str); 17] = [
             (b"", "empty", "application/x-empty"),
             (
                 &program,
                 "PE32+ executable (console) for MS Windows",
                 "application/x-dosexec",
             ),
-            (b"MZ", "MS-DOS executable", "application/x-dosexec"),
+            (
+                &program[..0x41],
+                "MS-DOS executable",
+                "application/x-dosexec",
+            ),
+            (b"MZ\x90\0 not really", "data", "application/octet-stream"),
+            (b"MZ", "ASCII text, with no line terminators", "text/plain"),
             (b"%PDF-1.7\n", "PDF document", "application/pdf"),
             (b"hello\n", "ASCII text", "text/plain"),
             (
                 "h\u{e9}llo".as_bytes(),
-                "Unicode text, UTF-8 text",
+                "Unicode text, UTF-8 text, with no line terminators",
+                "text/plain",
+            ),
+            (
+                b"a\r\nb\r\n",
+                "ASCII text, with CRLF line terminators",
+                "text/plain",
+            ),
+            (
+                b"a\rb",
+                "ASCII text, with CR line terminators",
+                "text/plain",
+            ),
+            (
+                b"a\r\nb\nc\r",
+                "ASCII text, with CRLF, CR, LF line terminators",
                 "text/plain",
             ),
             (b"\x00\x01\x02", "data", "application/octet-stream"),
             (
                 b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00",
-                "pcap capture file (little-endian)",
+                "pcap capture file, microsecond ts (little-endian)",
+                "application/vnd.tcpdump.pcap",
+            ),
+            (
+                b"\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\xff\xff\0\0\x01\0\0\0",
+                "pcap capture file, microsecond ts (little-endian) - version 2.4 (Ethernet, capture length 65535)",
+                "application/vnd.tcpdump.pcap",
+            ),
+            (
+                b"\xa1\xb2\x3c\x4d\0\x02\0\x04\0\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\xe4",
+                "pcap capture file, nanosecond ts (big-endian) - version 2.4 (linktype#228, capture length 262144)",
+                "application/vnd.tcpdump.pcap",
+            ),
+            (
+                b"\x0a\x0d\x0d\x0a\x1c\0\0\0",
+                "pcapng capture file",
                 "application/vnd.tcpdump.pcap",
             ),
             (b"\x89PNG\r\n\x1a\n", "PNG image data", "image/png"),

@@ -64,7 +64,7 @@ pub type UploadNumber = u32;
 /// Origin of a document that `make` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Did not exist; will, when the request succeeds.
+    /// Did not exist; will, when the request succeeds. Answered once: who asks again finds it there.
     Fresh,
     /// Existed, visible to the caller.
     Visible,

@@ -102,11 +102,18 @@ fn read_header(archive: Upload, keys: &mut Keys<'_>) -> Result<Header, Trouble> 
     if sum.sum().to_le_bytes() != start[28..32] {
         return Err(damaged("its header has a wrong checksum"));
     }
+    let mut is_encrypted = false;
     for _ in 0..MOST_PACKED_HEADERS {
-        let streams = match header::read(&bytes)? {
+        // Without a checksum a wrong password shows as a header that can't be read.
+        let read = header::read(&bytes).map_err(|trouble| match is_encrypted {
+            true => trouble.of_encrypted(),
+            false => trouble,
+        });
+        let streams = match read? {
             header::Read::Plain(header) => return Ok(header),
             header::Read::Packed(streams) => streams,
         };
+        is_encrypted = streams.folders.iter().any(Folder::is_encrypted);
         bytes = unpack_header(archive, &streams, keys)?;
     }
     Err(damaged("its header is packed too often"))

@@ -106,11 +106,13 @@ fn directory(archive: Upload) -> Result<Directory, Trouble> {
         u64::from(u32_at(end, 12)),
         u64::from(u32_at(end, 16)),
     );
+    let locator = at.checked_sub(20).map(|at| &tail[at..at + 20]);
+    let locator = locator.filter(|locator| locator.starts_with(b"PK\x06\x07"));
+    if locator.is_none() && (length == 0xffff_ffff || offset == 0xffff_ffff) {
+        return Err(damaged("its directory is missing"));
+    }
     let is_large = length == 0xffff_ffff || offset == 0xffff_ffff || u16_at(end, 10) == 0xffff;
-    if is_large && let Some(locator) = at.checked_sub(20).map(|at| &tail[at..at + 20]) {
-        if !locator.starts_with(b"PK\x06\x07") {
-            return Err(damaged("its directory is missing"));
-        }
+    if is_large && let Some(locator) = locator {
         let at = u64_at(locator, 8);
         let mut record = Vec::new();
         part(archive, at, 56)?.read_to_end(&mut record)?;
