@@ -3,7 +3,7 @@
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId};
 
 use super::*;
-use crate::store::{Direction, SortKey};
+use crate::store::{Direction, FieldPath, SortKey, Test};
 
 mod endless;
 mod projection;
@@ -85,10 +85,15 @@ fn document() -> Document {
 }
 
 fn read(query: &str) -> Result<ListRequest, Unreadable> {
+    read_in(&Zones::default(), query)
+}
+
+fn read_in(zones: &Zones, query: &str) -> Result<ListRequest, Unreadable> {
     list(
         &model(),
         &Parameters::parse(query.as_bytes()).unwrap(),
         Limits::default(),
+        zones,
         Strictness::Lenient,
     )
 }
@@ -555,10 +560,51 @@ fn g43_g44_q10_what_is_ignored_is_said_and_strict_refuses_it() {
         &model(),
         &Parameters::parse(b"x=1").unwrap(),
         Limits::default(),
+        &Zones::default(),
         Strictness::Strict,
     );
     assert_eq!(strict.unwrap_err().message, "x: unknown parameter, ignored");
     assert!(read("strict=1&c-title=x").is_ok());
+}
+
+#[test]
+fn d1_m14_dates_in_conditions_are_meant_as_they_are_shown() {
+    let (shown, stored) = (
+        Zones::named("", "Europe/Berlin"),
+        Zones::named("Europe/Berlin", ""),
+    );
+    // Stored: 2019-01-01 00:00.
+    for (zones, query, expected) in [
+        (&shown, "c-when=2019-01-01 01:00:00.000000", true),
+        (&shown, "c-when=\"2019-01-01 01:00\"", true),
+        (&shown, "c-when=2019-01-01", false),
+        (&shown, "c-when=2019-01-01T00:00:00Z", true),
+        (&shown, "c-when=2019-01-01T01:00:00%2B01:00", true),
+        (&shown, "c-when__gte=2019-01-01 01:00", true),
+        (&shown, "c-when__gt=2019-01-01 00:59:59.999", true),
+        (&shown, "c-when__gt=2019-01-01 01:00", false),
+        (&shown, "c-when__lt=2019-01-01 01:00", false),
+        (&shown, "c-when__ne=2019-01-01 01:00", false),
+        (&shown, "c-when__in=2018,2019-01-01 01:00", true),
+        (&shown, "c-when__nin=2018,2019-01-01 01:00", false),
+        (&shown, "c-relationships.date=2021-05-06 09:08:09", true),
+        (&stored, "c-when=2019-01-01 00:00", true),
+        (&stored, "c-when=2019-01-01T00:00:00+01:00", true),
+        (&stored, "c-when=2019-01-01T00:00:00Z", false),
+    ] {
+        let filter = read_in(zones, query).unwrap().filter;
+        let raw = RawDocumentBuf::from_bytes(document().to_vec().unwrap()).unwrap();
+        assert_eq!(
+            filter.matches(&raw).unwrap(),
+            expected,
+            "{query}: {filter:?}"
+        );
+    }
+    // What is shown alike is found alike.
+    let twice = read_in(&shown, "c-created=2026-10-25 02:30").unwrap().filter;
+    let both = ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"].map(|text| Bson::from(date(text)));
+    let path = FieldPath::literal("created");
+    assert_eq!(twice, Filter::Field(path, Test::In(both.to_vec())));
 }
 
 #[test]
@@ -575,6 +621,7 @@ fn q9_plain_parameters_named_like_fields_are_refused_on_lists_only() {
     let on_detail = detail(
         &model(),
         &Parameters::parse(b"filename=x").unwrap(),
+        &Zones::default(),
         Strictness::Lenient,
     )
     .unwrap();
@@ -628,6 +675,7 @@ fn g6_g7_g8_links_to_other_pages() {
             &model(),
             &parameters,
             Limits::default(),
+            &Zones::default(),
             Strictness::Lenient,
         )
         .unwrap()
