@@ -14,41 +14,25 @@ const HONOLULU: Duration = Duration::hours(-10);
 const FORMATS: [&str; 5] = ["json", "xml", "yaml", "csv", "ndjson"];
 
 /// Every resource with dates that can be read, and a form that it takes.
-const RESOURCES: &[(&str, &[(&str, &str)])] = &[
-    ("campaigns", &[("name", "C")]),
-    ("actors", &[("name", "A")]),
-    (
-        "actoridentifiers",
-        &[("identifier_type", "Handle"), ("identifier", "x")],
-    ),
-    ("backdoors", &[("name", "B"), ("version", "1")]),
-    ("domains", &[("domain", "example.com")]),
+const RESOURCES: [(&str, &str); 12] = [
+    ("campaigns", "name=C"),
+    ("actors", "name=A"),
+    ("actoridentifiers", "identifier_type=Handle&identifier=x"),
+    ("backdoors", "name=B&version=1"),
+    ("domains", "domain=example.com"),
     (
         "events",
-        &[
-            ("title", "E"),
-            ("event_type", "Phishing"),
-            ("description", "2026-01-15 10:20:30"),
-            ("date", "2018-05-04"),
-        ],
+        "title=E&event_type=Phishing&description=2026-01-15+10:20:30&date=2018-05-04",
     ),
-    ("exploits", &[("name", "X")]),
-    ("indicators", &[("type", "Mutex"), ("value", "x")]),
-    ("ips", &[("ip", "192.0.2.1"), ("ip_type", "IPv4 Address")]),
+    ("exploits", "name=X"),
+    ("indicators", "type=Mutex&value=x"),
+    ("ips", "ip=192.0.2.1&ip_type=IPv4+Address"),
     (
         "raw_data",
-        &[
-            ("upload_type", "metadata"),
-            ("title", "R"),
-            ("data_type", "Text"),
-            ("data", "x"),
-        ],
+        "upload_type=metadata&title=R&data_type=Text&data=x",
     ),
-    (
-        "signatures",
-        &[("title", "S"), ("data_type", "Yara"), ("data", "x")],
-    ),
-    ("targets", &[("email_address", "t@example.org")]),
+    ("signatures", "title=S&data_type=Yara&data=x"),
+    ("targets", "email_address=t@example.org"),
 ];
 
 async fn start(settings: &[&str]) -> Result<Server> {
@@ -68,15 +52,16 @@ fn set(server: &Server, settings: &[&str]) -> Result<()> {
 async fn fill(server: &Server) -> Result<Vec<(&'static str, String)>> {
     let mut made = Vec::new();
     for (resource, form) in RESOURCES {
-        let mut form = form.to_vec();
-        form.extend([
-            ("source", "Alpha"),
-            ("ticket", "T-1"),
-            ("campaign", "C"),
-            ("confidence", "low"),
-        ]);
+        let form = format!("{form}&source=Alpha&ticket=T-1&campaign=C&confidence=low");
+        let form: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes())
+            .into_owned()
+            .collect();
+        let form: Vec<(&str, &str)> = form
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         let answer = server.post(&format!("/api/v1/{resource}/"), &form).await?;
-        made.push((*resource, answer.created_id()?));
+        made.push((resource, answer.created_id()?));
     }
     Ok(made)
 }
