@@ -119,6 +119,12 @@ async fn m10_m11_m14_what_is_written_has_the_time_of_the_stored_zone() {
     work.set(domain, "seen", &seen).unwrap();
     let args = [text("source", "OSINT"), text("ticket", "7")];
     work.merge_shared(domain, &args).await.unwrap();
+    let shown = crate::dates::text(NOW + 5 * HOUR + HOUR / 2);
+    let wanted = json!({"date": shown}).to_string();
+    let found = work.find(domain, "tickets", &wanted, 0).unwrap();
+    assert_eq!(found, Some(0));
+    let details = [text("date", "1970-01-01 05:30:00")];
+    work.add_source(domain, "Feed", &details).await.unwrap();
     let id = id_of(&work, domain);
     fixture.commit(work).await.unwrap();
     let stored = fixture.stored("domains", id).await;
@@ -128,6 +134,8 @@ async fn m10_m11_m14_what_is_written_has_the_time_of_the_stored_zone() {
     assert_eq!(list(&stored, "tickets")[0].get("date"), now.as_ref());
     // Kolkata's half past five is midnight in Greenwich and four in Dubai.
     assert_eq!(stored.get("seen"), Some(&date(4 * HOUR)));
+    let instances = list(list(&stored, "source")[1], "instances");
+    assert_eq!(instances[0].get("date"), Some(&date(4 * HOUR)));
 }
 
 #[tokio::test]
