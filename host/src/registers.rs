@@ -20,6 +20,7 @@ use bson::{Bson, DateTime, doc};
 
 use crate::access::records::{self, AdminError, AdminResult};
 use crate::access::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
+use crate::dates::Zones;
 use crate::store::{FieldPath, Op, Store, StoreError};
 use crate::vocabulary;
 use hosts::{SuffixList, SuffixRules};
@@ -103,6 +104,7 @@ struct Snapshot {
     settings: BTreeMap<&'static str, String>,
     /// Settings whose value came from `config` of a taken-over database.
     from_config: BTreeSet<&'static str>,
+    zones: Zones,
 }
 
 /// The list in use and the revision of the document it came from.
@@ -142,13 +144,13 @@ impl Current {
     /// A setting as text: what was set, else its default; none for unknown names.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        let setting = settings::named(name)?;
-        Some(
-            self.0
-                .settings
-                .get(setting.name)
-                .map_or(setting.default, String::as_str),
-        )
+        value_of(&self.0.settings, name)
+    }
+
+    /// The zones that `stored_timezone` and `display_timezone` name.
+    #[must_use]
+    pub fn zones(&self) -> &Zones {
+        &self.0.zones
     }
 
     /// Is this switch on? False for unknown names and settings of other kinds.
@@ -162,6 +164,15 @@ impl Current {
     pub fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
+}
+
+/// What was set, else the default.
+fn value_of<'s>(set: &'s BTreeMap<&'static str, String>, name: &str) -> Option<&'s str> {
+    let setting = settings::named(name)?;
+    Some(
+        set.get(setting.name)
+            .map_or(setting.default, String::as_str),
+    )
 }
 
 /// The registers of a store; cached for one administrative revision.
@@ -194,7 +205,7 @@ impl Registers {
     }
 
     /// Takes up what other processes have changed. Every other method does so by itself, except
-    /// [`Registers::registrable_domain`], which uses the list as it was at the last refresh.
+    /// [`Registers::registrable_domain`] and [`Registers::zones`], which use what was known at the last refresh.
     ///
     /// # Errors
     ///
@@ -247,17 +258,20 @@ impl Registers {
         let mut from_config = BTreeSet::new();
         // The first document counts (documents 6.3).
         if let Some(config) = records::all(store, CONFIG).await?.first() {
-            for setting in settings::SETTINGS
-                .iter()
-                .filter(|setting| setting.from_config)
-            {
-                let value = config
-                    .get(setting.name)
-                    .and_then(settings::text)
-                    .filter(|text| setting.parse(text).is_ok());
-                if let Some(value) = value {
-                    settings.insert(setting.name, value);
-                    from_config.insert(setting.name);
+            for setting in settings::SETTINGS {
+                let name = setting.from_config;
+                let stored = name.and_then(|name| config.get(name));
+                let Some(value) = stored.and_then(settings::text) else {
+                    continue;
+                };
+                match setting.parse(&value) {
+                    Ok(_) => {
+                        settings.insert(setting.name, value);
+                        from_config.insert(setting.name);
+                    }
+                    Err(reason) => {
+                        tracing::error!(%reason, "a setting of the database that was taken over can't be used; the default is");
+                    }
                 }
             }
         }
@@ -270,11 +284,14 @@ impl Registers {
                 from_config.remove(setting.name);
             }
         }
+        let text = |name| value_of(&settings, name).unwrap_or_default();
+        let zones = Zones::named(text("stored_timezone"), text("display_timezone"));
         Ok(Snapshot {
             revision,
             entries,
             settings,
             from_config,
+            zones,
         })
     }
 
@@ -420,6 +437,15 @@ impl Registers {
     /// Only the store's.
     pub async fn current(&self) -> Result<Current, StoreError> {
         Ok(Current(self.snapshot().await?))
+    }
+
+    /// The zones of dates as they were at the last refresh: whoever answers requests has just looked.
+    #[must_use]
+    pub fn zones(&self) -> Zones {
+        let snapshot = self.snapshot.load();
+        snapshot
+            .as_ref()
+            .map_or_else(Zones::default, |snapshot| snapshot.zones.clone())
     }
 
     /// A setting, if plugins may read it.

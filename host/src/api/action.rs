@@ -67,7 +67,7 @@ pub(super) async fn patch(
             if !performed.warnings.is_empty() {
                 answer.insert("warnings".into(), performed.warnings.into());
             }
-            insert_further(&mut answer, performed.extra);
+            insert_further(&mut answer, performed.extra, call.settings.zones());
         }
         Err(NotDone::Refused(refusal)) => {
             begin(1, refusal.message.into());

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::failure::Failure;
 use super::pipeline::{Call, path_of};
 use super::{answer, once, render};
+use crate::dates::Zones;
 use crate::plugins::{Created, Mode, NotDone, Params, Refusal, Registry, TypeEntry};
 use crate::query::is_on;
 
@@ -61,6 +62,7 @@ pub(super) struct Envelopes {
     registry: Arc<Registry>,
     prefix: String,
     of: Arc<TypeEntry>,
+    zones: Zones,
 }
 
 impl Envelopes {
@@ -69,6 +71,7 @@ impl Envelopes {
             registry: Arc::clone(&call.registry),
             prefix: call.state.prefix.clone(),
             of: Arc::clone(of),
+            zones: call.settings.zones().clone(),
         }
     }
 
@@ -100,7 +103,7 @@ impl Envelopes {
         if !created.warnings.is_empty() {
             body.insert("warnings".into(), created.warnings.into());
         }
-        insert_further(&mut body, created.extra);
+        insert_further(&mut body, created.extra, &self.zones);
         (body, location)
     }
 
@@ -156,9 +159,14 @@ impl Envelopes {
 }
 
 /// Further keys of an answer never replace those that every answer has. Dates and ids in them are shown as in documents.
-pub(super) fn insert_further(body: &mut Map<String, Json>, further: Map<String, Json>) {
+pub(super) fn insert_further(
+    body: &mut Map<String, Json>,
+    further: Map<String, Json>,
+    zones: &Zones,
+) {
     for (name, value) in further {
-        body.entry(name).or_insert_with(|| render::answered(value));
+        body.entry(name)
+            .or_insert_with(|| render::answered(value, zones));
     }
 }
 

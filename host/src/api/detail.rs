@@ -22,7 +22,12 @@ pub(super) async fn get(
     if wanted == Wanted::Files {
         download::admit(call, &reader.of)?;
     }
-    let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
+    let request = query::detail(
+        &reader.model,
+        &call.parameters,
+        &reader.zones,
+        reader.strictness,
+    )?;
     // Malformed, unknown and invisible are one answer (rules D-1, S8).
     let id = id.ok_or(Failure::NotFound)?;
     let document = call

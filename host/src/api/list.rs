@@ -30,6 +30,7 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         &reader.model,
         &call.parameters,
         limits(call),
+        &reader.zones,
         reader.strictness,
     )?;
     let mut warnings = request.warnings;

@@ -13,6 +13,9 @@
 //!   missed. At the end the pull is continued from there, not from where it ended: what changed since is delivered again
 //!   rather than lost, and so is what changes during a pull.
 //!
+//! Where dates are stored in a zone whose clocks are set back, a change may carry a time before that of an earlier one. So
+//! during the hour before that moment nothing is settled that the hour after it may date back to.
+//!
 //! It would not hold if a clock were set back by more than half of [`SETTLED`]. The revisions of a store were no help: on
 //! MongoDB they are taken before a commit, by several processes, so they have the same fault.
 //!
@@ -90,6 +93,7 @@ pub(super) async fn find(
             };
             // Before the state that is read.
             let settled = dates::now().saturating_sub(SETTLED);
+            let settled = reader.zones.least_stored_from(settled);
             let (documents, more) = one_more(reader, query, Some(&cursor.place)).await?;
             let place = match documents.last() {
                 Some(last) => Place::after(last, &changed).map_err(|error| {

@@ -11,6 +11,7 @@ use super::inline::Inlined;
 use super::pipeline::Call;
 use super::render::{self, Content, Sink};
 use crate::access::{Clearance, Learned};
+use crate::dates::Zones;
 use crate::plugins::TypeEntry;
 use crate::plugins::declaration::TypeDeclaration;
 use crate::query::{Model, Projection, Strictness};
@@ -23,6 +24,8 @@ pub(super) struct Reader {
     pub(super) model: Arc<Model>,
     pub(super) visible: Visible,
     pub(super) strictness: Strictness,
+    /// How dates are read and shown (rule D1).
+    pub(super) zones: Zones,
     /// What the caller may see of a document.
     clearance: Arc<Clearance>,
 }
@@ -55,6 +58,7 @@ impl Reader {
             visible: access.visible(&call.caller, of.sources),
             of,
             strictness,
+            zones: call.settings.zones().clone(),
         })
     }
 
@@ -245,6 +249,7 @@ impl Content for Shown<'_> {
             &cleared,
             self.projection,
             self.inlined(),
+            &self.reader.zones,
         );
     }
 

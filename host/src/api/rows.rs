@@ -215,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::api::render::testing::written_by_python;
+    use crate::dates::Zones;
     use crate::query::{Field, Kind, Limits, Strictness};
 
     fn model() -> Model {
@@ -238,6 +239,7 @@ mod tests {
             &model(),
             &parameters,
             Limits::default(),
+            &Zones::default(),
             Strictness::Lenient,
         )
         .unwrap();

@@ -37,7 +37,12 @@ pub(super) async fn get(
             "Too many ids: at most {MOST} are read."
         )));
     }
-    let request = query::detail(&reader.model, &call.parameters, reader.strictness)?;
+    let request = query::detail(
+        &reader.model,
+        &call.parameters,
+        &reader.zones,
+        reader.strictness,
+    )?;
     let filter = reader.confines().filter(request.filter);
     let ids: Vec<Option<ObjectId>> = sent.iter().map(|id| ObjectId::parse_str(id).ok()).collect();
     let mut asked: Vec<ObjectId> = Vec::new();

@@ -24,6 +24,7 @@ use super::declaration::{
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::{Arg, NotDone, Param, Params, Refusal, Services, Value};
 use crate::access::Caller;
+use crate::dates::Zones;
 use crate::store::{
     Direction, FieldPath, Filter, ListQuery, SortKey, StagedFile, StoreError, Test,
 };
@@ -47,8 +48,10 @@ pub struct Context<'a> {
     pub registry: &'a Registry,
     /// Registers.
     pub services: &'a Services,
-    /// Time of the request, ms since 1970.
+    /// Time of the request in the form of stored dates.
     pub now: i64,
+    /// What dates without a zone mean.
+    pub zones: &'a Zones,
 }
 
 /// Validated arguments.
@@ -333,7 +336,7 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn new(context: Context<'a>, purpose: Purpose<'a>, sent: &'a [(String, Sent)]) -> Self {
-        let converter = Converter::new(purpose, context.registry, context.now);
+        let converter = Converter::new(purpose, context);
         Self {
             context,
             purpose,

@@ -23,6 +23,7 @@ use super::value::{Fault, Outcome, json_to_bson};
 use super::work::{Budgets, Request, Waits, Work};
 use super::{NotDone, Param, Services};
 use crate::access::{Access, Caller, Rights, SourceRights};
+use crate::dates::Zones;
 use crate::registers::Registers;
 
 /// 2026-01-01T00:00:00Z, ms since 1970.
@@ -209,6 +210,7 @@ async fn one(
         registry,
         services: &services,
         now: NOW,
+        zones: &Zones::default(),
     };
     let checked = match subject {
         Subject::Create(of) => arguments::for_create(context, of, &params).await,
@@ -230,6 +232,7 @@ async fn one(
         registry: registry.clone(),
         services: services.clone(),
         now: NOW,
+        zones: Zones::default(),
         seed: [7; 32],
         request_id: "example".into(),
         files,

@@ -16,7 +16,7 @@ use super::value::{Abort, Arg, Failure, Fault, Outcome};
 use super::work::{Budgets, Concerned, Request, Waits, Work};
 use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal};
 use crate::access::Caller;
-use crate::dates;
+use crate::dates::{self, Zones};
 use crate::store::{CommitError, StoreError};
 
 /// How often a handler is run at least before a conflict is the client's business, and for how long at least.
@@ -123,12 +123,13 @@ impl Plugins {
         let entry = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let now = dates::now();
+        let (now, zones) = (dates::now(), self.services.registers.zones());
         let context = arguments::Context {
             caller,
             registry,
             services: &self.services,
-            now,
+            now: zones.stored(now),
+            zones: &zones,
         };
         let Checked {
             args,
@@ -137,7 +138,7 @@ impl Plugins {
             denied,
             ..
         } = arguments::for_create(context, entry, &params).await?;
-        let request = self.request(registry, caller, now, files)?;
+        let request = self.request(registry, caller, now, zones, files)?;
         let job = Job::Create {
             of: entry.clone(),
             denied,
@@ -167,12 +168,13 @@ impl Plugins {
         let on = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let now = dates::now();
+        let (now, zones) = (dates::now(), self.services.registers.zones());
         let context = arguments::Context {
             caller,
             registry,
             services: &self.services,
-            now,
+            now: zones.stored(now),
+            zones: &zones,
         };
         let checked = match find_action(registry, name, action) {
             Ok(action) => arguments::for_action(context, on, action, &params)
@@ -196,7 +198,7 @@ impl Plugins {
             warnings,
             ..
         } = checked;
-        let request = self.request(registry, caller, now, files)?;
+        let request = self.request(registry, caller, now, zones, files)?;
         let plugin = action.plugin.clone();
         let settled = self
             .settle(
@@ -245,6 +247,7 @@ impl Plugins {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         now: i64,
+        zones: Zones,
         files: Vec<(String, Arc<crate::store::StagedFile>)>,
     ) -> Result<Arc<Request>, NotDone> {
         let (mut seed, mut request_id) = ([0; 32], [0; 8]);
@@ -256,6 +259,7 @@ impl Plugins {
             registry: registry.clone(),
             services: self.services.clone(),
             now,
+            zones,
             seed,
             request_id: hex::encode(request_id),
             files,

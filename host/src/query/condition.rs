@@ -5,6 +5,7 @@ use bson::Bson;
 use super::model::{Kind, Model, Resolved};
 use super::value::{bounds, equal_to, unquoted};
 use super::{Parameters, Unreadable, is_on, spells_off};
+use crate::dates::Zones;
 use crate::store::stepwise::NoExpression;
 use crate::store::{FieldPath, Filter, Stepwise, Test};
 
@@ -59,6 +60,7 @@ struct Condition<'a> {
     key: &'a str,
     /// All its values, trimmed; at least one.
     values: Vec<&'a str>,
+    zones: &'a Zones,
 }
 
 /// Expressions of a request that are searched step by step, within limits (rule G38).
@@ -95,6 +97,7 @@ impl Searches {
 pub(super) fn read(
     model: &Model,
     parameters: &Parameters,
+    zones: &Zones,
     warnings: &mut Vec<String>,
 ) -> Result<(Filter, Searches), Unreadable> {
     let plain = if is_on(parameters.last("regex")) {
@@ -105,7 +108,7 @@ pub(super) fn read(
     let mut filters = Vec::new();
     let mut searches = Searches::default();
     let mut expressions = 0;
-    for condition in conditions(parameters) {
+    for condition in conditions(parameters, zones) {
         expressions += usize::from(plain == Plain::Search && !condition.key.contains("__"));
         if expressions > MOST_EXPRESSIONS {
             return Err(Unreadable::new(format!(
@@ -141,8 +144,8 @@ fn stepwise(filter: &Filter) -> Vec<Stepwise> {
     }
 }
 
-fn conditions(parameters: &Parameters) -> Vec<Condition<'_>> {
-    let mut conditions: Vec<Condition<'_>> = Vec::new();
+fn conditions<'a>(parameters: &'a Parameters, zones: &'a Zones) -> Vec<Condition<'a>> {
+    let mut conditions: Vec<Condition<'a>> = Vec::new();
     for (name, value) in parameters.pairs() {
         if !name.starts_with("c-") {
             continue;
@@ -155,6 +158,7 @@ fn conditions(parameters: &Parameters) -> Vec<Condition<'_>> {
             None => conditions.push(Condition {
                 key: name,
                 values: vec![value.trim()],
+                zones,
             }),
         }
     }
@@ -299,7 +303,7 @@ impl Condition<'_> {
 
     /// Rules G16, G30, G32.
     fn equality(&self, value: &str, resolved: &Resolved, warnings: &mut Vec<String>) -> Filter {
-        match equal_to(value, resolved.kind) {
+        match equal_to(value, resolved.kind, self.zones) {
             Ok(values) => somewhere(&resolved.paths, &equals(values)),
             Err(reason) => {
                 warnings.push(format!("{}: {reason}, matches nothing", self.key));
@@ -315,7 +319,7 @@ impl Condition<'_> {
         resolved: &Resolved,
         warnings: &mut Vec<String>,
     ) -> Option<Filter> {
-        match equal_to(value, resolved.kind) {
+        match equal_to(value, resolved.kind, self.zones) {
             Ok(values) => Some(everywhere(&resolved.paths, &differs(values))),
             Err(reason) => {
                 warnings.push(format!("{}: {reason}, condition ignored", self.key));
@@ -332,7 +336,7 @@ impl Condition<'_> {
         test: fn(Bson) -> Test,
         warnings: &mut Vec<String>,
     ) -> Option<Filter> {
-        match bounds(value, resolved.kind) {
+        match bounds(value, resolved.kind, self.zones) {
             Ok(bounds) => Some(any_of(
                 bounds
                     .into_iter()
@@ -369,7 +373,7 @@ impl Condition<'_> {
                     shortened(self.key)
                 )));
             }
-            match equal_to(unquoted(element), resolved.kind) {
+            match equal_to(unquoted(element), resolved.kind, self.zones) {
                 Ok(alternatives) => values.extend(alternatives),
                 Err(reason) => warnings.push(format!(
                     "{}: '{element}' is {reason}, value ignored",

@@ -30,6 +30,7 @@ pub use page::{Limits, Window};
 pub use parameters::{Parameters, TooMany};
 pub use projection::{Mask, Projection};
 
+use crate::dates::Zones;
 use crate::store::{Filter, SortKey};
 
 /// A list as asked for.
@@ -132,7 +133,7 @@ fn spells_off(text: &str) -> bool {
         .any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Reads the query of a list.
+/// Reads the query of a list. `zones`: what dates mean.
 ///
 /// # Errors
 ///
@@ -141,6 +142,7 @@ pub fn list(
     model: &Model,
     parameters: &Parameters,
     limits: Limits,
+    zones: &Zones,
     strictness: Strictness,
 ) -> Result<ListRequest, Unreadable> {
     let mut warnings = Vec::new();
@@ -155,7 +157,7 @@ pub fn list(
     let window = page::read(parameters, limits)?;
     let paging = cursor::paging(model, parameters)?;
     let sort = order::read(model, parameters, &mut warnings)?;
-    let (filter, searches) = condition::read(model, parameters, &mut warnings)?;
+    let (filter, searches) = condition::read(model, parameters, zones, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;
@@ -179,7 +181,7 @@ pub fn window(parameters: &Parameters, limits: Limits) -> Result<Window, Unreada
     page::read(parameters, limits)
 }
 
-/// Reads the query of one document. Paging and order are ignored (rule D-2).
+/// Reads the query of one document. `zones`: what dates mean. Paging and order are ignored (rule D-2).
 ///
 /// # Errors
 ///
@@ -187,10 +189,11 @@ pub fn window(parameters: &Parameters, limits: Limits) -> Result<Window, Unreada
 pub fn detail(
     model: &Model,
     parameters: &Parameters,
+    zones: &Zones,
     strictness: Strictness,
 ) -> Result<DetailRequest, Unreadable> {
     let mut warnings = Vec::new();
-    let (filter, searches) = condition::read(model, parameters, &mut warnings)?;
+    let (filter, searches) = condition::read(model, parameters, zones, &mut warnings)?;
     let projection = Projection::read(model, parameters, &mut warnings);
     warn_of_unknown(parameters, &mut warnings);
     refuse_if_strict(parameters, strictness, &warnings)?;

@@ -7,6 +7,7 @@ use crate::store::{Direction, SortKey};
 
 mod endless;
 mod projection;
+mod zones;
 
 /// A model with every kind; the names are those of real types.
 fn model() -> Model {
@@ -85,10 +86,15 @@ fn document() -> Document {
 }
 
 fn read(query: &str) -> Result<ListRequest, Unreadable> {
+    read_in(&Zones::default(), query)
+}
+
+fn read_in(zones: &Zones, query: &str) -> Result<ListRequest, Unreadable> {
     list(
         &model(),
         &Parameters::parse(query.as_bytes()).unwrap(),
         Limits::default(),
+        zones,
         Strictness::Lenient,
     )
 }
@@ -555,6 +561,7 @@ fn g43_g44_q10_what_is_ignored_is_said_and_strict_refuses_it() {
         &model(),
         &Parameters::parse(b"x=1").unwrap(),
         Limits::default(),
+        &Zones::default(),
         Strictness::Strict,
     );
     assert_eq!(strict.unwrap_err().message, "x: unknown parameter, ignored");
@@ -575,6 +582,7 @@ fn q9_plain_parameters_named_like_fields_are_refused_on_lists_only() {
     let on_detail = detail(
         &model(),
         &Parameters::parse(b"filename=x").unwrap(),
+        &Zones::default(),
         Strictness::Lenient,
     )
     .unwrap();
@@ -628,6 +636,7 @@ fn g6_g7_g8_links_to_other_pages() {
             &model(),
             &parameters,
             Limits::default(),
+            &Zones::default(),
             Strictness::Lenient,
         )
         .unwrap()

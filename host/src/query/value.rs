@@ -7,7 +7,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime};
 
 use super::model::Kind;
-use crate::dates;
+use crate::dates::{self, Zones};
 
 /// Rule G21: the outer quotes go, once; they need not be of the same kind, and a lone one counts as both.
 pub(super) fn unquoted(text: &str) -> &str {
@@ -19,7 +19,7 @@ pub(super) fn unquoted(text: &str) -> &str {
 }
 
 /// The stored values that a text is equal to, for a field of some kind; the error says what it is not.
-pub(super) fn equal_to(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> {
+pub(super) fn equal_to(text: &str, kind: Kind, zones: &Zones) -> Result<Vec<Bson>, &'static str> {
     match kind {
         Kind::Text => Ok(spellings(text).into_iter().map(Bson::String).collect()),
         Kind::Int => whole_number(text)
@@ -33,7 +33,7 @@ pub(super) fn equal_to(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str
             Some(flag) => Ok(vec![Bson::Boolean(flag), Bson::Int32(flag.into())]),
             None => Err("neither true nor false"),
         },
-        Kind::Date => date(text).map(|date| vec![date]).ok_or("not a date"),
+        Kind::Date => dates_shown_as(text, zones).ok_or("not a date"),
         Kind::Id | Kind::File => match ObjectId::parse_str(text.trim()) {
             // Some old documents have ids as text (documents 1.2).
             Ok(id) => Ok(vec![Bson::ObjectId(id), Bson::String(id.to_hex())]),
@@ -47,12 +47,12 @@ pub(super) fn equal_to(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str
             })]),
             Err(_) => Err("not base64"),
         },
-        Kind::List | Kind::Map | Kind::Any => Ok(spelled(text)),
+        Kind::List | Kind::Map | Kind::Any => Ok(spelled(text, zones)),
     }
 }
 
 /// The bounds that a text is in comparisons with stored values; the error says what it is not.
-pub(super) fn bounds(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> {
+pub(super) fn bounds(text: &str, kind: Kind, zones: &Zones) -> Result<Vec<Bson>, &'static str> {
     match kind {
         Kind::Text => Ok(vec![Bson::String(text.to_owned())]),
         // `c-size__gte=1.5` has one meaning only.
@@ -63,19 +63,21 @@ pub(super) fn bounds(text: &str, kind: Kind) -> Result<Vec<Bson>, &'static str> 
         Kind::Any | Kind::List | Kind::Map => {
             let mut bounds = vec![Bson::String(text.to_owned())];
             bounds.extend(number(text));
-            bounds.extend(date(text));
+            bounds.extend(dates_shown_as(text, zones).into_iter().flatten());
             bounds.extend(ObjectId::parse_str(text).map(Bson::ObjectId));
             Ok(bounds)
         }
         Kind::Id | Kind::File => ObjectId::parse_str(text.trim())
             .map(|id| vec![Bson::ObjectId(id)])
             .map_err(|_| "not an object id"),
-        Kind::Num | Kind::Bool | Kind::Date | Kind::Uuid | Kind::Binary => equal_to(text, kind),
+        Kind::Num | Kind::Bool | Kind::Date | Kind::Uuid | Kind::Binary => {
+            equal_to(text, kind, zones)
+        }
     }
 }
 
 /// Rule G30, fields that nobody declared: the text, and the number, boolean, date, id or UUID that it spells.
-fn spelled(text: &str) -> Vec<Bson> {
+fn spelled(text: &str, zones: &Zones) -> Vec<Bson> {
     let mut values: Vec<Bson> = spellings(text).into_iter().map(Bson::String).collect();
     values.extend(whole_number(text).or_else(|| number(text)));
     match text {
@@ -83,7 +85,7 @@ fn spelled(text: &str) -> Vec<Bson> {
         "false" | "False" => values.push(Bson::Boolean(false)),
         _ => {}
     }
-    values.extend(date(text));
+    values.extend(dates_shown_as(text, zones).into_iter().flatten());
     values.extend(ObjectId::parse_str(text).map(Bson::ObjectId));
     let binary = uuid(text)
         .into_iter()
@@ -135,8 +137,10 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-fn date(text: &str) -> Option<Bson> {
-    dates::lenient(text).map(|ms| Bson::DateTime(DateTime::from_millis(ms)))
+/// The stored dates that answers show as a text says (rule D1): mostly one.
+fn dates_shown_as(text: &str, zones: &Zones) -> Option<Vec<Bson>> {
+    let dates = zones.read_all(dates::lenient(text)?).into_iter();
+    Some(dates.map(|ms| DateTime::from_millis(ms).into()).collect())
 }
 
 /// All forms in which a UUID is stored (documents 1.2).

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use bson::Bson;
 
 use super::hosts::host_name;
+use crate::dates;
 
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Scheme, host and perhaps port of an HTTPS server, or nothing.
     HttpsServer,
+    /// The name of a time zone.
+    TimeZone,
+    /// The name of a time zone, or nothing.
+    TimeZoneIfAny,
     /// Any text.
     Text,
     /// A text that is never shown again.
@@ -41,8 +46,8 @@ pub struct Setting {
     pub description: &'static str,
     /// Plugins may read it.
     pub for_plugins: bool,
-    /// The same name in `config` of a database that was taken over gives the default (documents 6.4).
-    pub from_config: bool,
+    /// What has this name in `config` of a database that was taken over gives the default (documents 6.4).
+    pub from_config: Option<&'static str>,
 }
 
 const fn setting(
@@ -57,7 +62,7 @@ const fn setting(
         default,
         description,
         for_plugins: false,
-        from_config: false,
+        from_config: None,
     }
 }
 
@@ -70,8 +75,13 @@ impl Setting {
     }
 
     const fn taken_over(self) -> Self {
+        let name = self.name;
+        self.taken_over_from(name)
+    }
+
+    const fn taken_over_from(self, name: &'static str) -> Self {
         Self {
-            from_config: true,
+            from_config: Some(name),
             ..self
         }
     }
@@ -100,6 +110,11 @@ impl Setting {
             Kind::HttpsServer => match text.is_empty() || is_https_server(text) {
                 true => Ok(Bson::from(text)),
                 false => wrong("an address such as https://crits.example:8443, without a path"),
+            },
+            Kind::TimeZoneIfAny if text.is_empty() => Ok(Bson::from(text)),
+            Kind::TimeZone | Kind::TimeZoneIfAny => match dates::zone_name(text) {
+                Some(name) => Ok(Bson::from(name)),
+                None => wrong("the name of a time zone such as Europe/Berlin"),
             },
             Kind::Text | Kind::Secret => {
                 if text.chars().any(char::is_control) {
@@ -182,6 +197,12 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "answers to failed requests say what failed inside the server",
+    ),
+    setting(
+        "display_timezone",
+        Kind::TimeZoneIfAny,
+        "",
+        "time zone of dates in answers, and of dates without a zone in requests, as Europe/Berlin; dates are shown as stored if there is none",
     ),
     setting(
         "enable_api",
@@ -283,6 +304,13 @@ pub const SETTINGS: &[Setting] = &[
         "hours until a session ends",
     ),
     setting(
+        "stored_timezone",
+        Kind::TimeZone,
+        "UTC",
+        "time zone of stored dates; that of the database must be kept, as nothing converts what is stored",
+    )
+    .taken_over_from("timezone"),
+    setting(
         "strict_action_types",
         Kind::Switch,
         "false",
@@ -374,10 +402,29 @@ mod tests {
                 .parse("https://[::1]:8443")
                 .is_ok()
         );
+        for (name, zone) in [
+            ("display_timezone", "Europe/Berln"),
+            ("stored_timezone", "+02:00"),
+            ("stored_timezone", ""),
+        ] {
+            assert_eq!(
+                say(name, zone),
+                format!(
+                    "`{name}` takes the name of a time zone such as Europe/Berlin, not `{zone}`"
+                )
+            );
+        }
         assert_eq!(
             say("zip7_password", "geheim\n"),
             "`zip7_password` takes a text without control characters"
         );
+    }
+
+    #[test]
+    fn d1_zones_are_kept_under_their_own_name() {
+        let setting = named("display_timezone").expect("setting");
+        assert_eq!(setting.parse("europe/berlin"), Ok("Europe/Berlin".into()));
+        assert_eq!(setting.parse(""), Ok("".into()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bson::oid::ObjectId;
 use bson::{Document, doc};
 
 use super::{Origin, Register, Registers};
-use crate::access::specifications;
+use crate::access::{SETTINGS, specifications};
 use crate::store::{Store, Write, WriteSet};
 
 async fn open(folder: &Path) -> Arc<dyn Store> {
@@ -214,6 +214,65 @@ async fn documents_6_4_a_taken_over_configuration_gives_defaults_and_is_never_wr
         .await
         .expect("store");
     assert!(kept[0].get_bool("enable_api").expect("flag"));
+}
+
+#[tokio::test]
+async fn m14_the_zone_of_a_taken_over_database_is_the_stored_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path()).await;
+    let config = doc! {"timezone": "America/New_York"};
+    insert(store.as_ref(), "config", config).await;
+    let registers = Registers::new(Arc::clone(&store));
+    let six = 6 * 3_600_000;
+    // Before anything was read.
+    assert_eq!(registers.zones().stored(six), six);
+    let current = registers.current().await.expect("store");
+    assert_eq!(current.text("stored_timezone"), Some("America/New_York"));
+    assert_eq!(current.zones().stored(six), 3_600_000);
+    assert_eq!(registers.zones().stored(six), 3_600_000);
+    for (name, value) in [
+        ("stored_timezone", "Asia/Dubai"),
+        ("display_timezone", "asia/kolkata"),
+    ] {
+        registers.set(&[pair(name, value)]).await.expect("set");
+    }
+    let current = registers.current().await.expect("store");
+    assert_eq!(current.text("display_timezone"), Some("Asia/Kolkata"));
+    assert_eq!(current.zones().stored(0), 4 * 3_600_000);
+    assert_eq!(
+        current.zones().shown(4 * 3_600_000),
+        5 * 3_600_000 + 1_800_000
+    );
+}
+
+#[tokio::test]
+async fn d1_m14_zones_that_nobody_knows_convert_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path()).await;
+    insert(store.as_ref(), "config", doc! {"timezone": "Mars/Olympus"}).await;
+    for name in ["display_timezone", "stored_timezone"] {
+        let stored = doc! {"name": name, "value": "Europe/Atlantis"};
+        insert(store.as_ref(), SETTINGS, stored).await;
+    }
+    let registers = Registers::new(Arc::clone(&store));
+    let zones = registers.current().await.expect("store").zones().clone();
+    assert_eq!((zones.stored(7), zones.shown(7)), (7, 7));
+    let refused = registers
+        .set(&[pair("display_timezone", "Europe/Atlantis")])
+        .await;
+    assert_eq!(
+        refused.expect_err("refused").to_string(),
+        "`display_timezone` takes the name of a time zone such as Europe/Berlin, not `Europe/Atlantis`; nothing was changed"
+    );
+    registers
+        .set(&[
+            pair("stored_timezone", "Europe/Berlin"),
+            pair("display_timezone", ""),
+        ])
+        .await
+        .expect("set");
+    let current = registers.current().await.expect("store");
+    assert_eq!(current.zones().stored(0), 3_600_000);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use self::value::{Plain, plain};
 pub(super) use self::xml::XmlSink;
 pub(super) use self::yaml::YamlSink;
 use crate::access::{Cleared, Sight};
-use crate::dates;
+use crate::dates::{self, Zones};
 use crate::plugins::value::json_to_bson;
 use crate::query::{Field, Kind, Mask, Model, Projection};
 
@@ -41,10 +41,12 @@ pub(super) fn document(
     cleared: &Cleared<'_>,
     projection: &Projection,
     inlined: Option<(&str, &str)>,
+    zones: &Zones,
 ) {
     let walk = Walk {
         sink,
         stored,
+        zones,
         names: Vec::new(),
         depth: 0,
         is_damaged: false,
@@ -53,23 +55,26 @@ pub(super) fn document(
 }
 
 /// JSON of the contract (`{"$date": …}`, `{"$oid": …}`, `{"$binary": …}`) in the form of the API.
-pub(super) fn answered(value: Json) -> Json {
+pub(super) fn answered(value: Json, zones: &Zones) -> Json {
     match value {
-        Json::Array(elements) => Json::Array(elements.into_iter().map(answered).collect()),
+        Json::Array(elements) => elements
+            .into_iter()
+            .map(|element| answered(element, zones))
+            .collect(),
         Json::Object(members) => {
             let wrapped = members.len() == 1 && members.keys().all(|name| name.starts_with('$'));
             let unwrapped = wrapped
                 .then(|| {
                     json_to_bson(&Json::Object(members.clone()))
                         .ok()
-                        .and_then(unwrapped)
+                        .and_then(|value| unwrapped(value, zones))
                 })
                 .flatten();
             unwrapped.unwrap_or_else(|| {
                 Json::Object(
                     members
                         .into_iter()
-                        .map(|(name, value)| (name, answered(value)))
+                        .map(|(name, value)| (name, answered(value, zones)))
                         .collect(),
                 )
             })
@@ -79,10 +84,10 @@ pub(super) fn answered(value: Json) -> Json {
 }
 
 /// Of a value that JSON has no form for: the form of the API.
-fn unwrapped(value: Bson) -> Option<Json> {
+fn unwrapped(value: Bson, zones: &Zones) -> Option<Json> {
     match value {
         Bson::ObjectId(id) => Some(id.to_hex().into()),
-        Bson::DateTime(date) => Some(dates::text(date.timestamp_millis()).into()),
+        Bson::DateTime(date) => Some(dates::text(zones.shown(date.timestamp_millis())).into()),
         Bson::Binary(binary) => Some(value::bytes(binary.subtype, &binary.bytes).into()),
         _ => None,
     }
@@ -137,6 +142,7 @@ struct Walk<'d, S> {
     sink: &'d mut S,
     /// All of it, to say in the log which one is damaged.
     stored: &'d RawDocument,
+    zones: &'d Zones,
     /// Names met so far in the objects that are open.
     names: Vec<&'d str>,
     depth: usize,
@@ -294,7 +300,7 @@ impl<'d, S: Sink> Walk<'d, S> {
                 self.sink.key(name);
                 self.list(list, known, mask);
             }
-            other => match plain(other, known.kind()) {
+            other => match plain(other, known.kind(), self.zones) {
                 Some(value) => {
                     self.sink.key(name);
                     self.plain(&value);
@@ -334,7 +340,7 @@ impl<'d, S: Sink> Walk<'d, S> {
                         };
                         self.list(list, inner, mask);
                     }
-                    Ok(other) => match plain(other, known.element()) {
+                    Ok(other) => match plain(other, known.element(), self.zones) {
                         Some(value) => self.plain(&value),
                         None => self.sink.null(),
                     },
@@ -431,6 +437,10 @@ mod tests {
 
     /// As a reader sees it who sees all sources.
     fn shown_raw(top_level: bool, stored: &RawDocument) -> Json {
+        shown_in(&Zones::default(), top_level, stored)
+    }
+
+    fn shown_in(zones: &Zones, top_level: bool, stored: &RawDocument) -> Json {
         let rights = Rights {
             flags: BTreeSet::new(),
             sources: ["A", "Other"]
@@ -447,6 +457,7 @@ mod tests {
             &clearance.of(stored),
             &Projection::default(),
             None,
+            zones,
         );
         serde_json::from_slice(&sink.into_bytes()).unwrap()
     }
@@ -478,6 +489,36 @@ mod tests {
                 "source": [{"name": "A", "instances": [{"date": "1970-01-01 00:00:00.000000", "reference": ""}]}, {"name": "Other", "instances": [0]}],
                 "unsupported_attrs": {},
             })
+        );
+    }
+
+    #[test]
+    fn d1_all_dates_are_shown_in_the_zone_that_was_set() {
+        let date = DateTime::from_millis(1_577_934_245_006);
+        let stamp = bson::Timestamp {
+            time: 1_577_934_245,
+            increment: 7,
+        };
+        let stored = doc! {
+            "created": date, "name": "2020-01-02 03:04:05.006000", "bucket_list": [date],
+            "source": [{"name": "A", "instances": [{"date": date, "method": "m"}]}], "odd": {"date": date, "stamp": stamp},
+        };
+        let raw = RawDocumentBuf::try_from(&stored).unwrap();
+        let zones = Zones::named("America/New_York", "Europe/Berlin");
+        assert_eq!(
+            shown_in(&zones, false, &raw),
+            json!({
+                "created": "2020-01-02 09:04:05.006000", "name": "2020-01-02 03:04:05.006000", "bucket_list": ["2020-01-02 09:04:05.006000"],
+                "counts": [], "source": [{"name": "A", "instances": [{"date": "2020-01-02 09:04:05.006000", "method": "m"}]}],
+                "unsupported_attrs": {"odd": {"date": "2020-01-02 09:04:05.006000", "stamp": "2020-01-02 09:04:05.000000"}},
+            })
+        );
+        assert_eq!(
+            answered(
+                json!({"date": {"$date": 0}, "list": [{"a": {"$date": 0}}, "1970-01-01 00:00:00.000000"]}),
+                &Zones::named("", "Asia/Kolkata")
+            ),
+            json!({"date": "1970-01-01 05:30:00.000000", "list": [{"a": "1970-01-01 05:30:00.000000"}, "1970-01-01 00:00:00.000000"]})
         );
     }
 
@@ -548,6 +589,7 @@ mod tests {
             &cleared,
             &projection,
             None,
+            &Zones::default(),
         );
         let text = String::from_utf8(sink.into_bytes()).unwrap();
         let begin = "{\"schema_version\":2,\"name\":\"\u{e9}\u{1f600}\",";

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bson::raw::RawBsonRef;
 use bson::spec::BinarySubtype;
 
-use crate::dates;
+use crate::dates::{self, Zones};
 use crate::query::Kind;
 
 /// A value as every format can write it.
@@ -31,7 +31,7 @@ impl Plain<'_> {
 
 /// A value of a field of this kind (documents 1.2 on what is accepted for a kind). None: unset, or nothing that can be
 /// shown.
-pub(super) fn plain(stored: RawBsonRef<'_>, kind: Kind) -> Option<Plain<'_>> {
+pub(super) fn plain<'d>(stored: RawBsonRef<'d>, kind: Kind, zones: &Zones) -> Option<Plain<'d>> {
     Some(match (stored, kind) {
         (RawBsonRef::Double(number), Kind::Int)
             if number.fract() == 0.0 && number.abs() < 9.0e15 =>
@@ -57,11 +57,12 @@ pub(super) fn plain(stored: RawBsonRef<'_>, kind: Kind) -> Option<Plain<'_>> {
         (RawBsonRef::Int64(number), Kind::Text) => Plain::said(number.to_string()),
         (RawBsonRef::Double(number), Kind::Text) => Plain::said(number.to_string()),
         (RawBsonRef::Boolean(flag), Kind::Text) => Plain::said(flag.to_string()),
-        (stored, _) => return untyped(stored),
+        (stored, _) => return untyped(stored, zones),
     })
 }
 
-fn untyped(stored: RawBsonRef<'_>) -> Option<Plain<'_>> {
+fn untyped<'d>(stored: RawBsonRef<'d>, zones: &Zones) -> Option<Plain<'d>> {
+    let date = |stored| Plain::said(dates::text(zones.shown(stored)));
     Some(match stored {
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => {
             Plain::Text(text.into())
@@ -71,8 +72,8 @@ fn untyped(stored: RawBsonRef<'_>) -> Option<Plain<'_>> {
         RawBsonRef::Double(number) if number.is_finite() => Plain::Number(number),
         RawBsonRef::Boolean(flag) => Plain::Flag(flag),
         RawBsonRef::ObjectId(id) => Plain::said(id.to_hex()),
-        RawBsonRef::DateTime(date) => Plain::said(dates::text(date.timestamp_millis())),
-        RawBsonRef::Timestamp(stamp) => Plain::said(dates::text(i64::from(stamp.time) * 1_000)),
+        RawBsonRef::DateTime(stored) => date(stored.timestamp_millis()),
+        RawBsonRef::Timestamp(stamp) => date(i64::from(stamp.time) * 1_000),
         RawBsonRef::Binary(binary) => Plain::said(bytes(binary.subtype, binary.bytes)),
         RawBsonRef::Decimal128(number) => Plain::said(number.to_string()),
         RawBsonRef::RegularExpression(expression) => {

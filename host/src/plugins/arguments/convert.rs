@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Purpose, Sent, refusal};
+use super::{Context, Purpose, Sent, refusal};
+use crate::dates::{self, Zones};
 use crate::plugins::declaration::{ArgDeclaration, ArgKind};
 use crate::plugins::{Refusal, Registry, Value};
-use crate::{dates, vocabulary};
+use crate::vocabulary;
 
 /// A value that has to be looked up in a database-managed set.
 pub(super) struct Pending {
@@ -26,6 +27,7 @@ pub(super) struct Converter<'a> {
     purpose: Purpose<'a>,
     registry: &'a Registry,
     now: i64,
+    zones: &'a Zones,
     /// Sentences about what was accepted although it should be written differently.
     pub(super) warnings: Vec<String>,
     /// What the last argument wants looked up.
@@ -123,11 +125,12 @@ fn quoted(json: &Json) -> String {
 }
 
 impl<'a> Converter<'a> {
-    pub(super) fn new(purpose: Purpose<'a>, registry: &'a Registry, now: i64) -> Self {
+    pub(super) fn new(purpose: Purpose<'a>, context: Context<'a>) -> Self {
         Self {
             purpose,
-            registry,
-            now,
+            registry: context.registry,
+            now: context.now,
+            zones: context.zones,
             warnings: Vec::new(),
             pending: Vec::new(),
         }
@@ -280,8 +283,8 @@ impl<'a> Converter<'a> {
         } else {
             dates::lenient
         };
-        if let Some(milliseconds) = as_text(json).and_then(|text| reader(&text)) {
-            return Ok(Value::Date(milliseconds));
+        if let Some(written) = as_text(json).and_then(|text| reader(&text)) {
+            return Ok(Value::Date(self.zones.read(written)));
         }
         let (name, value) = (at.name(), quoted(json));
         let message = match (&declaration.invalid, kind, self.purpose) {

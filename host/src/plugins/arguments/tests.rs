@@ -5,6 +5,8 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::plugins::work::fixture::{Fixture, NOW, caller};
 
+mod zones;
+
 fn params(json: &Json) -> Params {
     json.as_object()
         .unwrap()
@@ -32,6 +34,7 @@ async fn run_as(
         registry: &fixture.registry,
         services: &fixture.services,
         now: NOW,
+        zones: &Zones::default(),
     };
     let (on, action) = (
         fixture.registry.type_named("Domain").unwrap(),
@@ -56,6 +59,7 @@ async fn create_as(
         registry: &fixture.registry,
         services: &fixture.services,
         now: NOW,
+        zones: &Zones::default(),
     };
     for_create(
         context,

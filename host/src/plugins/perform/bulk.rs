@@ -81,7 +81,7 @@ impl Plugins {
         let entry = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let now = dates::now();
+        let (now, zones) = (dates::now(), self.services.registers.zones());
         let mut answers: Vec<Option<Result<Created, NotDone>>> = Vec::with_capacity(objects.len());
         let mut pending = Vec::with_capacity(objects.len());
         for (position, object) in objects.iter().enumerate() {
@@ -91,7 +91,8 @@ impl Plugins {
                 caller,
                 registry,
                 services: &self.services,
-                now: now - later,
+                now: zones.stored(now - later),
+                zones: &zones,
             };
             match arguments::for_create(context, entry, &object.params).await {
                 Ok(checked) => {
@@ -107,7 +108,7 @@ impl Plugins {
                 Err(not_done) => answers.push(Some(Err(not_done))),
             }
         }
-        let request = self.request(registry, caller, now, Vec::new())?;
+        let request = self.request(registry, caller, now, zones, Vec::new())?;
         let job = Job::Create {
             of: entry.clone(),
             denied: None,
@@ -222,7 +223,7 @@ impl Plugins {
         mode: Mode,
         attempt: u32,
     ) -> Result<(), Again> {
-        let now = work.now();
+        let now = work.request().now;
         let mut records = WriteSet::default();
         for (pending, outcome) in done {
             if let (Some(once), Ok(settled)) = (pending.once, outcome) {

@@ -171,7 +171,7 @@ impl Work {
         {
             return Err(forbidden(format!("`{path}` is set by keeping a file.")));
         }
-        let bson = place.convert(value);
+        let bson = place.convert(value, &self.request.zones);
         let bson = bson.map_err(|wanted| {
             Failure::Fault(Fault::Invalid(
                 path.to_string(),
@@ -367,8 +367,8 @@ impl Work {
         let (index, path) = (self.document(document)?, self.path(path)?);
         self.may_change(index, &path)?;
         let of = Arc::clone(&self.documents[index].of);
-        let filter = conditions::read(condition, &fields::place(&of.declaration, &path).element())
-            .map_err(internal)?;
+        let place = fields::place(&of.declaration, &path).element();
+        let filter = conditions::read(condition, &place, &self.request.zones).map_err(internal)?;
         let operation = Op::Pull {
             path: path.clone(),
             condition: filter,

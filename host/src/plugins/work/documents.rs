@@ -213,7 +213,7 @@ impl Work {
             };
             let path =
                 FieldPath::parse(name).map_err(|error| internal(format!("`{name}`: {error}")))?;
-            let value = fields::place(of, &path).convert(&arg.value);
+            let value = fields::place(of, &path).convert(&arg.value, &self.request.zones);
             let value = value.map_err(|wanted| {
                 Failure::Fault(Fault::Invalid(
                     name.clone(),
@@ -334,8 +334,12 @@ impl Work {
         limit: u32,
     ) -> Result<Vec<DocNumber>, Failure> {
         let of = self.type_entry(type_name)?;
-        let filter =
-            conditions::read(condition, &Place::Root(&of.declaration)).map_err(internal)?;
+        let filter = conditions::read(
+            condition,
+            &Place::Root(&of.declaration),
+            &self.request.zones,
+        )
+        .map_err(internal)?;
         if !uses_index(&of.declaration, &filter) {
             return Err(internal(format!(
                 "no indexed field of `{type_name}` in the condition {condition}"
@@ -504,7 +508,7 @@ impl Work {
                 (Some(default), _) => {
                     let plain = json_to_bson(default)
                         .map_err(|problem| internal(format!("default of `{name}`: {problem}")))?;
-                    let value = Place::Field(field).convert_bson(plain);
+                    let value = Place::Field(field).convert_bson(plain, &self.request.zones);
                     value.map_err(|wanted| {
                         internal(format!("the default of `{name}` is not {wanted}"))
                     })?
@@ -671,7 +675,7 @@ impl Work {
         let (index, path) = (self.document(document)?, self.path(path)?);
         let of = Arc::clone(&self.documents[index].of);
         let place = fields::place(&of.declaration, &path).element();
-        let filter = conditions::read(condition, &place).map_err(internal)?;
+        let filter = conditions::read(condition, &place, &self.request.zones).map_err(internal)?;
         let found = self.search(index, path, filter, start as usize)?;
         Ok(found.and_then(|position| u32::try_from(position).ok()))
     }

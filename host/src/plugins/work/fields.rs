@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime};
 
-use crate::dates;
+use crate::dates::{self, Zones};
 use crate::plugins::declaration::{FieldDeclaration, FieldKind, TypeDeclaration};
 use crate::plugins::value::{Value, integer, json_to_bson};
 use crate::store::FieldPath;
@@ -194,7 +194,7 @@ impl<'a> Place<'a> {
     /// # Errors
     ///
     /// What the place wants: `a date`.
-    pub(super) fn convert(self, value: &Value) -> Result<Bson, String> {
+    pub(super) fn convert(self, value: &Value, zones: &Zones) -> Result<Bson, String> {
         let plain = match value {
             Value::Null => Bson::Null,
             Value::Flag(flag) => Bson::Boolean(*flag),
@@ -212,16 +212,16 @@ impl<'a> Place<'a> {
             }
             Value::File(_) => return Err("no file (use `keep`)".into()),
         };
-        self.convert_bson(plain)
+        self.convert_bson(plain, zones)
     }
 
     /// The same for what is BSON already.
-    pub(super) fn convert_bson(self, value: Bson) -> Result<Bson, String> {
+    pub(super) fn convert_bson(self, value: Bson, zones: &Zones) -> Result<Bson, String> {
         match self {
-            Place::Field(field) => of_kind(field.kind, Some(field), value),
+            Place::Field(field) => of_kind(field.kind, Some(field), value, zones),
             Place::Element(field) => match element_kind(field) {
-                FieldKind::Map => members(field, value),
-                kind => of_kind(kind, None, value),
+                FieldKind::Map => members(field, value, zones),
+                kind => of_kind(kind, None, value, zones),
             },
             Place::Free | Place::Root(_) | Place::Unknown => Ok(value),
         }
@@ -242,7 +242,7 @@ fn element_kind(field: &FieldDeclaration) -> FieldKind {
     }
 }
 
-fn members(field: &FieldDeclaration, value: Bson) -> Result<Bson, String> {
+fn members(field: &FieldDeclaration, value: Bson, zones: &Zones) -> Result<Bson, String> {
     let Bson::Document(document) = value else {
         return Err("an object".into());
     };
@@ -255,7 +255,7 @@ fn members(field: &FieldDeclaration, value: Bson) -> Result<Bson, String> {
                 .iter()
                 .find(|field| field.stored_name() == name)
             {
-                Some(field) => of_kind(field.kind, Some(field), value)
+                Some(field) => of_kind(field.kind, Some(field), value, zones)
                     .map_err(|wanted| format!("{wanted} in `{name}`"))?,
                 None => value,
             };
@@ -264,7 +264,12 @@ fn members(field: &FieldDeclaration, value: Bson) -> Result<Bson, String> {
     Ok(Bson::Document(converted.collect::<Result<_, _>>()?))
 }
 
-fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Result<Bson, String> {
+fn of_kind(
+    kind: FieldKind,
+    field: Option<&FieldDeclaration>,
+    value: Bson,
+    zones: &Zones,
+) -> Result<Bson, String> {
     match (kind, value) {
         (FieldKind::Any, value) => Ok(value),
         (FieldKind::Text, Bson::String(text)) => Ok(Bson::String(text)),
@@ -302,7 +307,7 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
         (FieldKind::Date, Bson::DateTime(date)) => Ok(Bson::DateTime(date)),
         (FieldKind::Date, Bson::String(text)) => {
             let date = dates::strict(&text).or_else(|| dates::lenient(&text));
-            date.map(|date| Bson::DateTime(DateTime::from_millis(date)))
+            date.map(|date| Bson::DateTime(DateTime::from_millis(zones.read(date))))
                 .ok_or_else(|| "a date".into())
         }
         (FieldKind::Date, _) => Err("a date".into()),
@@ -324,7 +329,7 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
             let Some(field) = field else {
                 return Ok(Bson::Array(elements));
             };
-            let convert = |element| Place::Element(field).convert_bson(element);
+            let convert = |element| Place::Element(field).convert_bson(element, zones);
             elements
                 .into_iter()
                 .map(convert)
@@ -333,7 +338,7 @@ fn of_kind(kind: FieldKind, field: Option<&FieldDeclaration>, value: Bson) -> Re
         }
         (FieldKind::List, _) => Err("a list".into()),
         (FieldKind::Map, value) => match field {
-            Some(field) => members(field, value),
+            Some(field) => members(field, value, zones),
             None => Ok(value),
         },
     }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Budgets, DocNumber, Request, Waits, Work};
 use crate::access::{Access, Caller, Rights, SourceRights};
+use crate::dates::Zones;
 use crate::plugins::declaration::Declaration;
 use crate::plugins::value::{Arg, Failure, Fault, Outcome, Value};
 use crate::plugins::{Registry, Services};
@@ -215,6 +216,7 @@ impl Fixture {
             registry: Arc::clone(&self.registry),
             services: self.services.clone(),
             now,
+            zones: Zones::default(),
             seed: [seed; 32],
             request_id: "test".into(),
             files,

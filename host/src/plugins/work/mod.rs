@@ -50,6 +50,7 @@ use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
 use super::{NotDone, Refusal, Services};
 use crate::access::Caller;
+use crate::dates::Zones;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::finish::collections;
@@ -91,8 +92,10 @@ pub struct Request {
     pub registry: Arc<Registry>,
     /// Store, rights, registers.
     pub services: Services,
-    /// Time of the request, ms since 1970.
+    /// Time of the request in UTC, ms since 1970.
     pub now: i64,
+    /// The form in which dates are stored, and what dates without a zone mean.
+    pub zones: Zones,
     /// Microseconds after that, up to 999: ids of requests within a millisecond are in their order.
     pub micros: u16,
     /// Seed of ids and random bytes: each run of a handler gets the same ones.
@@ -267,7 +270,7 @@ pub struct Work {
     made_bytes: u64,
     random_blocks: u64,
     ids: u16,
-    /// Time of the request, or of the present one of several POSTs.
+    /// Time of the request, or of the present one of several POSTs, in the form of stored dates.
     now: i64,
     /// Audit entries of POSTs that are done, where there are several (see `items`): document and what changed.
     audited: Vec<(usize, String)>,
@@ -290,7 +293,7 @@ impl Work {
     #[must_use]
     pub fn new(request: Arc<Request>, budgets: Budgets) -> Self {
         Self {
-            now: request.now,
+            now: request.zones.stored(request.now),
             request,
             budgets,
             documents: Vec::new(),
@@ -460,6 +463,7 @@ impl Work {
             registry: &request.registry,
             services: &request.services,
             now: self.now,
+            zones: &request.zones,
         };
         let checked = arguments::for_nested_create(context, &of, args)
             .await

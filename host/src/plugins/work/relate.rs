@@ -165,7 +165,7 @@ impl Work {
                 "neither of the documents is this plugin's to relate; declare it in `touches`",
             ));
         }
-        let given_date = date_of(details, "relationship_date")?;
+        let given_date = date_of(details, "relationship_date", &self.request.zones)?;
         let is_anonymous = details
             .iter()
             .any(|arg| arg.name == "anonymous" && arg.value == Value::Flag(true));

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::changes::Side;
 use super::documents::draft_failed;
 use super::{DocNumber, Work, fields, internal};
+use crate::dates::{self, Zones};
 use crate::plugins::value::{Arg, Failure, Fault, Value};
 use crate::store::{Draft, FieldPath, Filter, KeyValue, Op, Test};
 use crate::vocabulary;
@@ -59,7 +60,7 @@ pub(super) fn text_of(args: &[Arg], name: &str) -> Option<String> {
 }
 
 /// A date among details; also as text.
-pub(super) fn date_of(details: &[Arg], name: &str) -> Result<Option<i64>, Failure> {
+pub(super) fn date_of(details: &[Arg], name: &str, zones: &Zones) -> Result<Option<i64>, Failure> {
     match details
         .iter()
         .find(|arg| arg.name == name)
@@ -68,12 +69,10 @@ pub(super) fn date_of(details: &[Arg], name: &str) -> Result<Option<i64>, Failur
         None | Some(Value::Null) => Ok(None),
         Some(Value::Date(milliseconds)) => Ok(Some(*milliseconds)),
         Some(Value::Text(text)) if text.trim().is_empty() => Ok(None),
-        Some(Value::Text(text)) => {
-            match crate::dates::strict(text).or_else(|| crate::dates::lenient(text)) {
-                Some(milliseconds) => Ok(Some(milliseconds)),
-                None => Err(invalid(name, format!("Invalid date: {text}."))),
-            }
-        }
+        Some(Value::Text(text)) => match dates::strict(text).or_else(|| dates::lenient(text)) {
+            Some(written) => Ok(Some(zones.read(written))),
+            None => Err(invalid(name, format!("Invalid date: {text}."))),
+        },
         Some(_) => Err(invalid(name, format!("Argument '{name}' must be a date."))),
     }
 }
@@ -230,7 +229,7 @@ impl Work {
         };
         let instance = Instance {
             analyst: self.user().to_owned(),
-            date: date_of(details, "date")?.unwrap_or(self.now),
+            date: date_of(details, "date", &self.request.zones)?.unwrap_or(self.now),
             method: text_of(details, "method"),
             reference: text_of(details, "reference"),
             tlp: level.to_owned(),
@@ -555,7 +554,7 @@ impl Work {
         spellings.dedup();
         for spelling in spellings {
             let place = fields::place(&of.declaration, &path);
-            let Ok(value) = place.convert(&Value::Text(spelling)) else {
+            let Ok(value) = place.convert(&Value::Text(spelling), &self.request.zones) else {
                 continue;
             };
             let found = if is_key {

@@ -99,6 +99,46 @@ async fn create_2_7_a_new_document_has_every_field() {
 }
 
 #[tokio::test]
+async fn m10_m11_m14_what_is_written_has_the_time_of_the_stored_zone() {
+    const HOUR: i64 = 3_600_000;
+    let fixture = Fixture::new().await;
+    let request = fixture.request("alice", NOW, 9, Vec::new());
+    let request = Request {
+        zones: Zones::named("Asia/Dubai", "Asia/Kolkata"),
+        ..Arc::into_inner(request).unwrap()
+    };
+    let mut work = Work::new(Arc::new(request), Budgets::default());
+    work.begin_create(fixture.registry.type_named("Domain").unwrap(), None);
+    assert_eq!(work.now(), NOW + 4 * HOUR);
+    // An id tells the moment.
+    let seconds = work.new_id().timestamp().timestamp_millis() / 1000;
+    assert_eq!(seconds, NOW / 1000);
+    let name = [text("domain", "a.example.com")];
+    let (domain, _) = work.make("Domain", &name).await.unwrap();
+    let seen = Value::Text("1970-01-01 05:30:00".into());
+    work.set(domain, "seen", &seen).unwrap();
+    let args = [text("source", "OSINT"), text("ticket", "7")];
+    work.merge_shared(domain, &args).await.unwrap();
+    let shown = crate::dates::text(NOW + 5 * HOUR + HOUR / 2);
+    let wanted = json!({"date": shown}).to_string();
+    let found = work.find(domain, "tickets", &wanted, 0).unwrap();
+    assert_eq!(found, Some(0));
+    let details = [text("date", "1970-01-01 05:30:00")];
+    work.add_source(domain, "Feed", &details).await.unwrap();
+    let id = id_of(&work, domain);
+    fixture.commit(work).await.unwrap();
+    let stored = fixture.stored("domains", id).await;
+    let now = Some(date(NOW + 4 * HOUR));
+    assert_eq!(stored.get("created"), now.as_ref());
+    assert_eq!(stored.get("modified"), now.as_ref());
+    assert_eq!(list(&stored, "tickets")[0].get("date"), now.as_ref());
+    // Kolkata's half past five is midnight in Greenwich and four in Dubai.
+    assert_eq!(stored.get("seen"), Some(&date(4 * HOUR)));
+    let instances = list(list(&stored, "source")[1], "instances");
+    assert_eq!(instances[0].get("date"), Some(&date(4 * HOUR)));
+}
+
+#[tokio::test]
 async fn act_16_a_change_is_audited_and_moves_modified_once() {
     let fixture = Fixture::new().await;
     let id = fixture.domain("a.example.com").await;
