@@ -5,6 +5,9 @@ use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
 
+/// How long many objects in one request may take.
+const LONGEST_BULK: Duration = Duration::from_secs(900);
+
 /// One user's connection to a server.
 pub(crate) struct Client {
     agent: Agent,
@@ -80,6 +83,36 @@ impl Client {
             .header("Authorization", &self.authorization)
             .send_form(form.iter().copied());
         Ok(verdict(&answer(&url, response)?))
+    }
+
+    /// POST of many objects, a line of JSON each, in one request: how many were stored.
+    ///
+    /// One that is refused is an error.
+    pub(crate) fn post_many(&self, resource: &str, lines: &str) -> Result<usize> {
+        let url = format!("{}/{resource}/?bulk=1", self.base);
+        let mut response = self
+            .agent
+            .post(&url)
+            .config()
+            .timeout_global(Some(LONGEST_BULK))
+            .build()
+            .header("Authorization", &self.authorization)
+            .header("Content-Type", "application/x-ndjson")
+            .send(lines)
+            .with_context(|| format!("POST {url}"))?;
+        let answers = response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_string()
+            .with_context(|| format!("POST {url}"))?;
+        let refused = answers
+            .lines()
+            .find(|line| !line.contains("\"return_code\":0"));
+        if let Some(line) = refused {
+            bail!("POST {url}: {line}");
+        }
+        Ok(answers.lines().count())
     }
 
     /// PATCH of an object: one action with its arguments, the answer in short.

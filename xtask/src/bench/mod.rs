@@ -33,6 +33,8 @@ const WRITERS: usize = 64;
 const HOST_WRITERS: usize = 8;
 const HOSTS: usize = 2_000;
 const HOSTS_FULL: usize = 10_000;
+/// Indicators of one request.
+const BULK: usize = 100_000;
 /// The rate of adding hosts is that of the last ones, when the root domain has most of its relationships.
 const HOSTS_TAIL: usize = 500;
 
@@ -62,6 +64,7 @@ pub(crate) struct Options {
 /// What can be measured by itself. Everything but `hosts` needs the indicators, which are stored in any case.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
+    Bulk,
     Tickets,
     DryRun,
     Hosts,
@@ -78,6 +81,10 @@ enum On {
 impl Options {
     fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn wants_others_than(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| *wanted != part)
     }
 }
 
@@ -106,19 +113,28 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     plugins::build_components(workspace, &target, &binary)?;
 
     let mut report = Report::new(options.documents)?;
+    let measure = |database: Option<String>, report: &mut Report| {
+        if options.wants_others_than(Part::Bulk) {
+            let folder = tempfile::tempdir_in(&workspace.target)?;
+            let bench = Bench::prepare(workspace, folder.path(), &binary, database.clone())?;
+            bench.measure(options, &target, report)?;
+        }
+        if options.wants(Part::Bulk) {
+            let folder = tempfile::tempdir_in(&workspace.target)?;
+            let database = database.map(|url| url.replace("/?", "/bulk?"));
+            Bench::prepare(workspace, folder.path(), &binary, database)?.bulk(report)?;
+        }
+        anyhow::Ok(())
+    };
     if options.on != Some(On::Mongodb) {
-        let folder = tempfile::tempdir_in(&workspace.target)?;
-        let bench = Bench::prepare(workspace, folder.path(), &binary, None)?;
-        bench.measure(options, &target, &mut report)?;
+        measure(None, &mut report)?;
     }
     if options.on != Some(On::Embedded) {
         let program = mongod::ensure(workspace)?;
         step("the same on MongoDB");
         let set = ReplicaSet::start(&program, &workspace.target.join("mongodb"), 1)?;
         report.turn_to_mongodb();
-        let folder = tempfile::tempdir_in(&workspace.target)?;
-        let bench = Bench::prepare(workspace, folder.path(), &binary, Some(set.url()))?;
-        bench.measure(options, &target, &mut report)?;
+        measure(Some(set.url()), &mut report)?;
     }
     if !options.only.is_empty() || options.on.is_some() {
         println!("{}", report.table());
@@ -317,6 +333,36 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
+    /// Many in one request, into an empty store.
+    fn bulk(&self, report: &mut Report) -> Result<()> {
+        step(&format!("POST {BULK} indicators in one request"));
+        let server = self.serve()?;
+        let client = self.client(&server);
+        let mut lines = String::new();
+        for number in 0..BULK {
+            let object: serde_json::Map<_, _> = indicator(number, &indicator_value(number))
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
+            lines.push_str(&serde_json::Value::Object(object).to_string());
+            lines.push('\n');
+        }
+        let began = Instant::now();
+        let stored = client.post_many("indicators", &lines)?;
+        let rate = stored as f64 / began.elapsed().as_secs_f64();
+        ensure!(
+            stored == BULK && client.count("indicators")? == BULK as u64,
+            "of {BULK} indicators {stored} were stored"
+        );
+        report.above(
+            "POST of 100,000 indicators in one request (bulk=1), durable",
+            rate,
+            Goal::rate(10_000.0),
+            "",
+        );
+        server.stop()
+    }
+
     /// The others: copies of some that are posted for it, made by the server's program in the store itself.
     fn more_indicators(&self, server: Server, options: &Options) -> Result<Server> {
         if options.documents <= POSTED {
@@ -439,8 +485,16 @@ impl<'w> Bench<'w> {
     }
 }
 
-/// Posts an indicator; answers its id. Every other one is of the source that the reader does not have.
+/// Posts an indicator; answers its id.
 fn post_indicator(client: &Client, number: usize, value: &str) -> Result<String> {
+    match client.post("indicators", &indicator(number, value))? {
+        Posted::Stored(id) => Ok(id),
+        Posted::Refused { message, .. } => bail!("the server refused: {message}"),
+    }
+}
+
+/// What an indicator is made of. Every other one is of the source that the reader does not have.
+fn indicator(number: usize, value: &str) -> [(&str, &str); 6] {
     let source = if number.is_multiple_of(2) {
         SEEN
     } else {
@@ -452,18 +506,14 @@ fn post_indicator(client: &Client, number: usize, value: &str) -> Result<String>
     } else {
         "bench"
     };
-    let form = [
+    [
         ("type", "Domain"),
         ("value", value),
         ("source", source),
         ("tlp", tlp),
         ("bucket_list", bucket),
         ("description", "made by cargo xtask bench"),
-    ];
-    match client.post("indicators", &form)? {
-        Posted::Stored(id) => Ok(id),
-        Posted::Refused { message, .. } => bail!("the server refused: {message}"),
-    }
+    ]
 }
 
 /// Values spread over the alphabet, so that neither order nor first letter says which was stored when.

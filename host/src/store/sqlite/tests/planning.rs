@@ -546,6 +546,53 @@ async fn a_page_is_reached_from_the_nearer_end() {
     assert!(found.index_rows < 10, "{}", found.index_rows);
 }
 
+/// Those found lie at one end of the order: from there the page is full at once, from the other the walk costs more than a
+/// look at each of them.
+#[tokio::test]
+async fn a_walk_that_goes_too_far_is_given_up() {
+    const DOCUMENTS: u32 = 21_100;
+    const FOUND: u32 = 1_001;
+    let (_folder, store) = open().await;
+    declare(&store).await;
+    for first in (0..DOCUMENTS).step_by(1_000) {
+        let documents = (first..DOCUMENTS.min(first + 1_000)).map(|number| {
+            let status = match number < DOCUMENTS - FOUND {
+                true => "New",
+                false => "Old",
+            };
+            insert(number, doc! { "status": status, "size": number as i32 })
+        });
+        apply(&store, documents.collect()).await;
+    }
+    for (direction, order, first) in [
+        (
+            Direction::Descending,
+            "along the order of `size`, of those found",
+            DOCUMENTS - 1,
+        ),
+        (
+            Direction::Ascending,
+            "documents found looked at",
+            DOCUMENTS - FOUND,
+        ),
+    ] {
+        let query = ListQuery {
+            sort: by("size", direction),
+            limit: 3,
+            ..all(eq("status", "Old"))
+        };
+        assert_eq!(explained(&store, &query).await.order, order);
+        let page = store.list(&query).await.expect("page");
+        let ids: Vec<_> = page.documents.iter().map(|document| document.id).collect();
+        let wanted = (0..3).map(|place| match direction {
+            Direction::Ascending => id(first + place),
+            Direction::Descending => id(first - place),
+        });
+        assert_eq!(ids, wanted.collect::<Vec<_>>());
+        assert_eq!(page.total, u64::from(FOUND));
+    }
+}
+
 /// The tables that layout 3 added are made of what is there, in place.
 #[tokio::test]
 async fn a_store_of_layout_2_is_raised() {
