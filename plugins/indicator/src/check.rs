@@ -22,6 +22,9 @@ pub(crate) enum About {
     Address(IpType, String),
 }
 
+/// What ends a domain name that is written in full, in all its scripts.
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
 /// Checks and normalises a value. `domain` checks a domain name.
 ///
 /// # Errors
@@ -52,6 +55,11 @@ pub(crate) fn value(
             About::Nothing
         }
         _ => About::Nothing,
+    };
+    let value = match kind {
+        // With and without the dot at its end it is one domain (field case O54).
+        "Domain" => value.strip_suffix(DOTS).unwrap_or(value),
+        _ => value,
     };
     Ok(Checked {
         value: value.to_owned(),
@@ -154,6 +162,28 @@ mod tests {
             ("IPv6 Subnet", "x:/4", "Invalid IPv6 CIDR address"),
         ] {
             assert_eq!(about(kind, value), Err(text), "{kind} {value}");
+        }
+    }
+
+    #[test]
+    fn o54_the_dot_at_the_end_of_a_domain_goes() {
+        let stored = |kind: &str, value: &str| {
+            super::value(kind, value, |_| {
+                Ok(DomainName {
+                    host: "mega.nz".into(),
+                    root: "mega.nz".into(),
+                })
+            })
+            .map(|checked| checked.value)
+        };
+        for (kind, value, expected) in [
+            ("Domain", "Mega.nz.", "Mega.nz"),
+            ("Domain", " mega.nz\u{3002} ", "mega.nz"),
+            ("Domain", "mega.nz", "mega.nz"),
+            ("URI", "http://mega.nz./x.", "http://mega.nz./x."),
+            ("Mutex", "mega.nz.", "mega.nz."),
+        ] {
+            assert_eq!(stored(kind, value).as_deref(), Ok(expected), "{value}");
         }
     }
 
