@@ -219,7 +219,7 @@ pub(crate) async fn call(
     let answer = match answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(store.data().classify(&error)),
-        // It waited for one answer of the store for much of its time: that is no fault of the plugin.
+        // It waited for slow answers of the store for much of its time: that is no fault of the plugin.
         Err(_) if store.data().waited() >= Duration::from_millis(limits.time_ms / 4) => {
             return Err(Abort::Unavailable(format!(
                 "the store did not answer `{name}` within {} ms",

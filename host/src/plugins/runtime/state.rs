@@ -1,7 +1,7 @@
 //! What belongs to one call: the transaction while the call has it, counters of what was used, last words.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
@@ -27,6 +27,8 @@ pub(super) struct State {
     request: Option<Arc<Request>>,
     wasi: Option<Box<Wasi>>,
     last_words: String,
+    /// What the request had waited for slow answers when the call began.
+    waited_before: Duration,
 }
 
 #[derive(Default)]
@@ -39,6 +41,7 @@ struct Used {
 impl State {
     pub(super) fn new(plugin: &str, limits: Limits, work: Box<Work>) -> Self {
         Self {
+            waited_before: work.request().waits.total(),
             request: Some(work.request().clone()),
             work: Some(work),
             ..Self::outside_of_calls(plugin, limits)
@@ -56,6 +59,7 @@ impl State {
             request: None,
             wasi: None,
             last_words: String::new(),
+            waited_before: Duration::ZERO,
         }
     }
 
@@ -67,17 +71,17 @@ impl State {
     /// Notes that the store is asked for something, or has answered.
     pub(super) fn waits(&self, for_an_answer: bool) {
         if let Some(request) = &self.request {
-            request.waits.set(for_an_answer.then(Instant::now));
+            match for_an_answer {
+                true => request.waits.begin(),
+                false => request.waits.end(),
+            }
         }
     }
 
-    /// How long this call, or one that it made, has been waiting for an answer of the store.
+    /// How long this call, or those that it made, waited for slow answers of the store.
     pub(super) fn waited(&self) -> Duration {
-        let since = self
-            .request
-            .as_ref()
-            .and_then(|request| request.waits.since());
-        since.map_or(Duration::ZERO, |since| since.elapsed())
+        let total = self.request.as_ref().map(|request| request.waits.total());
+        total.unwrap_or_default().saturating_sub(self.waited_before)
     }
 
     /// Takes the transaction, for a nested call or at the end.

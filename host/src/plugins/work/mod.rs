@@ -37,7 +37,7 @@ mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bson::Bson;
 use bson::oid::ObjectId;
@@ -109,18 +109,42 @@ pub struct Request {
     pub waits: Waits,
 }
 
-/// Since when a request has been waiting for an answer of the store. A call and the calls that it makes share it: at most
-/// one of them asks at a time.
+/// For how long a request has been waiting for slow answers of the store. A call and the calls that it makes share it: at
+/// most one of them asks at a time.
 #[derive(Debug, Default)]
-pub struct Waits(Mutex<Option<Instant>>);
+pub struct Waits(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Since when for the present answer.
+    since: Option<Instant>,
+    /// For all slow answers before.
+    before: Duration,
+}
 
 impl Waits {
-    pub(crate) fn set(&self, since: Option<Instant>) {
-        *self.0.lock() = since;
+    /// An answer that takes as long is the store's doing; of many quick ones the plugin asks for too many.
+    const SLOW: Duration = Duration::from_millis(50);
+
+    /// The store is asked for something.
+    pub(crate) fn begin(&self) {
+        self.0.lock().since = Some(Instant::now());
     }
 
-    pub(crate) fn since(&self) -> Option<Instant> {
-        *self.0.lock()
+    /// It has answered.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.0.lock();
+        let waited = waiting.since.take().map(|since| since.elapsed());
+        waiting.before += waited
+            .filter(|waited| *waited >= Self::SLOW)
+            .unwrap_or_default();
+    }
+
+    /// Altogether, the present answer included.
+    pub(crate) fn total(&self) -> Duration {
+        let waiting = self.0.lock();
+        let present = waiting.since.map(|since| since.elapsed());
+        waiting.before + present.unwrap_or_default()
     }
 }
 

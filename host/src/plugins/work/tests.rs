@@ -676,3 +676,19 @@ async fn documents_5_3_buckets_are_counted_by_type_under_concurrency() {
     assert_eq!(counters[0].get("Domain").and_then(Bson::as_i32), Some(3));
     assert_eq!(counters[0].get("IP"), Some(&Bson::Int32(0)));
 }
+
+/// A call whose time is up because the store was slow several times is the store's fault, not the plugin's.
+#[test]
+fn slow_answers_add_up() {
+    let waits = Waits::default();
+    for number in 1..=2 {
+        waits.begin();
+        std::thread::sleep(Waits::SLOW);
+        assert!(waits.total() >= Waits::SLOW * number);
+        waits.end();
+        assert!(waits.total() >= Waits::SLOW * number);
+    }
+    let before = waits.total();
+    std::thread::sleep(Waits::SLOW);
+    assert_eq!(waits.total(), before, "nothing is waited for");
+}
