@@ -57,6 +57,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("text/x-shellscript", "shell script"),
 ];
 
+/// What a capture was taken from, by its number in the capture's header.
+const LINKS: &str = include_str!("links.txt");
 /// Bytes of a program's first header.
 const DOS_HEADER: usize = 0x40;
 
@@ -157,18 +159,14 @@ fn capture(head: &[u8]) -> Option<String> {
     if let (Some(major), Some(minor), Some(length), Some(link)) =
         (number(4, 2), number(6, 2), number(16, 4), number(20, 4))
     {
-        let link = match link & 0x03ff_ffff {
-            0 => "No link-layer encapsulation".to_owned(),
-            1 => "Ethernet".to_owned(),
-            6 => "Token Ring".to_owned(),
-            9 => "PPP".to_owned(),
-            10 => "FDDI".to_owned(),
-            12 | 14 | 101 => "raw IP".to_owned(),
-            105 => "802.11".to_owned(),
-            113 => "Linux cooked v1".to_owned(),
-            127 => "802.11 with radiotap header".to_owned(),
-            276 => "Linux cooked v2".to_owned(),
-            other => format!("linktype#{other}"),
+        let link = (link & 0x03ff_ffff).to_string();
+        let name = LINKS
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .find(|(number, _)| *number == link);
+        let link = match name {
+            Some((_, name)) => name.to_owned(),
+            None => ["linktype#", &link].concat(),
         };
         description.push_str(&format!(
             " - version {major}.{minor} ({link}, capture length {length})"
