@@ -23,6 +23,9 @@ use wire::{Connection, Value};
 pub const OLDEST: u32 = 6;
 /// Name of the replica sets.
 const SET: &str = "critd";
+/// Files of dropped or idle collections and indexes are closed within seconds.
+const CLOSE_SOON: &str =
+    "file_manager=(close_idle_time=5,close_scan_interval=1,close_handle_minimum=100)";
 /// How long a node or an election may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
@@ -289,6 +292,8 @@ impl Node {
             // Tests make and drop many databases, whose files stay open for five minutes otherwise.
             .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=5"])
             .args(["--syncdelay", "10"])
+            // What it does about files that are open grows with their number.
+            .args(["--wiredTigerEngineConfigString", CLOSE_SOON])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
