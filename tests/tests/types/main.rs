@@ -7,5 +7,8 @@ mod exploit;
 mod indicator_activity;
 mod raw_data;
 mod refusals;
+mod services;
+mod services_bounds;
 mod signature;
 mod target;
+mod tasks;
