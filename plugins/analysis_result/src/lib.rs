@@ -246,7 +246,7 @@ pub fn create(call: &Call, args: Report) -> Outcome {
     for entry in entries.flatten().unwrap_or_default() {
         task.push("results", entry)?;
     }
-    let mut log = |task: &mut Tlo, message: &str, level: &str| {
+    let log = |task: &mut Tlo, message: &str, level: &str| {
         task.push(
             "log",
             json!({ "message": message, "level": level, "datetime": &now }),

@@ -1,5 +1,6 @@
 //! The results of a report: from what was sent to entries of `results` (create.md 5.18).
 
+use critd_sdk::FromValue;
 use critd_sdk::prelude::*;
 use critd_sdk::serde_json::Map;
 
@@ -242,15 +243,31 @@ fn escaped(byte: u8) -> usize {
 mod tests {
     use super::*;
 
-    fn one(result: &str, kind: Json) -> Result<Option<Vec<Json>>, Fault> {
-        let kind = Value::from(&kind);
-        sent(Some(result.into()), Some(kind), Some("s".into()), false)?
-            .map_or(Ok(None), Sent::entries)
+    type Read = Result<Option<Vec<Json>>, String>;
+
+    /// What a fault says.
+    fn said(fault: Fault) -> String {
+        format!("{fault:?}")
     }
 
-    fn many(result: Json, kind: Json, subtype: Json) -> Result<Option<Vec<Json>>, Fault> {
+    fn read(sent: Result<Option<Sent>, Fault>) -> Read {
+        let entries = sent.and_then(|sent| sent.map_or(Ok(None), Sent::entries));
+        entries.map_err(said)
+    }
+
+    fn one(result: &str, kind: Json) -> Read {
+        let kind = Value::from(&kind);
+        read(sent(
+            Some(result.into()),
+            Some(kind),
+            Some("s".into()),
+            false,
+        ))
+    }
+
+    fn many(result: Json, kind: Json, subtype: Json) -> Read {
         let value = |json: Json| Some(Value::from(&json));
-        sent(value(result), value(kind), value(subtype), true)?.map_or(Ok(None), Sent::entries)
+        read(sent(value(result), value(kind), value(subtype), true))
     }
 
     #[test]
@@ -314,7 +331,7 @@ mod tests {
                 subtypes: vec!["s".into()],
                 budget: Budget::new(),
             };
-            assert_eq!(sent.entries(), Ok(Some(vec![expected])), "{kind}");
+            assert_eq!(read(Ok(Some(sent))), Ok(Some(vec![expected])), "{kind}");
         }
         assert_eq!(
             one("r", json!("['a', 'b']")).map(|all| all.map(|all| all.len())),
@@ -378,7 +395,7 @@ mod tests {
                 };
                 assert_eq!(
                     many(at(0), at(1), at(2)),
-                    Err(invalid("result", NO_LISTS)),
+                    Err(said(invalid("result", NO_LISTS))),
                     "{bad}"
                 );
             }
@@ -387,7 +404,7 @@ mod tests {
             let list = |length: usize| json!(vec!["a"; length]).to_string().into();
             assert_eq!(
                 many(list(results), list(kinds), list(subtypes)),
-                Err(invalid("result", UNEQUAL))
+                Err(said(invalid("result", UNEQUAL)))
             );
         }
     }
@@ -400,21 +417,24 @@ mod tests {
             length(MOST_ENTRIES).map(|all| all.map(|all| all.len())),
             Ok(Some(MOST_ENTRIES))
         );
-        assert_eq!(length(MOST_ENTRIES + 1), Err(too_much()));
+        assert_eq!(length(MOST_ENTRIES + 1), Err(said(too_much())));
         let deep = [&*"[".repeat(100_000), &*"]".repeat(100_000)].concat();
-        assert_eq!(many(deep.into(), list(1), list(1)), Err(too_much()));
+        assert_eq!(many(deep.into(), list(1), list(1)), Err(said(too_much())));
         // Each within the bounds, not so together.
         let one = format!("{{'a': [{}]}}", "0,".repeat(60_000));
         assert!(many(list(1), json!([one]), list(1)).is_ok());
-        assert_eq!(many(list(2), json!([one, one]), list(2)), Err(too_much()));
-        let long = "\0".repeat(2 << 20);
-        assert_eq!(many(json!([long]), list(1), list(1)), Err(too_much()));
         assert_eq!(
-            too_much(),
-            refused(
+            many(list(2), json!([one, one]), list(2)),
+            Err(said(too_much()))
+        );
+        let long = "\0".repeat(2 << 20);
+        assert_eq!(many(json!([long]), list(1), list(1)), Err(said(too_much())));
+        assert_eq!(
+            said(too_much()),
+            said(refused(
                 "limit",
                 "A report may have at most 5000 results of 8 MiB and 100000 values in all, nested 32 deep."
-            )
+            ))
         );
     }
 
