@@ -12,8 +12,7 @@ const NOBODY: &str = "0123456789abcdef01234567";
 const NEED: &str = "Need an object type, object id, and analysis id.";
 const ALSO: &str = "When adding a result, also need type and subtype";
 const LISTS: &str = "result, result_type, and result_subtype must be JSON lists.";
-const UNEQUAL: &str =
-    "When adding results in batch result, result_type, and result_subtype must have the same length!";
+const UNEQUAL: &str = "When adding results in batch result, result_type, and result_subtype must have the same length!";
 const NO_OBJECT: &str = "Could not find object to add results to.";
 const PARTS: &str = "Need a result, type, and subtype to add a result.";
 const NO_RESULT_TASK: &str = "Could not find task to add results to.";
@@ -239,14 +238,19 @@ async fn create_5_18_stored_form_and_answer() -> Result<()> {
         answer.json(),
         json!({"return_code": 0, "type": "Event", "id": event, "message": "", "url": format!("/api/v1/events/{event}/"), "created": false})
     );
-    let first = json!({"subtype": "pe_section", "result": " .text ", "size": 4096, "ok": true, "x": null});
+    let first =
+        json!({"subtype": "pe_section", "result": " .text ", "size": 4096, "ok": true, "x": null});
     let mut expected = json!({"schema_version": 1, "analysis_id": TASK, "object_type": "Event", "object_id": event, "service_name": "yara",
         "analyst": "admin", "status": "started", "start_date": "2018-06-21 14:03:12.000417", "log": [], "results": [first]});
     assert_eq!(task(&server, &event).await?, expected);
     // A line without a level, one with any level, the end with the last results.
-    report(&server, &event, &[("log_message", "m\n"), ("log_level", "")])
-        .await?
-        .created_id()?;
+    report(
+        &server,
+        &event,
+        &[("log_message", "m\n"), ("log_level", "")],
+    )
+    .await?
+    .created_id()?;
     let last = [
         ("result", "x"),
         ("result_type", "string"),
@@ -262,7 +266,10 @@ async fn create_5_18_stored_form_and_answer() -> Result<()> {
         .iter()
         .filter_map(|place| stored.pointer(place)?.as_str())
         .collect();
-    assert!(times.len() == 3 && times.is_sorted() && times[1] == times[2], "{stored}");
+    assert!(
+        times.len() == 3 && times.is_sorted() && times[1] == times[2],
+        "{stored}"
+    );
     assert!(times.iter().all(|time| time.len() == 26), "{stored}");
     expected["log"] = json!([{"message": "m\n", "level": "info", "datetime": times[0]}, {"message": "done", "level": "Weird", "datetime": times[1]}]);
     expected["results"] =
@@ -332,7 +339,10 @@ async fn create_5_18_batches() -> Result<()> {
     let form = [
         ("result_is_batch", "1"),
         ("result", r#"["rule_a", "rule_b", 3]"#),
-        ("result_type", r#"["{'strings': ['x', (1, 2)]}", "{}", "plain"]"#),
+        (
+            "result_type",
+            r#"["{'strings': ['x', (1, 2)]}", "{}", "plain"]"#,
+        ),
         ("result_subtype", r#"["yara", "yara", "n"]"#),
     ];
     report(&server, &event, &form).await?.created_id()?;
@@ -366,7 +376,9 @@ async fn create_5_18_batches() -> Result<()> {
         json!(["'result_type' and 'result_subtype' are ignored without 'result'."])
     );
     assert_eq!(
-        task(&server, &event).await?["results"].as_array().map(Vec::len),
+        task(&server, &event).await?["results"]
+            .as_array()
+            .map(Vec::len),
         Some(6)
     );
     Ok(())
@@ -420,10 +432,7 @@ async fn s1_az_12_tasks_of_an_invisible_object_are_invisible() -> Result<()> {
         ("tlp", "green"),
     ];
     // The event is as amber as its source instance; see who sees what.
-    let green = server
-        .post("/api/v1/events/", &green)
-        .await?
-        .created_id()?;
+    let green = server.post("/api/v1/events/", &green).await?.created_id()?;
     let stranger = server.add_user(
         "stranger",
         &flags,
@@ -459,7 +468,10 @@ async fn s7_create_5_18_objects_without_sources() -> Result<()> {
             .post("/api/v1/campaigns/", &[("name", "Bear")])
             .await?
             .created_id()?;
-        let form = [("email_address", "victim@example.org"), ("firstname", "Vic")];
+        let form = [
+            ("email_address", "victim@example.org"),
+            ("firstname", "Vic"),
+        ];
         let target = server.post("/api/v1/targets/", &form).await?.created_id()?;
         make_task(server, TASK, "Campaign", &campaign, &[]).await?;
         make_task(server, OTHER, "Target", &target, &[]).await?;
@@ -508,10 +520,7 @@ async fn u12_services_are_not_read_here() -> Result<()> {
     let schema = server.get("/api/v1/services/schema/").await?.json();
     assert_eq!(schema["allowed_list_http_methods"], json!(["post"]));
     let listing = server.get("/api/v1/").await?.json();
-    assert_eq!(
-        listing["services"]["list_endpoint"],
-        "/api/v1/services/"
-    );
+    assert_eq!(listing["services"]["list_endpoint"], "/api/v1/services/");
     assert!(listing.get("analysis_results").is_none(), "{listing}");
     Ok(())
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use critd_tests::{Json, json};
 
-use crate::tasks::{
-    TASK, make_task, refused, report, server_with, server_with_task, task,
-};
+use crate::tasks::{TASK, make_task, refused, report, server_with, server_with_task, task};
 
 const LIMIT: &str =
     "A report may have at most 5000 results of 8 MiB and 100000 values in all, nested 32 deep.";
@@ -89,7 +87,10 @@ async fn create_5_18_tasks_of_thousands_of_results() -> Result<()> {
     }
     println!("20 reports on a task without results, with 20,000: {taken:?}");
     // Decoding it each time would take seconds; this is far from what a busy machine adds.
-    assert!(taken[1] < taken[0] * 4 + Duration::from_secs(4), "{taken:?}");
+    assert!(
+        taken[1] < taken[0] * 4 + Duration::from_secs(4),
+        "{taken:?}"
+    );
     // A batch of the largest size, on top of them.
     let list = |text: &str| json!(vec![text; 5_000]).to_string();
     let (results, types, subtypes) = (list("r"), list("{'n': 1}"), list("s"));
@@ -136,9 +137,27 @@ async fn create_5_18_pl_14_too_much_is_refused() -> Result<()> {
         (true, &many(5_001), &many(5_001), &many(5_001), LIMIT),
         (true, &many(1_000_000), &one, &one, LIMIT),
         (false, &one, &values, &one, LIMIT),
-        (false, &long, &one, &one, "Argument 'result' is longer than 4194304 bytes."),
-        (false, &one, &long, &one, "Argument 'result_type' is longer than 4194304 bytes."),
-        (false, &one, &one, &long, "Argument 'result_subtype' is longer than 4194304 bytes."),
+        (
+            false,
+            &long,
+            &one,
+            &one,
+            "Argument 'result' is longer than 4194304 bytes.",
+        ),
+        (
+            false,
+            &one,
+            &long,
+            &one,
+            "Argument 'result_type' is longer than 4194304 bytes.",
+        ),
+        (
+            false,
+            &one,
+            &one,
+            &long,
+            "Argument 'result_subtype' is longer than 4194304 bytes.",
+        ),
     ] {
         let mut form = vec![
             ("result", result.as_str()),
@@ -265,7 +284,9 @@ async fn create_5_18_hostile_values_are_kept_or_refused() -> Result<()> {
         );
     }
     assert_eq!(
-        task(&server, &event).await?["results"].as_array().map(Vec::len),
+        task(&server, &event).await?["results"]
+            .as_array()
+            .map(Vec::len),
         Some(kinds.len())
     );
     Ok(())
@@ -275,14 +296,14 @@ async fn create_5_18_hostile_values_are_kept_or_refused() -> Result<()> {
 #[tokio::test]
 async fn create_5_18_bulk_and_repeated_reports() -> Result<()> {
     let (server, event) = server_with_task("started").await?;
-    let line = |message: &str, id: &str| {
-        json!({"object_type": "Event", "object_id": event, "analysis_id": id, "log_message": message})
-    };
+    let line = |message: &str, id: &str| json!({"object_type": "Event", "object_id": event, "analysis_id": id, "log_message": message});
     let lines = json!([line("1", TASK), line("2", "no uuid"), line("3", TASK)]);
-    let answer = server
-        .post_json("/api/v1/services/?bulk=1", &lines)
-        .await?;
-    assert!(answer.text.contains("Could not find task to add log to."), "{}", answer.text);
+    let answer = server.post_json("/api/v1/services/?bulk=1", &lines).await?;
+    assert!(
+        answer.text.contains("Could not find task to add log to."),
+        "{}",
+        answer.text
+    );
     let url = format!(
         "{}/api/v1/services/?username=admin&api_key={}",
         server.url(),
