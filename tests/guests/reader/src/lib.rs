@@ -58,7 +58,7 @@ const TASK: [&str; 11] = [
 /// The tasks on an object that the user may see.
 #[action(on = "*", permission = "services_read")]
 fn show_tasks(tlo: &Tlo) -> Outcome {
-    let on_this = json!({ "object_id": tlo.id()? });
+    let on_this = json!({ "object_id": tlo.id()?.as_str() });
     let mut tasks = Vec::new();
     for task in Tlo::select("AnalysisResult", &on_this, 100)? {
         let mut shown = Map::new();

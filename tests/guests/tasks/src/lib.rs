@@ -15,6 +15,7 @@ plugin! {
     collection = "analysis_results",
     schema_version = 1,
     top_level = false,
+    sources = false,
     keys(analysis_id),
     shared(),
     methods("POST"),
