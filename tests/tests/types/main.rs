@@ -9,6 +9,7 @@ mod raw_data;
 mod refusals;
 mod services;
 mod services_bounds;
+mod services_rights;
 mod signature;
 mod target;
 mod tasks;

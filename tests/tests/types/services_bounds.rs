@@ -126,7 +126,7 @@ async fn create_5_18_pl_14_too_much_is_refused() -> Result<()> {
     let many = |length: usize| json!(vec!["a"; length]).to_string();
     let values = format!("{{'a': [{}]}}", "0,".repeat(100_000));
     let nul = json!(["\0".repeat(600_000)]).to_string();
-    let two = json!(["\0".repeat(600_000), "\0".repeat(600_000)]);
+    let nuls = "\0".repeat(2 << 20);
     let long = "x".repeat(10 << 20);
     let one = "[\"a\"]".to_owned();
     let is_batch = ("result_is_batch", "1");
@@ -137,6 +137,8 @@ async fn create_5_18_pl_14_too_much_is_refused() -> Result<()> {
         (true, &many(5_001), &many(5_001), &many(5_001), LIMIT),
         (true, &many(1_000_000), &one, &one, LIMIT),
         (false, &one, &values, &one, LIMIT),
+        // Six bytes each, as JSON.
+        (false, &nuls, &one, &one, LIMIT),
         (
             false,
             &long,
@@ -168,11 +170,8 @@ async fn create_5_18_pl_14_too_much_is_refused() -> Result<()> {
         form.extend(batch.then_some(is_batch));
         refused(&report(&server, &event, &form).await?, message);
     }
-    let mut body = json!({"object_type": "Event", "object_id": event, "analysis_id": TASK, "result_is_batch": true,
-        "result": two, "result_type": ["a", "a"], "result_subtype": ["a", "a"]});
-    let answer = server.post_json("/api/v1/services/", &body).await?;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    body["result"] = json!([[["\0".repeat(700_000), "\0".repeat(700_000)]], "x"]);
+    let body = json!({"object_type": "Event", "object_id": event, "analysis_id": TASK, "result_is_batch": true,
+        "result": [["\0".repeat(700_000)], "x"], "result_type": ["a", "a"], "result_subtype": ["a", "a"]});
     refused(
         &server.post_json("/api/v1/services/", &body).await?,
         "Argument 'result' is longer than 4194304 bytes.",
@@ -188,6 +187,13 @@ async fn create_5_18_pl_14_too_much_is_refused() -> Result<()> {
         ("result", nul.as_str()),
         ("result_type", one.as_str()),
         ("result_subtype", one.as_str()),
+    ];
+    report(&server, &event, &form).await?.created_id()?;
+    let nuls = "\0".repeat(1_300_000);
+    let form = [
+        ("result", nuls.as_str()),
+        ("result_type", "t"),
+        ("result_subtype", "s"),
     ];
     report(&server, &event, &form).await?.created_id()?;
     let full = "x".repeat(4 << 20);
