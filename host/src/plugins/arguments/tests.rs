@@ -357,7 +357,7 @@ async fn create_5_18_an_argument_of_any_kind_comes_as_it_was_sent() {
     let fixture = Fixture::new().await;
     for sent in [
         json!(" x, y "),
-        json!([1, "", null]),
+        json!([1, null]),
         json!([]),
         json!({"a": [1]}),
         json!(1.5),
