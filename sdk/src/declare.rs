@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 
 use crate::plugin::{Action, Create};
 use crate::value::Bytes;
-use crate::{Date, Fault, FromValue, ObjectId, RawArg, Upload, internal};
+use crate::{Date, Fault, FromValue, ObjectId, RawArg, Upload, Value, internal};
 
 /// What an argument can be declared as.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the type of an argument",
-    note = "use String, bool, i64, f64, Date, ObjectId, Json, Upload, Option or Vec of these, or a struct with #[derive(Args)] or an enum with #[derive(Choice)]"
+    note = "use String, bool, i64, f64, Date, ObjectId, Json, Value, Upload, Option or Vec of these, or a struct with #[derive(Args)] or an enum with #[derive(Choice)]"
 )]
 pub trait ArgType: FromValue {
     /// The type it is declared with, then others that `#[arg(type = …)]` may choose.
@@ -75,6 +75,11 @@ impl FieldType for bool {
 
 impl ArgType for Json {
     const TYPES: &'static [&'static str] = &["map", "list"];
+    const ABSENT: bool = true;
+}
+
+impl ArgType for Value {
+    const TYPES: &'static [&'static str] = &["any"];
     const ABSENT: bool = true;
 }
 
@@ -328,7 +333,7 @@ pub fn take_arg<T: FromValue>(args: &mut Vec<RawArg>, name: &str) -> Result<T, F
 ///
 /// `internal`: the stored value has another kind, or a field without a value for that is absent.
 pub fn take_field<T: FromValue>(
-    values: &mut impl Iterator<Item = Option<crate::Value>>,
+    values: &mut impl Iterator<Item = Option<Value>>,
     name: &str,
 ) -> Result<T, Fault> {
     let value = match values.next().flatten() {

@@ -166,6 +166,21 @@ impl FromValue for Upload {
     }
 }
 
+/// Whatever was sent, unread: an argument of the type `any`.
+impl FromValue for Value {
+    fn from_value(value: Value) -> Option<Self> {
+        Some(value)
+    }
+
+    fn from_json(json: Json) -> Option<Self> {
+        Some(Self::from(&json))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::Null)
+    }
+}
+
 impl FromValue for Json {
     fn from_value(value: Value) -> Option<Self> {
         Some(match value {

@@ -75,6 +75,7 @@ struct ThingArgs {
     #[arg(required = false)]
     parts: Vec<PartArgs>,
     mode: Option<Mode>,
+    anything: Option<Value>,
     #[arg(required = false, of = "id", type = "list")]
     others: Vec<ObjectId>,
     #[arg(
@@ -206,6 +207,7 @@ fn a_type_is_declared_from_its_struct_and_its_create() {
                 {"name": "sectors_of", "type": "list", "of": "string", "vocab": "Sectors", "invalid": "Not a sector: {value}."},
                 {"name": "parts", "type": "list", "of": "map", "keys": [{"name": "number", "type": "int", "required": true, "summary": "Which one."}]},
                 {"name": "mode", "type": "string", "enum": ["replace_all", "+"]},
+                {"name": "anything", "type": "any"},
                 {"name": "others", "type": "list", "of": "id"},
                 {"name": "note", "type": "text", "trim": false, "unescape": true, "example": " x ", "scope": "stored", "secret": true},
             ],
@@ -284,6 +286,7 @@ fn arguments_are_decoded_by_name_whatever_their_order() {
             Value::Json(r#"[{"$oid": "5b2c3d4e5f60718293a40001"}]"#.into()),
         ),
         arg("label", "x".into()),
+        arg("anything", Value::Json("[1".into())),
         arg("unheard", "of".into()),
     ]);
     let Ok(args) = args else { panic!("{args:?}") };
@@ -296,6 +299,7 @@ fn arguments_are_decoded_by_name_whatever_their_order() {
         (3, Some(Mode::Add), None)
     );
     assert!(args.sectors_of.is_empty() && !args.flag && args.weight > 1.9);
+    assert!(matches!(args.anything, Some(Value::Json(text)) if text == "[1"));
     assert_eq!(
         (args.others[0].as_str(), args.note),
         ("5b2c3d4e5f60718293a40001", None)

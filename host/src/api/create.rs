@@ -116,6 +116,9 @@ impl Envelopes {
             member("id"),
         ) {
             (Some(of), Some(id)) => {
+                // Rule B15: an object's own type, whatever the resource (create.md 5.18).
+                let name = &self.registry.whole(of).declaration.name;
+                body.insert("type".into(), name.as_str().into());
                 body.insert("id".into(), id.into());
                 body.extend(self.url(of, id).map(|url| ("url".to_owned(), url.into())));
             }

@@ -396,6 +396,7 @@ pub enum ArgKind {
     List,
     Map,
     File,
+    Any,
 }
 
 /// An executable example.

@@ -8,8 +8,9 @@ use syn::{Data, DeriveInput, Field, Fields, LitStr};
 
 use crate::attributes::{self, Members};
 
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 13] = [
     "string", "text", "bool", "int", "num", "id", "type", "date", "ldate", "list", "map", "file",
+    "any",
 ];
 const KNOWN: &str = "name, type, of, required, default, enum, vocab, max_length, trim, nonempty, unescape, secret, synonyms, missing, invalid, example, scope";
 

@@ -154,6 +154,7 @@ fn convert(arg: &Json, given: &Json, now: i64) -> Result<Value, Fault> {
         "id" => crate::ObjectId::from_json(given.clone()).map(Value::from),
         "date" => as_text.and_then(|text| date(&text, true)).map(Value::Date),
         "ldate" => as_text.and_then(|text| date(&text, false)).map(Value::Date),
+        "any" => Some(Value::from(given)),
         "list" => return list(arg, given, now),
         "map" => return map(arg, given, now),
         _ => None,

@@ -87,9 +87,11 @@ pub(super) fn is_absent(purpose: Purpose<'_>, declaration: &ArgDeclaration, sent
             text.is_empty()
                 || declaration.kind == ArgKind::Ldate && text.eq_ignore_ascii_case("none")
         }
-        (Json::Array(elements), Purpose::Create) => elements.iter().all(|element| {
-            element.is_null() || element.as_str().is_some_and(|text| text.trim().is_empty())
-        }),
+        (Json::Array(elements), Purpose::Create) if declaration.kind != ArgKind::Any => {
+            elements.iter().all(|element| {
+                element.is_null() || element.as_str().is_some_and(|text| text.trim().is_empty())
+            })
+        }
         _ => false,
     }
 }
@@ -193,6 +195,7 @@ impl<'a> Converter<'a> {
                 "invalid_type",
                 &[("argument", at.name()), ("expected", "file")],
             )),
+            ArgKind::Any => any(declaration, at, json),
             kind => self.single(declaration, kind, at, json),
         }
     }
@@ -264,7 +267,7 @@ impl<'a> Converter<'a> {
             }
             ArgKind::Date | ArgKind::Ldate => self.date(declaration, kind, at, json),
             // Lists and maps in lists are looked at where lists are.
-            ArgKind::List | ArgKind::Map | ArgKind::File => Err(wrong()),
+            ArgKind::List | ArgKind::Map | ArgKind::File | ArgKind::Any => Err(wrong()),
         }
     }
 
@@ -319,15 +322,7 @@ impl<'a> Converter<'a> {
                 None,
             ));
         }
-        if let Some(limit) = declaration.max_length
-            && text.len() as u64 > limit
-        {
-            return Err(at.refusal(
-                format!("Argument '{}' is longer than {limit} bytes.", at.name()),
-                "invalid_value",
-                None,
-            ));
-        }
+        check_length(declaration, at, &text)?;
         if let Json::String(choice) =
             self.choice(declaration, at, json, &Json::from(text.as_str()))?
         {
@@ -507,6 +502,39 @@ impl<'a> Converter<'a> {
     }
 }
 
+/// As it was sent: what it must be, the plugin says.
+fn any(declaration: &ArgDeclaration, at: At<'_>, json: &Json) -> Result<Value, Refusal> {
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Flag(*flag),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::Num(number),
+            (None, None) => Value::Text(number.to_string()),
+        },
+        Json::String(text) => {
+            check_length(declaration, at, text)?;
+            Value::Text(text.clone())
+        }
+        Json::Array(_) | Json::Object(_) => {
+            let text = json.to_string();
+            check_length(declaration, at, &text)?;
+            Value::Json(text)
+        }
+    })
+}
+
+fn check_length(declaration: &ArgDeclaration, at: At<'_>, text: &str) -> Result<(), Refusal> {
+    match declaration.max_length {
+        Some(limit) if text.len() as u64 > limit => Err(at.refusal(
+            format!("Argument '{}' is longer than {limit} bytes.", at.name()),
+            "invalid_value",
+            None,
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn invalid(declaration: &ArgDeclaration, at: At<'_>, value: &str) -> Refusal {
     let message = match &declaration.invalid {
         Some(template) => template.replace("{value}", value),
@@ -528,6 +556,7 @@ fn expected(kind: ArgKind) -> (&'static str, &'static str) {
         ArgKind::List => ("a", "list"),
         ArgKind::Map => ("an", "object"),
         ArgKind::File => ("a", "file"),
+        ArgKind::Any => ("a", "value"),
     }
 }
 
@@ -543,6 +572,7 @@ fn plural(kind: ArgKind) -> &'static str {
         ArgKind::List => "lists",
         ArgKind::Map => "objects",
         ArgKind::File => "files",
+        ArgKind::Any => "values",
     }
 }
 

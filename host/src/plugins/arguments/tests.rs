@@ -351,6 +351,34 @@ async fn act_11_natural_types_are_accepted() {
     );
 }
 
+/// create.md 5.18: what the plugin reads itself comes as it was sent.
+#[tokio::test]
+async fn create_5_18_an_argument_of_any_kind_comes_as_it_was_sent() {
+    let fixture = Fixture::new().await;
+    for sent in [
+        json!(" x, y "),
+        json!([1, null]),
+        json!([]),
+        json!({"a": [1]}),
+        json!(1.5),
+        json!(7),
+        json!(true),
+    ] {
+        let thing = json!({ "thing": sent });
+        assert_eq!(accepted(&fixture, "everything", thing).await["thing"], sent);
+    }
+    for absent in [json!(null), json!("")] {
+        let thing = json!({ "thing": absent });
+        let checked = accepted(&fixture, "everything", thing).await;
+        assert_eq!(checked, json!({"level": "low"}));
+    }
+    for long in [json!("0123456789"), json!(["012345"]), json!({"a": "012"})] {
+        let thing = json!({ "thing": long });
+        let (message, _) = refused(run(&fixture, "everything", thing).await);
+        assert_eq!(message, "Argument 'thing' is longer than 9 bytes.");
+    }
+}
+
 #[tokio::test]
 async fn act_12_an_empty_text_is_a_value_of_an_action() {
     let fixture = Fixture::new().await;

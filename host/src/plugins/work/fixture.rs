@@ -100,7 +100,7 @@ fn declarations() -> Vec<Declaration> {
         {"name": "everything", "on": ["*"], "permission": "write", "args": [
             {"name": "text", "type": "text"}, {"name": "title", "type": "string", "unescape": true, "nonempty": true, "max_length": 10},
             {"name": "description", "type": "text", "unescape": true}, {"name": "flag", "type": "bool"}, {"name": "wait", "type": "int"},
-            {"name": "score", "type": "num"}, {"name": "id", "type": "id"}, {"name": "kind", "type": "type"}, {"name": "date", "type": "date"},
+            {"name": "score", "type": "num"}, {"name": "thing", "type": "any", "max_length": 9}, {"name": "id", "type": "id"}, {"name": "kind", "type": "type"}, {"name": "date", "type": "date"},
             {"name": "when", "type": "ldate"}, {"name": "aliases", "type": "list", "of": "string", "synonyms": ["alias"]},
             {"name": "value", "type": "string", "vocab": "Status", "invalid": "Invalid status: {value}."},
             {"name": "kinds", "type": "list", "of": "string", "vocab": "IndicatorTypes"},
