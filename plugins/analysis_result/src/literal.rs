@@ -295,7 +295,7 @@ impl Reader<'_> {
         })
     }
 
-    /// `\uXXXX`; two that are halves of one character are that.
+    /// `\u` and four digits; two that are halves of one character are that.
     fn unit(&mut self) -> Result<char, Refused> {
         let high = self.hex(4)?;
         if !(0xd800..0xdc00).contains(&high) {
