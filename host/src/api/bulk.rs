@@ -4,13 +4,12 @@
 //! what its own POST would have been answered. A hundred share one commit. With `atomic=1` all of them do, or nothing is stored.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream;
 use serde_json::{Map, Value as Json};
 
 use super::answer;
@@ -22,15 +21,12 @@ use super::pipeline::Call;
 use super::{Handlers, rows};
 use crate::access::Caller;
 use crate::plugins::{
-    Batch, Created, Mode, NotDone, Object, Params, Passing, Refusal, Registry, Together, Turn,
-    TypeEntry,
+    Created, Mode, NotDone, Object, Params, Refusal, Registry, Together, TypeEntry,
 };
 use crate::query::is_on;
 
 /// Objects in one transaction: enough to share a commit, few enough that other requests hardly wait.
 const BATCH: usize = 100;
-/// Batches under way: one runs while the one before is being stored.
-const AT_ONCE: usize = 2;
 /// Objects that are stored together or not at all.
 const MOST_TOGETHER: usize = 1_000;
 
@@ -47,7 +43,7 @@ pub(super) async fn post(
     let most = call.settings.number("max_body_bytes").unwrap_or(u64::MAX);
     let objects = objects::read(&call.headers, body, most).await?;
     let is_on = |name| is_on(call.parameters.last(name));
-    let bulk = Bulk {
+    let mut bulk = Bulk {
         handlers: Arc::clone(&call.state.handlers),
         registry: Arc::clone(&call.registry),
         caller: Arc::clone(&call.caller),
@@ -58,52 +54,28 @@ pub(super) async fn post(
             once: None,
         },
         key: Key::of(call)?,
-        is_busy: AtomicBool::new(false),
+        done: 0,
+        is_busy: false,
     };
     let body = if is_on("atomic") {
         Body::from(bulk.together(objects).await?)
     } else {
-        let bulk = Arc::new(bulk);
-        let lines = stream::iter(parts(objects)).map(move |part| {
-            let bulk = Arc::clone(&bulk);
-            async move {
-                let lines = bulk.carry_out(part, Together::Each).await;
-                Ok::<_, std::convert::Infallible>(Bytes::from(lines))
-            }
-        });
-        Body::from_stream(lines.buffered(AT_ONCE))
+        Body::from_stream(stream::unfold(
+            (bulk, objects),
+            |(mut bulk, mut objects)| async {
+                let batch: Vec<_> = objects.by_ref().take(BATCH).collect();
+                if batch.is_empty() {
+                    return None;
+                }
+                let lines = bulk.carry_out(batch, Together::Each).await;
+                Some((
+                    Ok::<_, std::convert::Infallible>(Bytes::from(lines)),
+                    (bulk, objects),
+                ))
+            },
+        ))
     };
     Ok(answer::response(StatusCode::OK, rows::NDJSON, body))
-}
-
-/// Some of the objects, and when they may be stored.
-struct Part {
-    /// How many come before.
-    first: u64,
-    objects: Vec<Result<Params, &'static str>>,
-    turn: Turn,
-    /// The turn of the next part.
-    passing: Option<Passing>,
-}
-
-/// The objects in parts, each of which has its turn after the one before.
-fn parts(mut objects: Objects) -> impl Iterator<Item = Part> + Send {
-    let (mut first, mut turn) = (0, Turn::now());
-    std::iter::from_fn(move || {
-        let objects: Vec<_> = objects.by_ref().take(BATCH).collect();
-        if objects.is_empty() {
-            return None;
-        }
-        let (passing, next) = Turn::after();
-        let part = Part {
-            first,
-            turn: std::mem::replace(&mut turn, next),
-            passing: Some(passing),
-            objects,
-        };
-        first += part.objects.len() as u64;
-        Some(part)
-    })
 }
 
 /// What carries the objects out. It outlives the request's handler: the client reads while it goes on.
@@ -116,38 +88,32 @@ struct Bulk {
     mode: Mode,
     /// Of the request; each object has one of its own by its position.
     key: Option<Key>,
+    /// Objects before the present ones.
+    done: u64,
     /// The store can't be reached: what follows is not tried.
-    is_busy: AtomicBool,
+    is_busy: bool,
 }
 
 impl Bulk {
-    async fn together(&self, objects: Objects) -> Result<Vec<u8>, Failure> {
+    async fn together(&mut self, objects: Objects) -> Result<Vec<u8>, Failure> {
         let objects: Vec<_> = objects.take(MOST_TOGETHER + 1).collect();
         if objects.len() > MOST_TOGETHER {
             return Err(Failure::BadRequest(format!(
                 "With atomic=1 a request may have {MOST_TOGETHER} objects."
             )));
         }
-        let part = Part {
-            first: 0,
-            objects,
-            turn: Turn::now(),
-            passing: None,
-        };
-        Ok(self.carry_out(part, Together::All).await)
+        Ok(self.carry_out(objects, Together::All).await)
     }
 
     /// The answers to some objects, a line each.
-    async fn carry_out(&self, part: Part, together: Together) -> Vec<u8> {
-        let Part {
-            first,
-            objects,
-            turn,
-            passing,
-        } = part;
+    async fn carry_out(
+        &mut self,
+        objects: Vec<Result<Params, &'static str>>,
+        together: Together,
+    ) -> Vec<u8> {
         let is_broken = objects.iter().any(Result::is_err);
         let what = ["POST", &self.of.declaration.resource];
-        let sound: Vec<Object> = (first..)
+        let sound: Vec<Object> = (self.done..)
             .zip(&objects)
             .filter_map(|(position, object)| {
                 let params = object.as_ref().ok()?.clone();
@@ -156,7 +122,8 @@ impl Bulk {
                 Some(Object { params, once })
             })
             .collect();
-        let answers = if self.is_busy.load(Ordering::Relaxed) {
+        self.done += objects.len() as u64;
+        let mut answers = if self.is_busy {
             sound
                 .iter()
                 .map(|_| Err(NotDone::Busy(String::new())))
@@ -169,22 +136,13 @@ impl Bulk {
                     &self.registry,
                     &self.caller,
                     &self.of,
-                    Batch {
-                        objects: sound,
-                        mode: self.mode,
-                        together,
-                        turn,
-                    },
+                    sound,
+                    self.mode,
+                    together,
                 )
                 .await
-        };
-        let is_busy = |answer: &Result<_, NotDone>| matches!(answer, Err(NotDone::Busy(_)));
-        if let Some(passing) = passing
-            && !answers.iter().any(is_busy)
-        {
-            passing.pass();
         }
-        let mut answers = answers.into_iter();
+        .into_iter();
         let mut lines = Vec::with_capacity(objects.len() * 256);
         for object in objects {
             let line = match object {
@@ -200,7 +158,7 @@ impl Bulk {
         lines
     }
 
-    fn envelope(&self, answer: Option<Result<Created, NotDone>>) -> Map<String, Json> {
+    fn envelope(&mut self, answer: Option<Result<Created, NotDone>>) -> Map<String, Json> {
         let (code, message, id) = match answer {
             Some(Ok(created)) => {
                 let is_repeated = created.is_repeated;
@@ -212,9 +170,10 @@ impl Bulk {
             }
             Some(Err(NotDone::Refused(refusal))) => return self.envelopes.refused(refusal),
             Some(Err(NotDone::Busy(reason))) => {
-                if !self.is_busy.swap(true, Ordering::Relaxed) {
+                if !self.is_busy {
                     tracing::warn!(%reason, "objects of many were not stored: busy");
                 }
+                self.is_busy = true;
                 (
                     "unavailable",
                     "The server is busy. Please try again later.",

@@ -16,7 +16,7 @@ use super::route::{self, Target};
 use super::{Handlers, Patch, State, list};
 use crate::access::{Access, Caller};
 use crate::plugins::{
-    Batch, Created, Mode, NotDone, Params, Performed, Registry, Services, TypeEntry,
+    Created, Mode, NotDone, Object, Params, Performed, Registry, Services, Together, TypeEntry,
 };
 use crate::query::Parameters;
 use crate::registers::Registers;
@@ -138,7 +138,9 @@ impl Handlers for TypesOnly {
         _: &Arc<Registry>,
         _: &Arc<Caller>,
         _: &TypeEntry,
-        _: Batch,
+        _: Vec<Object>,
+        _: Mode,
+        _: Together,
     ) -> Vec<Result<Created, NotDone>> {
         Vec::new()
     }

@@ -60,7 +60,8 @@ use bson::oid::ObjectId;
 
 use crate::access::{Access, Caller};
 use crate::plugins::{
-    Batch, Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry,
+    Created, Mode, NotDone, Object, Params, Performed, Plugins, Registry, Services, Together,
+    TypeEntry,
 };
 use crate::registers::Registers;
 use crate::store::Store;
@@ -89,7 +90,9 @@ trait Handlers: Send + Sync {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        batch: Batch,
+        objects: Vec<Object>,
+        mode: Mode,
+        together: Together,
     ) -> Vec<Result<Created, NotDone>>;
 
     /// See [`Plugins::perform`].
@@ -132,9 +135,11 @@ impl Handlers for Plugins {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        batch: Batch,
+        objects: Vec<Object>,
+        mode: Mode,
+        together: Together,
     ) -> Vec<Result<Created, NotDone>> {
-        Plugins::create_many(self, registry, caller, of, batch).await
+        Plugins::create_many(self, registry, caller, of, objects, mode, together).await
     }
 
     async fn perform(

@@ -46,7 +46,6 @@ use crate::store::{StagedFile, Store, StoreError};
 use self::runtime::lanes::Lanes;
 use self::runtime::{Runtime, SharedRuntime};
 
-pub use perform::{Batch, Passing, Turn};
 pub use registry::{ActionEntry, Conflict, Loaded, Registry, TypeEntry};
 pub use reload::{PluginStatus, Status, declared, read_status, rollback};
 pub use runtime::limits::Limits;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
-pub use self::bulk::{Batch, Passing, Turn};
 use self::once::Known;
 use super::arguments::{self, Checked};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};

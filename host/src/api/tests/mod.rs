@@ -116,14 +116,13 @@ impl Handlers for Recorder {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        batch: Batch,
+        objects: Vec<Object>,
+        mode: Mode,
+        _: Together,
     ) -> Vec<Result<Created, NotDone>> {
         let mut answers = Vec::new();
-        for object in batch.objects {
-            answers.push(
-                self.create(registry, caller, of, object.params, batch.mode)
-                    .await,
-            );
+        for Object { params, .. } in objects {
+            answers.push(self.create(registry, caller, of, params, mode).await);
         }
         answers
     }

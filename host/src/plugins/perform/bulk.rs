@@ -1,12 +1,6 @@
 //! Many POSTs to one resource, in order, in one transaction: as if they had come one after the other, with one commit.
-//!
-//! A batch may begin while the one before is still being stored ([`Turn`]): it runs on what is stored by then, waits for its
-//! turn, and commits. What it had read is looked at again with the commit, as ever, so it runs once more if the batch before
-//! has changed that. A refusal is never believed before the turn has come.
 
 use std::sync::Arc;
-
-use tokio::sync::oneshot;
 
 use super::once::{self, Known};
 use super::{
@@ -25,63 +19,6 @@ use crate::store::{DocKey, WriteSet};
 
 /// The answer to each of many POSTs, in their order.
 type Answers = Vec<Result<Created, NotDone>>;
-
-/// Many POSTs that share a commit.
-#[derive(Debug)]
-pub struct Batch {
-    /// In their order.
-    pub objects: Vec<Object>,
-    /// For all of them; `once` is each object's own.
-    pub mode: Mode,
-    /// What becomes of the others if one is refused.
-    pub together: Together,
-    /// When they may be stored.
-    pub turn: Turn,
-}
-
-/// When a batch may be stored: after the one before.
-#[derive(Debug)]
-pub struct Turn(Option<oneshot::Receiver<()>>);
-
-/// The turn of the batch after this one.
-#[derive(Debug)]
-pub struct Passing(oneshot::Sender<()>);
-
-impl Turn {
-    /// Nobody is before.
-    #[must_use]
-    pub fn now() -> Self {
-        Self(None)
-    }
-
-    /// After the turn was passed on. If that is dropped instead, what is before was given up, and so is this.
-    #[must_use]
-    pub fn after() -> (Passing, Self) {
-        let (passing, turn) = oneshot::channel();
-        (Passing(passing), Self(Some(turn)))
-    }
-
-    /// Waits for it. Has it only come now?
-    async fn comes(&mut self) -> Result<bool, NotDone> {
-        match self.0.take() {
-            None => Ok(false),
-            Some(turn) => match turn.await {
-                Ok(()) => Ok(true),
-                Err(_) => Err(NotDone::Busy(
-                    "the objects before could not be stored".into(),
-                )),
-            },
-        }
-    }
-}
-
-impl Passing {
-    /// Lets the next batch be stored.
-    pub fn pass(self) {
-        // Nobody may be waiting.
-        let _ = self.0.send(());
-    }
-}
 
 /// A POST that passed the checks on arguments and rights.
 struct Pending {
@@ -102,28 +39,27 @@ enum Ran {
 
 impl Plugins {
     /// Many POSTs to a type's resource, in order. With [`Together::Each`] one that is refused leaves the others as they are;
-    /// with [`Together::All`] nothing is stored then. Nothing is stored before the turn has come.
+    /// with [`Together::All`] nothing is stored then.
     pub async fn create_many(
         &self,
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        mut batch: Batch,
+        objects: Vec<Object>,
+        mode: Mode,
+        together: Together,
     ) -> Answers {
-        let count = batch.objects.len();
-        let tried = loop {
-            let tried = self.try_many(registry, caller, of, &mut batch).await;
-            if let Some(tried) = tried.transpose() {
-                break tried;
-            }
-        };
-        match tried {
+        let count = objects.len();
+        match self
+            .try_many(registry, caller, of, &objects, mode, together)
+            .await
+        {
             Ok(answers) => answers,
             // The commit as a whole was refused: each by itself finds out whose fault it was.
-            Err(NotDone::Refused(_)) if batch.together == Together::Each => {
+            Err(NotDone::Refused(_)) if together == Together::Each => {
                 let mut answers = Vec::with_capacity(count);
-                for Object { params, once } in batch.objects {
-                    let mode = Mode { once, ..batch.mode };
+                for Object { params, once } in objects {
+                    let mode = Mode { once, ..mode };
                     answers.push(self.create(registry, caller, of, params, mode).await);
                 }
                 answers
@@ -132,21 +68,15 @@ impl Plugins {
         }
     }
 
-    /// None: what came out is not to be believed, as the turn has only come since.
     async fn try_many(
         &self,
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        batch: &mut Batch,
-    ) -> Result<Option<Answers>, NotDone> {
-        let Batch {
-            objects,
-            mode,
-            together,
-            turn,
-        } = batch;
-        let (mode, together) = (*mode, *together);
+        objects: &[Object],
+        mode: Mode,
+        together: Together,
+    ) -> Result<Answers, NotDone> {
         let name = &of.declaration.name;
         let entry = registry
             .type_named(name)
@@ -188,12 +118,8 @@ impl Plugins {
         loop {
             self.leave_out_known(&mut pending, &mut answers, &plugin, now)
                 .await?;
-            let some_refused = answers.iter().flatten().any(Result::is_err);
-            if some_refused && turn.comes().await? {
-                return Ok(None);
-            }
-            if together == Together::All && some_refused {
-                return Ok(Some(nothing_stored(answers)));
+            if together == Together::All && answers.iter().flatten().any(Result::is_err) {
+                return Ok(nothing_stored(answers));
             }
             let ran = {
                 let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
@@ -210,15 +136,10 @@ impl Plugins {
                     .await
                     .map_err(NotDone::Internal)?
             };
-            let is_early = turn.comes().await?;
             let obstacle = match ran {
-                Ran::Broken(..) if is_early => return Ok(None),
                 Ran::Through(work, items) => {
                     let outcomes = outcomes(&plugin, &job, items, mode);
                     let some_refused = outcomes.iter().any(Result::is_err);
-                    if is_early && some_refused {
-                        return Ok(None);
-                    }
                     let stored = if together == Together::All && some_refused {
                         self.check(work.into_read_set(), &job, patience.attempt)
                             .await
@@ -236,10 +157,10 @@ impl Plugins {
                                         created(settled, &entry.plugin, warnings)
                                     }));
                             }
-                            return Ok(Some(match together == Together::All && some_refused {
+                            return Ok(match together == Together::All && some_refused {
                                 true => nothing_stored(answers),
                                 false => complete(answers),
-                            }));
+                            });
                         }
                         Err(Again::Conflict(what)) => what,
                         Err(Again::Final(not_done)) => return Err(not_done),
