@@ -86,11 +86,14 @@ async fn comparable(server: &Server) -> Result<Vec<String>> {
 /// What a client's feed is like: new ones, repeats in another letter case, refused ones, objects that share others.
 fn feed() -> Vec<Json> {
     let mut feed = Vec::new();
-    for number in 0..60 {
+    // Several commits: what one of them stores the next one has to know.
+    for number in 0..110 {
+        // Instances of a source that are alike in everything are one, and times depend on how fast a server is.
+        let reference = format!("report {number}");
         feed.push(json!({"type": "URI", "value": format!("http://h{}.example.com/{number}", number % 7), "source": "Alpha", "add_domain": true,
-            "bucket_list": format!("a,b{}", number % 3), "campaign": "Bear", "confidence": "low"}));
-        feed.push(json!({"type": "MD5", "value": format!("{:032X}", number % 20), "source": "Alpha", "description": format!("seen {number}"), "ticket": "T-1"}));
-        feed.push(json!({"type": "MD5", "value": format!("{:032x}", number % 50), "source": "Beta", "tlp": "red", "indicator_confidence": "high"}));
+            "bucket_list": format!("a,b{}", number % 3), "campaign": "Bear", "confidence": "low", "reference": reference}));
+        feed.push(json!({"type": "MD5", "value": format!("{:032X}", number % 20), "source": "Alpha", "description": format!("seen {number}"), "ticket": "T-1", "reference": reference}));
+        feed.push(json!({"type": "MD5", "value": format!("{:032x}", number % 50), "source": "Beta", "tlp": "red", "indicator_confidence": "high", "reference": reference}));
     }
     feed.insert(
         3,
@@ -138,6 +141,23 @@ async fn many_posts_leave_what_one_after_the_other_would() -> Result<()> {
     for (many, one) in many.iter().zip(&one) {
         assert_eq!(many, one);
     }
+    Ok(())
+}
+
+/// A refusal is that of its place in the order, also where the object that it is about is in the commit before.
+#[tokio::test]
+async fn refusals_are_those_of_the_order() -> Result<()> {
+    let server = Server::start().await?;
+    let objects: Vec<Json> = (0..320)
+        .map(|number| json!({"name": format!("Wave {}", number % 160)}))
+        .collect();
+    let answers = bulk(&server, "/api/v1/campaigns/?bulk=1", &objects).await?;
+    let expected: Vec<i64> = (0..320).map(|number| i64::from(number >= 160)).collect();
+    assert_eq!(codes(&answers), expected);
+    for (first, again) in answers.iter().zip(&answers[160..]) {
+        assert_eq!(again["id"], first["id"], "{again}");
+    }
+    assert_eq!(server.count("campaigns").await?, 160);
     Ok(())
 }
 
