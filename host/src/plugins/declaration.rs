@@ -365,6 +365,9 @@ pub struct ArgDeclaration {
     /// Text when invalid; `{value}` is what was sent.
     #[serde(default)]
     pub invalid: Option<String>,
+    /// Who checks that it is there and of its vocabulary.
+    #[serde(default)]
+    pub check: ArgCheck,
     /// Description for users.
     #[serde(default)]
     pub summary: String,
@@ -377,6 +380,17 @@ pub struct ArgDeclaration {
     /// Never shown.
     #[serde(default)]
     pub secret: bool,
+}
+
+/// Who checks presence and vocabulary of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgCheck {
+    /// The host, before the plugin runs.
+    #[default]
+    Before,
+    /// The plugin, at its place among its own checks: they are declared for whoever reads them.
+    Within,
 }
 
 /// Type of an argument.

@@ -200,6 +200,7 @@ impl Plugins {
         } = checked;
         let request = self.request(registry, caller, now, zones, files)?;
         let plugin = action.plugin.clone();
+        let absent = absent_arguments(&action, &args);
         let settled = self
             .settle(
                 request,
@@ -211,7 +212,8 @@ impl Plugins {
                 args,
                 mode,
             )
-            .await?;
+            .await
+            .map_err(|not_done| as_missing(not_done, &absent))?;
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
@@ -505,6 +507,35 @@ fn find_action<'a>(
         "unknown_action"
     };
     Err(refusal(code, format!("'{name}' is not a valid action.")))
+}
+
+/// Declared arguments that were not sent and have no default.
+fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
+    let declared = action
+        .declaration
+        .args
+        .iter()
+        .map(|declared| &declared.name);
+    declared
+        .filter(|name| !args.iter().any(|arg| arg.name == **name))
+        .cloned()
+        .collect()
+}
+
+/// An argument that was not sent is missing, not invalid (core-api 13.3): one that is needed only beside certain others,
+/// which the plugin finds.
+fn as_missing(mut not_done: NotDone, absent: &[String]) -> NotDone {
+    if let NotDone::Refused(refusal) = &mut not_done
+        && refusal.error.get("code") == Some(&Json::from("invalid_value"))
+        && absent
+            .iter()
+            .any(|name| refusal.error.get("argument") == Some(&Json::from(name.as_str())))
+    {
+        refusal
+            .error
+            .insert("code".into(), "missing_argument".into());
+    }
+    not_done
 }
 
 fn refusal(code: &str, message: String) -> Refusal {

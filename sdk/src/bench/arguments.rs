@@ -15,7 +15,10 @@ pub(super) fn validate(
     let declared = declared.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut args = Vec::new();
     if creating {
-        for arg in declared.iter().filter(|arg| arg["required"] == true) {
+        for arg in declared
+            .iter()
+            .filter(|arg| arg["required"] == true && arg["check"] != "within")
+        {
             if absent_in_a_create(lookup(arg, sent)) {
                 return Err(missing(arg));
             }
@@ -116,7 +119,7 @@ fn decode(arg: &Json, given: Option<&Json>, now: i64) -> Result<Option<Value>, F
         return match arg.get("default") {
             Some(default) if default == "now" => Ok(Some(Value::Date(now))),
             Some(default) => convert(arg, default, now).map(Some),
-            None if arg["required"] == true => Err(missing(arg)),
+            None if arg["required"] == true && arg["check"] != "within" => Err(missing(arg)),
             None => Ok(None),
         };
     };

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, Purpose, Sent, refusal};
 use crate::dates::{self, Zones};
-use crate::plugins::declaration::{ArgDeclaration, ArgKind};
+use crate::plugins::declaration::{ArgCheck, ArgDeclaration, ArgKind};
 use crate::plugins::{Refusal, Registry, Value};
 use crate::vocabulary;
 
@@ -364,7 +364,11 @@ impl<'a> Converter<'a> {
         at: At<'_>,
         text: String,
     ) -> Result<String, Refusal> {
-        let Some(name) = &declaration.vocab else {
+        let Some(name) = declaration
+            .vocab
+            .as_ref()
+            .filter(|_| declaration.check == ArgCheck::Before)
+        else {
             return Ok(text);
         };
         if vocabulary::values(name).is_none() {

@@ -80,6 +80,11 @@ const DECLARATIONS: &str = r#"[
   {"name": "unsupported_attrs", "kind": "map"}
 ]"#;
 
+/// Does every top-level object have this field?
+pub(crate) fn is_common_field(name: &str) -> bool {
+    COMMON.iter().any(|field| field.name == name)
+}
+
 /// The lists that every top-level object has, in the order in which a new document gets them.
 pub(super) const LISTS: [&str; 10] = [
     "campaign",

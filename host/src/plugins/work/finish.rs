@@ -167,7 +167,7 @@ impl Work {
         }
     }
 
-    /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
+    /// Operations on an existing document, and `modified` (ACT-16), but not for what a POST merely relates to
     /// (documents.md L6).
     fn change(&self, index: usize, mut operations: Vec<Op>) -> Result<Write, Failure> {
         let document = &self.documents[index];

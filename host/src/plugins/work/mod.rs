@@ -53,6 +53,7 @@ use crate::access::Caller;
 use crate::dates::Zones;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
+pub(super) use self::fields::is_common_field;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub(super) use self::uploads::stage;
@@ -248,7 +249,7 @@ struct Open {
 struct Logged {
     document: usize,
     operation: Op,
-    /// The other side of a relationship: its `modified` stays (documents.md L6).
+    /// The other side of a relationship that a POST made: its `modified` stays (documents.md L6).
     partner: bool,
     /// The condition of a pull as the plugin wrote it.
     condition: Option<String>,

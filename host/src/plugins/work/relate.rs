@@ -7,7 +7,7 @@ use bson::{Bson, Document, doc};
 
 use super::changes::Side;
 use super::documents::draft_failed;
-use super::rules::{date, date_of, invalid, refused, text_of};
+use super::rules::{as_written, date, date_of, invalid, refused, text_of};
 use super::{DocNumber, Relation, Work, internal};
 use crate::plugins::value::{Arg, Failure, Value};
 use crate::store::{FieldPath, Filter, Test};
@@ -175,7 +175,7 @@ impl Work {
             date: self.now,
             analyst: (!is_anonymous).then(|| self.user().to_owned()),
             confidence: confidence.to_owned(),
-            reason: text_of(details, "rel_reason").unwrap_or_default(),
+            reason: as_written(details, "rel_reason").unwrap_or_default(),
         };
         let relation = self.relate_pair(left, recognised.value, inverse, right, &details)?;
         self.relate_family(left, recognised.value, inverse, right, &details)
@@ -202,17 +202,14 @@ impl Work {
         right: usize,
         details: &Details,
     ) -> Result<Relation, Failure> {
-        // The document that the request is about is changed; whoever it is related to is its partner (documents.md L6).
-        let right_is_subject = self
+        // An action changes both documents (ACT-17). A POST changes the one that it makes; what that is related to is its
+        // partner (documents.md L6).
+        let is_action = self
             .frames
             .first()
-            .is_some_and(|frame| frame.subject == Some(right));
-        let (left_side, right_side) = if right_is_subject {
-            (Side::Partner, Side::Own)
-        } else {
-            (Side::Own, Side::Partner)
-        };
-        let left = self.half(left, name, right, left_side);
+            .is_some_and(|frame| frame.subject.is_some());
+        let right_side = if is_action { Side::Own } else { Side::Partner };
+        let left = self.half(left, name, right, Side::Own);
         let right = self.half(right, inverse, left.on, right_side);
         match (
             self.present(&left, details)?,

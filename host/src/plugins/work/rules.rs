@@ -59,6 +59,18 @@ pub(super) fn text_of(args: &[Arg], name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// The text of a detail with its blanks (kind `text`): clients that find it again compare all of it.
+pub(super) fn as_written(details: &[Arg], name: &str) -> Option<String> {
+    match details
+        .iter()
+        .find(|arg| arg.name == name)
+        .map(|arg| &arg.value)
+    {
+        Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+        _ => text_of(details, name),
+    }
+}
+
 /// A date among details; also as text.
 pub(super) fn date_of(details: &[Arg], name: &str, zones: &Zones) -> Result<Option<i64>, Failure> {
     match details
@@ -230,8 +242,8 @@ impl Work {
         let instance = Instance {
             analyst: self.user().to_owned(),
             date: date_of(details, "date", &self.request.zones)?.unwrap_or(self.now),
-            method: text_of(details, "method"),
-            reference: text_of(details, "reference"),
+            method: as_written(details, "method"),
+            reference: as_written(details, "reference"),
             tlp: level.to_owned(),
         };
         Ok((source, instance))
