@@ -20,9 +20,6 @@ fn forge(right_type: &str, right_id: &str, rel_type: &str, more: &Json) -> Json 
 
 /// (relationship, id of the partner) of all relationships.
 fn relations(document: &Json) -> Vec<(&str, &str)> {
-    let pair =
-        |entry: &'static str, of: &'_ Json| of[entry].as_str().unwrap_or_default().to_owned();
-    let _ = pair;
     list(document, "relationships")
         .iter()
         .map(|entry| {
@@ -312,7 +309,7 @@ async fn forge_relationship_6_families_of_backdoors() -> Result<()> {
 async fn forge_relationship_7_s19_the_other_object_must_be_visible() -> Result<()> {
     let world = World::start().await?;
     let event = world.event("E").await?;
-    let secret = [("domain", "secret.example.com"), ("source", "Closed")];
+    let secret = [("domain", "example.net"), ("source", "Closed")];
     world.server.cli(&["role", "add", "of-closed"])?;
     world
         .server

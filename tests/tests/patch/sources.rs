@@ -377,6 +377,15 @@ async fn act_21_dates_of_instances_are_unique_within_their_source() -> Result<()
         let last = instances.last().map(|instance| instance["date"].clone());
         assert_eq!(last, Some(json!(format!("2026-01-15 10:00:00.{date}000"))));
     }
+    // The same again is found where it was moved to.
+    let before = world.document("events", &event).await?;
+    done(
+        &world
+            .say("events", &event, add(&json!({"method": "b"})))
+            .await?,
+        DONE,
+    );
+    assert_eq!(world.document("events", &event).await?, before);
     // Another source has dates of its own.
     let object = done(
         &world

@@ -92,7 +92,7 @@ async fn con_3_con_4_opposite_relationships_at_once() -> Result<()> {
     let world = World::start().await?;
     for round in 0..10 {
         let event = world.event(&format!("E{round}")).await?;
-        let domain = world.domain(&format!("r{round}.example.com")).await?;
+        let domain = world.domain(&format!("r{round}-example.com")).await?;
         let requests = [
             (
                 "events",
@@ -140,7 +140,7 @@ async fn con_1_con_4_additions_at_once() -> Result<()> {
 
     let mut domains = Vec::new();
     for number in 0..30 {
-        domains.push(world.domain(&format!("d{number}.example.com")).await?);
+        domains.push(world.domain(&format!("d{number}-example.com")).await?);
     }
     let requests: Vec<_> = domains
         .iter()

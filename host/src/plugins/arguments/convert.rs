@@ -340,7 +340,8 @@ impl<'a> Converter<'a> {
         value: &Json,
     ) -> Result<Json, Refusal> {
         let choices = &declaration.choices;
-        if choices.is_empty() || choices.contains(value) {
+        let is_checked = declaration.check == ArgCheck::Before;
+        if choices.is_empty() || choices.contains(value) || !is_checked {
             return Ok(value.clone());
         }
         let text = value.as_str().map(str::trim);

@@ -290,16 +290,18 @@ impl Work {
         let entry = within(&list, position)?;
         self.remember(index, &within(&entry, "name")?)?;
         let instances = within(&entry, "instances")?;
-        if let Some(position) = self.find_element(index, &instances, &instance.same())? {
-            self.remember_element(index, &instances, position)?;
-            // An equal instance under a source that the caller may write makes the document no stranger.
-            self.touch(index).source_added = true;
-            return Ok(false);
-        }
-        while self
-            .find_element(index, &instances, &is("date", date(instance.date)))?
-            .is_some()
-        {
+        loop {
+            // Also where a date that was taken moved it on: the same request again is no other instance (actions.md 9.2).
+            if let Some(position) = self.find_element(index, &instances, &instance.same())? {
+                self.remember_element(index, &instances, position)?;
+                // An equal instance under a source that the caller may write makes the document no stranger.
+                self.touch(index).source_added = true;
+                return Ok(false);
+            }
+            let of_date = is("date", date(instance.date));
+            if self.find_element(index, &instances, &of_date)?.is_none() {
+                break;
+            }
             instance.date += 1;
         }
         self.append_unique(
