@@ -20,8 +20,17 @@ const OLD: i64 = 30 * YOUNG;
 /// Files looked at in one go.
 const PAGE: u32 = 500;
 
-/// Where documents refer to the files of a bucket: (collection, field).
-type Places = BTreeMap<String, Vec<(String, FieldPath)>>;
+/// How a field refers to files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reference {
+    /// By id, or as in documents of old by the document's MD5 (documents.md M26).
+    Id,
+    /// By MD5 (documents.md 4.1).
+    Md5,
+}
+
+/// Where documents refer to the files of a bucket: collection, field, and how.
+type Places = BTreeMap<String, Vec<(String, FieldPath, Reference)>>;
 
 /// Takes away files without a document, of buckets that the types of the registry declare. How many there were.
 ///
@@ -58,11 +67,16 @@ fn places(registry: &Registry) -> Places {
     fn add(places: &mut Places, collection: &str, prefix: &str, fields: &[FieldDeclaration]) {
         for field in fields {
             let path = format!("{prefix}{}", field.stored_name());
-            if let (FieldKind::File, Some(bucket), Ok(place)) =
-                (field.kind, &field.bucket, FieldPath::parse(&path))
+            let reference = match field.kind {
+                FieldKind::File => Some(Reference::Id),
+                FieldKind::Text => Some(Reference::Md5),
+                _ => None,
+            };
+            if let (Some(reference), Some(bucket), Ok(place)) =
+                (reference, &field.bucket, FieldPath::parse(&path))
             {
                 let known = places.entry(bucket.clone()).or_default();
-                known.push((collection.to_owned(), place));
+                known.push((collection.to_owned(), place, reference));
             }
             add(places, collection, &format!("{path}."), &field.fields);
         }
@@ -71,24 +85,35 @@ fn places(registry: &Registry) -> Places {
     for of in registry.types() {
         let of = &of.declaration;
         add(&mut places, &of.collection, "", &of.fields);
+        if of.top_level && of.part_of.is_none() {
+            add(
+                &mut places,
+                &of.collection,
+                "",
+                super::work::common_fields(),
+            );
+        }
     }
     places
 }
 
-/// Does a document refer to a file: by its id, or as those of old do, by its MD5 (documents.md M26)?
+/// Does a document refer to a file?
 async fn is_referred(
     store: &dyn Store,
-    places: &[(String, FieldPath)],
+    places: &[(String, FieldPath, Reference)],
     id: ObjectId,
     info: &FileInfo,
 ) -> Result<bool> {
-    let md5 = Filter::Field(
-        FieldPath::literal("md5"),
-        Test::Eq(hex::encode(info.md5).into()),
-    );
-    for (collection, path) in places {
-        let by_id = Filter::Field(path.clone(), Test::Eq(Bson::ObjectId(id)));
-        for condition in [by_id, md5.clone()] {
+    let by_md5 = |path: FieldPath| Filter::Field(path, Test::Eq(hex::encode(info.md5).into()));
+    for (collection, path, reference) in places {
+        let conditions = match reference {
+            Reference::Id => vec![
+                Filter::Field(path.clone(), Test::Eq(Bson::ObjectId(id))),
+                by_md5(FieldPath::literal("md5")),
+            ],
+            Reference::Md5 => vec![by_md5(path.clone())],
+        };
+        for condition in conditions {
             if !store
                 .select(collection, &condition, None, 1)
                 .await?
@@ -127,9 +152,18 @@ mod tests {
             let id = store.keep_file("sample", &staged).await.unwrap();
             ids.push((id, hex::encode(staged.md5)));
         }
+        // Those of lists of objects are found by their MD5 (documents.md 4.1).
+        let mut uploads = Vec::new();
+        for bytes in ["an object's", "no object's"] {
+            let staged = crate::plugins::work::stage(store.as_ref(), "f", bytes.into()).await;
+            let staged = staged.unwrap();
+            let id = store.keep_file("objects", &staged).await.unwrap();
+            uploads.push((id, hex::encode(staged.md5)));
+        }
+        let object = doc! { "type": "File Upload", "value": &uploads[0].1 };
         let writes = [
             doc! { "_id": ObjectId::new(), "md5": "other", "filedata": ids[0].0 },
-            doc! { "_id": ObjectId::new(), "md5": &ids[1].1 },
+            doc! { "_id": ObjectId::new(), "md5": &ids[1].1, "objects": [object] },
         ];
         let writes = writes.map(|body| Write::Insert {
             collection: "sample".into(),
@@ -145,7 +179,7 @@ mod tests {
         for (later, gone) in [
             (0, 0),
             (OLD + 1, 0),
-            (YOUNG + 60_000, 1),
+            (YOUNG + 60_000, 2),
             (YOUNG + 60_000, 0),
         ] {
             let swept = sweep(store.as_ref(), &registry, now + later).await.unwrap();

@@ -213,7 +213,7 @@ impl Plugins {
                 mode,
             )
             .await
-            .map_err(|not_done| as_missing(not_done, &absent))?;
+            .map_err(|not_done| as_of_argument(not_done, &absent))?;
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
@@ -522,14 +522,21 @@ fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
         .collect()
 }
 
-/// An argument that was not sent is missing, not invalid (core-api 13.3): one that is needed only beside certain others,
-/// which the plugin finds.
-fn as_missing(mut not_done: NotDone, absent: &[String]) -> NotDone {
-    if let NotDone::Refused(refusal) = &mut not_done
+/// What a plugin finds wrong with an argument, as the host says it (core-api 13.3). An argument that was not sent is missing,
+/// not invalid: one that is needed only beside certain others. A path is an argument and its key.
+fn as_of_argument(mut not_done: NotDone, absent: &[String]) -> NotDone {
+    let NotDone::Refused(refusal) = &mut not_done else {
+        return not_done;
+    };
+    let Some(named) = refusal.error.get("argument").and_then(Json::as_str) else {
+        return not_done;
+    };
+    let named = named.to_owned();
+    if let Some((argument, key)) = named.split_once('.') {
+        refusal.error.insert("argument".into(), argument.into());
+        refusal.error.insert("key".into(), key.into());
+    } else if absent.contains(&named)
         && refusal.error.get("code") == Some(&Json::from("invalid_value"))
-        && absent
-            .iter()
-            .any(|name| refusal.error.get("argument") == Some(&Json::from(name.as_str())))
     {
         refusal
             .error

@@ -1,18 +1,22 @@
-//! The actions that all types share (actions.md section 2): tickets, status, description, sources, releasability,
-//! relationships.
+//! The actions that all types share (actions.md section 2): tickets, actions, status, description, sources,
+//! releasability, relationships.
 
+mod actions;
 mod description;
+mod objects;
 mod relationships;
 mod releasability;
 mod sources;
 mod status;
 mod tickets;
 
+use actions::{action_add, action_remove, action_update};
 use critd_sdk::{element, plugin, prelude::*};
 use description::description_update;
+use objects::add_object;
 use relationships::forge_relationship;
 use releasability::add_releasability;
-use sources::source_add_update;
+use sources::{source_add_update, source_remove};
 use status::status_update;
 use tickets::{ticket_add, ticket_remove, ticket_update};
 
@@ -26,10 +30,17 @@ plugin! {
         ticket_update,
         ticket_remove,
         source_add_update,
+        source_remove,
+        action_add,
+        action_update,
+        action_remove,
         add_releasability,
         forge_relationship,
+        add_object,
     ],
     needs = {
+        "create:Indicator" = "An object may become an indicator too.",
+        "create:PCAP" = "A file among the objects that is a capture of network traffic becomes a PCAP too.",
         "other:*" = "A relationship is written on both objects.",
     },
 }

@@ -1,4 +1,4 @@
-//! `source_add_update`
+//! `source_add_update`, `source_remove`
 
 use critd_sdk::{element, prelude::*};
 
@@ -97,6 +97,96 @@ pub(crate) struct SourceAddUpdate {
     #[arg(example = "2026-01-15 10:00:00.000000")]
     date: Option<Date>,
 }
+
+/// Removes an instance of a source of the object, found by its date; with its last instance the source goes. The last source
+/// stays, as nobody would see an object without one.
+///
+/// # Rules
+///
+/// source_remove.3: the name is checked before the date is missed. ACT-22: of several instances with the date the first. C1:
+/// sources that are not the caller's are not shown to be there. CON-2: of the last two sources only one can be removed.
+#[action(
+    on("*", "-Campaign", "-Target"),
+    permission = "sources_delete",
+    refusal = "User does not have permission to delete sources.",
+    touches = "self.source",
+    answers = "the removed instance with the `name` of its source, or the removed source"
+)]
+#[example("one of two instances",
+    before = {"source": [{"name": "Example", "instances": [{"analyst": "a", "date": {"$date": 1}, "tlp": "white"}, {"analyst": "b", "date": {"$date": 1768471200000}, "tlp": "red"}]}]},
+    args = {"name": "Example", "date": "2026-01-15 10:00:00.000000"},
+    message = "Deleted instance of Example",
+    object = {"name": "Example", "analyst": "b", "date": {"$date": 1768471200000}, "tlp": "red"},
+    operations = [{"pull": ["source.0.instances", {"date": {"$date": 1768471200000}}, 1]}])]
+#[example("the last instance, with its source",
+    before = {"source": [{"name": "Other", "instances": [{"analyst": "a", "date": {"$date": 1}, "tlp": "white"}]},
+        {"name": "Example", "instances": [{"analyst": "b", "date": {"$date": 1768471200000}, "tlp": "red"}]}]},
+    args = {"name": "Example", "date": "2026-01-15 10:00:00.000000"},
+    message = "Deleted source Example",
+    object = {"name": "Example", "analyst": "b", "date": {"$date": 1768471200000}, "tlp": "red"},
+    operations = [{"pull": ["source", {"name": "Example"}, 1]}])]
+#[example("the last source",
+    before = {"source": [{"name": "Example", "instances": [{"analyst": "b", "date": {"$date": 1768471200000}, "tlp": "red"}]}]},
+    args = {"name": "Example", "remove_all": true}, fault = {"refused": "conflict"})]
+#[example("no such date",
+    before = {"source": [{"name": "Example", "instances": [{"analyst": "b", "date": {"$date": 1}, "tlp": "red"}]}]},
+    args = {"name": "Example", "date": "2026-01-15 10:00:00.000000"}, fault = {"missing": "Source not found."})]
+pub(crate) fn source_remove(tlo: &mut Tlo, call: &Call, args: SourceRemove) -> Outcome {
+    let name = args.name;
+    if name.is_empty() {
+        return Err(invalid("name", "No source to locate"));
+    }
+    let not_found = || missing("Source not found.");
+    let handle = match (args.remove_all, args.date) {
+        (true, _) => None,
+        (false, Some(date)) => Some(json!({ "date": date })),
+        (false, None) => return Err(call.missing_argument("date")),
+    };
+    let by_name = json!({ "name": name });
+    if !registers::has("source", &name) {
+        return Err(not_found());
+    }
+    let position = tlo.find("source", &by_name)?.ok_or_else(not_found)?;
+    let instances = element("source", position) + ".instances";
+    let removed = match &handle {
+        None => json!({ "name": name, "instances": last_elements(tlo, call, &instances)? }),
+        Some(of_date) => {
+            let instance = tlo.first::<Json>(&instances, of_date)?;
+            let mut instance = instance.ok_or_else(not_found)?;
+            instance["name"] = json!(name);
+            instance
+        }
+    };
+    if let Some(of_date) = handle
+        && tlo.len(&instances)? > 1
+    {
+        tlo.pull(&instances, &of_date)?;
+        return Ok(Answer::new(["Deleted instance of ", &name].concat()).object(removed));
+    }
+    if tlo
+        .find("source", &json!({ "name": { "ne": name } }))?
+        .is_none()
+    {
+        refuse!(conflict: "{LAST_SOURCE}");
+    }
+    tlo.pull("source", &by_name)?;
+    Ok(Answer::new(["Deleted source ", &name].concat()).object(removed))
+}
+
+#[derive(Args)]
+pub(crate) struct SourceRemove {
+    /// Name of the source.
+    #[arg(synonyms("source"), example = "Example CERT")]
+    name: String,
+    /// Date of the instance, as answers show it. Needed unless all are to go.
+    #[arg(example = "2026-01-15 10:00:00.000000")]
+    date: Option<Date>,
+    /// Remove the source with all its instances.
+    remove_all: bool,
+}
+
+/// Rule source_remove.2, two blanks included.
+const LAST_SOURCE: &str = "Must leave at least one source for access controls.  If you wish to change the source, please assign a new source and then remove the old.";
 
 /// What is done to a source.
 #[derive(Choice)]

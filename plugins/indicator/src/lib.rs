@@ -1,11 +1,10 @@
 //! Indicators: values by which an attack is recognised.
 
 mod activity;
-mod check;
 mod ratings;
 mod related;
 
-use critd_sdk::net;
+use critd_sdk::observable;
 use critd_sdk::prelude::*;
 
 use activity::IndicatorActivity;
@@ -175,10 +174,10 @@ pub struct NewIndicator {
 #[example("an address without a host", args = {"value": "someone@", "type": "Email Address", "source": "Example"}, fault = {"invalid": "value", "message": "Email address must contain a domain (or IP)"})]
 #[example("no value", args = {"value": " ", "type": "MD5", "source": "Example"}, fault = {"invalid": "value", "message": "Can't create indicator with an empty value field"})]
 pub fn create(call: &Call, args: NewIndicator, shared: &Shared) -> Outcome {
-    let checked = check::value(&args.kind, &args.value, net::domain)
-        .map_err(|text| invalid("value", text))?;
+    let checked =
+        observable::check(&args.kind, &args.value).map_err(|text| invalid("value", text))?;
     shared.require_source(SourceText::Object)?;
-    if let Some(doubt) = check::digest_doubt(&args.kind, &checked.value) {
+    if let Some(doubt) = observable::digest_doubt(&args.kind, &checked.value) {
         call.warn(&doubt);
     }
 

@@ -23,14 +23,26 @@ fn update(more: &Json) -> Json {
 #[tokio::test]
 async fn action_add_1_all_types_take_actions() -> Result<()> {
     let world = World::start().await?;
-    let target = world.make("targets", &[("email_address", "t@example.org")]).await?;
+    let target = world
+        .make("targets", &[("email_address", "t@example.org")])
+        .await?;
     let campaign = world.make("campaigns", &[("name", "Bear")]).await?;
     for (resource, id) in [("targets", &target), ("campaigns", &campaign)] {
-        let object = done(&world.say(resource, id, add(&json!({}))).await?, "Action added.");
+        let object = done(
+            &world.say(resource, id, add(&json!({}))).await?,
+            "Action added.",
+        );
         let changed = json!({"date": object["date"], "action_type": FIREWALL, "active": "off"});
-        let object = done(&world.say(resource, id, update(&changed)).await?, "Action updated.");
-        assert_eq!(world.document(resource, id).await?["actions"], json!([object]));
-        let body = json!({"action": "action_remove", "date": object["date"], "action_type": FIREWALL});
+        let object = done(
+            &world.say(resource, id, update(&changed)).await?,
+            "Action updated.",
+        );
+        assert_eq!(
+            world.document(resource, id).await?["actions"],
+            json!([object])
+        );
+        let body =
+            json!({"action": "action_remove", "date": object["date"], "action_type": FIREWALL});
         done(&world.say(resource, id, body).await?, "Action removed.");
         assert_eq!(world.document(resource, id).await?["actions"], json!([]));
     }
@@ -45,19 +57,38 @@ async fn action_add_2_dates_and_reason() -> Result<()> {
     let body = json!({"action": "action_add", "tlo_action": {"action_type": "Blocked Outbound At Firewall", "active": "on", "begin_date": "2026-01-15 09:00:00.000000", "end_date": "", "performed_date": "", "reason": "c2"}});
     let object = done(&world.say("events", &event, body).await?, "Action added.");
     let expected = json!({"action_type": "Blocked Outbound At Firewall", "active": "on", "analyst": "alice", "begin_date": "2026-01-15 09:00:00.000000", "reason": "c2"});
-    assert_eq!(without(&object, &["date", "end_date", "performed_date"]), expected);
-    assert_eq!((&object["end_date"], &object["performed_date"]), (&object["date"], &object["date"]));
+    assert_eq!(
+        without(&object, &["date", "end_date", "performed_date"]),
+        expected
+    );
+    assert_eq!(
+        (&object["end_date"], &object["performed_date"]),
+        (&object["date"], &object["date"])
+    );
     let stored = world.document("events", &event).await?;
     assert_eq!(stored["actions"], json!([object]));
     assert_eq!(stored["modified"], object["date"]);
     // Published samples send the date of the entry and its analyst; both are the server's.
-    let more = json!({"date": "2000-01-01 00:00:00.000000", "analyst": "mallory", "begin_date": null});
-    let object = done(&world.say("events", &event, add(&more)).await?, "Action added.");
-    assert_eq!((&object["analyst"], &object["begin_date"]), (&json!("alice"), &object["date"]));
+    let more =
+        json!({"date": "2000-01-01 00:00:00.000000", "analyst": "mallory", "begin_date": null});
+    let object = done(
+        &world.say("events", &event, add(&more)).await?,
+        "Action added.",
+    );
+    assert_eq!(
+        (&object["analyst"], &object["begin_date"]),
+        (&json!("alice"), &object["date"])
+    );
     assert_ne!(object["date"], "2000-01-01 00:00:00.000000");
     assert_eq!(object["reason"], "");
-    let answer = world.say("events", &event, add(&json!({"begin_date": "2026-01-15"}))).await?;
-    refused(&answer, "Argument 'begin_date' must match %Y-%m-%d %H:%M:%S.%f.", "invalid_date");
+    let answer = world
+        .say("events", &event, add(&json!({"begin_date": "2026-01-15"})))
+        .await?;
+    refused(
+        &answer,
+        "Argument 'begin_date' must match %Y-%m-%d %H:%M:%S.%f.",
+        "invalid_date",
+    );
     Ok(())
 }
 
@@ -76,10 +107,14 @@ async fn action_add_3_on_and_off() -> Result<()> {
         (json!("no"), "off"),
         (json!(null), "on"),
     ] {
-        let answer = world.say("events", &event, add(&json!({"active": active}))).await?;
+        let answer = world
+            .say("events", &event, add(&json!({"active": active})))
+            .await?;
         assert_eq!(done(&answer, "Action added.")["active"], stored, "{active}");
     }
-    let answer = world.say("events", &event, add(&json!({"active": "maybe"}))).await?;
+    let answer = world
+        .say("events", &event, add(&json!({"active": "maybe"})))
+        .await?;
     refused(&answer, "Invalid active flag: maybe.", "invalid_value");
     let error = json!({"code": "invalid_value", "argument": "tlo_action", "key": "active"});
     assert_eq!(answer["error"], error);
@@ -91,12 +126,22 @@ async fn action_add_3_on_and_off() -> Result<()> {
 async fn action_add_4_types_of_actions() -> Result<()> {
     let world = World::start().await?;
     let event = world.event("E").await?;
-    done(&world.say("events", &event, add(&json!({"action_type": "Anything"}))).await?, "Action added.");
+    done(
+        &world
+            .say("events", &event, add(&json!({"action_type": "Anything"})))
+            .await?,
+        "Action added.",
+    );
     world.server.cli(&["set", "strict_action_types=true"])?;
-    done(&world.say("events", &event, add(&json!({}))).await?, "Action added.");
+    done(
+        &world.say("events", &event, add(&json!({}))).await?,
+        "Action added.",
+    );
     let before = world.document("events", &event).await?;
     for action_type in ["Anything", "blocked outbound at firewall", ""] {
-        let answer = world.say("events", &event, add(&json!({"action_type": action_type}))).await?;
+        let answer = world
+            .say("events", &event, add(&json!({"action_type": action_type})))
+            .await?;
         let text = format!("Invalid action type: {action_type}.");
         refused(&answer, &text, "invalid_value");
     }
@@ -110,7 +155,12 @@ async fn action_add_5_duplicates_are_entries_of_their_own() -> Result<()> {
     let world = World::start().await?;
     let event = world.event("E").await?;
     for _ in 0..2 {
-        done(&world.say("events", &event, add(&json!({"reason": "r"}))).await?, "Action added.");
+        done(
+            &world
+                .say("events", &event, add(&json!({"reason": "r"})))
+                .await?,
+            "Action added.",
+        );
     }
     let stored = world.document("events", &event).await?;
     let actions = list(&stored, "actions");
@@ -126,14 +176,27 @@ async fn action_add_6_what_is_missing() -> Result<()> {
     let event = world.event("E").await?;
     let body = json!({"action": "action_add", "tlo_action": {"active": "on"}});
     let answer = world.say("events", &event, body).await?;
-    refused(&answer, "Missing key 'action_type' in argument 'tlo_action'.", "missing_key");
-    let answer = world.say("events", &event, json!({"action": "action_add"})).await?;
+    refused(
+        &answer,
+        "Missing key 'action_type' in argument 'tlo_action'.",
+        "missing_key",
+    );
+    let answer = world
+        .say("events", &event, json!({"action": "action_add"}))
+        .await?;
     let text = "Missing required argument 'tlo_action' for action 'action_add'.";
     refused(&answer, text, "missing_argument");
     let body = json!({"action": "action_add", "tlo_action": "action_type"});
     let answer = world.say("events", &event, body).await?;
-    refused(&answer, "Argument 'tlo_action' must be an object.", "invalid_type");
-    assert_eq!(world.document("events", &event).await?["actions"], json!([]));
+    refused(
+        &answer,
+        "Argument 'tlo_action' must be an object.",
+        "invalid_type",
+    );
+    assert_eq!(
+        world.document("events", &event).await?["actions"],
+        json!([])
+    );
     Ok(())
 }
 
@@ -143,12 +206,20 @@ async fn action_update_1_act_22_act_23_the_entry_of_date_and_type() -> Result<()
     let event = world.event("E").await?;
     let mut entries = Vec::new();
     for action_type in [FIREWALL, "Watch", FIREWALL] {
-        let object = done(&world.say("events", &event, add(&json!({"action_type": action_type}))).await?, "Action added.");
+        let object = done(
+            &world
+                .say("events", &event, add(&json!({"action_type": action_type})))
+                .await?,
+            "Action added.",
+        );
         entries.push(object);
     }
     // Actions.md 7.2.
     let body = json!({"action": "action_update", "tlo_action": {"date": entries[0]["date"], "action_type": "Blocked Outbound At Firewall", "active": "off"}});
-    let object = done(&world.say("events", &event, body.clone()).await?, "Action updated.");
+    let object = done(
+        &world.say("events", &event, body.clone()).await?,
+        "Action updated.",
+    );
     let mut expected = entries[0].clone();
     expected["active"] = json!("off");
     assert_eq!(object, expected);
@@ -171,18 +242,33 @@ async fn action_update_2_absent_keys_keep_and_empty_dates_are_now() -> Result<()
     let world = World::start().await?;
     let event = world.event("E").await?;
     let dates = json!({"begin_date": "2026-01-15 09:00:00.0", "end_date": "2026-01-16 09:00:00.0", "performed_date": "2026-01-17 09:00:00.0", "reason": "r"});
-    let entry = done(&world.say("events", &event, add(&dates)).await?, "Action added.");
+    let entry = done(
+        &world.say("events", &event, add(&dates)).await?,
+        "Action added.",
+    );
     let mut changed = json!({"date": entry["date"], "action_type": FIREWALL});
     changed["begin_date"] = json!("2026-01-14 09:00:00.123456");
-    let object = done(&world.say("events", &event, update(&changed)).await?, "Action updated.");
+    let object = done(
+        &world.say("events", &event, update(&changed)).await?,
+        "Action updated.",
+    );
     let mut expected = entry.clone();
     expected["begin_date"] = json!("2026-01-14 09:00:00.123000");
     assert_eq!(object, expected);
     changed["end_date"] = json!("");
     changed["reason"] = json!("");
-    let object = done(&world.say("events", &event, update(&changed)).await?, "Action updated.");
-    assert_eq!((&object["reason"], &object["performed_date"]), (&json!(""), &entry["performed_date"]));
-    assert_eq!(object["end_date"], world.document("events", &event).await?["modified"]);
+    let object = done(
+        &world.say("events", &event, update(&changed)).await?,
+        "Action updated.",
+    );
+    assert_eq!(
+        (&object["reason"], &object["performed_date"]),
+        (&json!(""), &entry["performed_date"])
+    );
+    assert_eq!(
+        object["end_date"],
+        world.document("events", &event).await?["modified"]
+    );
     for (missing, body) in [
         ("date", json!({"action_type": FIREWALL})),
         ("action_type", json!({"date": entry["date"]})),
@@ -198,18 +284,33 @@ async fn action_update_2_absent_keys_keep_and_empty_dates_are_now() -> Result<()
 async fn action_update_3_what_is_not_there_and_wrong_flags() -> Result<()> {
     let world = World::start().await?;
     let event = world.event("E").await?;
-    let entry = done(&world.say("events", &event, add(&json!({}))).await?, "Action added.");
+    let entry = done(
+        &world.say("events", &event, add(&json!({}))).await?,
+        "Action added.",
+    );
     let before = world.document("events", &event).await?;
     for body in [
         json!({"date": "2026-01-15 10:20:31.456000", "action_type": FIREWALL, "active": "off"}),
         json!({"date": entry["date"], "action_type": "Watch", "active": "off"}),
     ] {
-        refused(&world.say("events", &event, update(&body)).await?, "Action not found.", "not_found");
+        refused(
+            &world.say("events", &event, update(&body)).await?,
+            "Action not found.",
+            "not_found",
+        );
     }
     let body = json!({"date": entry["date"], "action_type": FIREWALL, "active": "maybe"});
-    refused(&world.say("events", &event, update(&body)).await?, "Invalid active flag: maybe.", "invalid_value");
+    refused(
+        &world.say("events", &event, update(&body)).await?,
+        "Invalid active flag: maybe.",
+        "invalid_value",
+    );
     let body = json!({"date": "yesterday", "action_type": FIREWALL});
-    refused(&world.say("events", &event, update(&body)).await?, BAD_DATE, "invalid_date");
+    refused(
+        &world.say("events", &event, update(&body)).await?,
+        BAD_DATE,
+        "invalid_date",
+    );
     assert_eq!(world.document("events", &event).await?, before);
     Ok(())
 }
@@ -218,25 +319,60 @@ async fn action_update_3_what_is_not_there_and_wrong_flags() -> Result<()> {
 async fn action_remove_by_date_and_type() -> Result<()> {
     let world = World::start().await?;
     let event = world.event("E").await?;
-    let entry = done(&world.say("events", &event, add(&json!({}))).await?, "Action added.");
-    let other = done(&world.say("events", &event, add(&json!({"action_type": "Watch"}))).await?, "Action added.");
+    let entry = done(
+        &world.say("events", &event, add(&json!({}))).await?,
+        "Action added.",
+    );
+    let other = done(
+        &world
+            .say("events", &event, add(&json!({"action_type": "Watch"})))
+            .await?,
+        "Action added.",
+    );
     // Actions.md 7.2.
     let body = json!({"action": "action_remove", "date": entry["date"], "action_type": "Other"});
-    refused(&world.say("events", &event, body).await?, "Action not found.", "not_found");
+    refused(
+        &world.say("events", &event, body).await?,
+        "Action not found.",
+        "not_found",
+    );
     let body = json!({"action": "action_remove", "date": entry["date"], "action_type": FIREWALL});
-    assert_eq!(done(&world.say("events", &event, body.clone()).await?, "Action removed."), entry);
-    refused(&world.say("events", &event, body).await?, "Action not found.", "not_found");
-    assert_eq!(world.document("events", &event).await?["actions"], json!([other]));
+    assert_eq!(
+        done(
+            &world.say("events", &event, body.clone()).await?,
+            "Action removed."
+        ),
+        entry
+    );
+    refused(
+        &world.say("events", &event, body).await?,
+        "Action not found.",
+        "not_found",
+    );
+    assert_eq!(
+        world.document("events", &event).await?["actions"],
+        json!([other])
+    );
     for (missing, body) in [
-        ("date", json!({"action": "action_remove", "action_type": FIREWALL})),
-        ("action_type", json!({"action": "action_remove", "date": entry["date"]})),
+        (
+            "date",
+            json!({"action": "action_remove", "action_type": FIREWALL}),
+        ),
+        (
+            "action_type",
+            json!({"action": "action_remove", "date": entry["date"]}),
+        ),
     ] {
         let answer = world.say("events", &event, body).await?;
         let text = format!("Missing required argument '{missing}' for action 'action_remove'.");
         refused(&answer, &text, "missing_argument");
     }
     let body = json!({"action": "action_remove", "date": "2026-01-15", "action_type": FIREWALL});
-    refused(&world.say("events", &event, body).await?, BAD_DATE, "invalid_date");
+    refused(
+        &world.say("events", &event, body).await?,
+        BAD_DATE,
+        "invalid_date",
+    );
     Ok(())
 }
 
@@ -246,13 +382,25 @@ async fn status_update_2_deprecated_objects_have_no_action_in_force() -> Result<
     let world = World::start().await?;
     let event = world.event("E").await?;
     for active in ["on", "off"] {
-        done(&world.say("events", &event, add(&json!({"active": active}))).await?, "Action added.");
+        done(
+            &world
+                .say("events", &event, add(&json!({"active": active})))
+                .await?,
+            "Action added.",
+        );
     }
     for status in ["Deprecated", "New"] {
         let body = json!({"action": "status_update", "value": status});
-        done(&world.say("events", &event, body).await?, &format!("Status set to {status}."));
+        done(
+            &world.say("events", &event, body).await?,
+            &format!("Status set to {status}."),
+        );
         let stored = world.document("events", &event).await?;
-        assert!(list(&stored, "actions").iter().all(|action| action["active"] == "off"));
+        assert!(
+            list(&stored, "actions")
+                .iter()
+                .all(|action| action["active"] == "off")
+        );
     }
     Ok(())
 }

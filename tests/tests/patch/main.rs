@@ -1,9 +1,11 @@
 //! PATCH: the actions that all types share, over HTTP. A module a family of actions; what holds for all of them is in
 //! `rights` and `together`.
 
+mod actions;
 mod relationships;
 mod releasability;
 mod rights;
+mod source_remove;
 mod sources;
 mod together;
 

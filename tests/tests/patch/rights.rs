@@ -23,6 +23,26 @@ fn actions() -> Vec<(Json, &'static str, &'static str)> {
             "User does not have permission to edit sources.",
         ),
         (
+            json!({"action": "source_remove", "name": "Nobody"}),
+            "sources_delete",
+            "User does not have permission to delete sources.",
+        ),
+        (
+            json!({"action": "action_add"}),
+            "actions_add",
+            "User does not have permission to add actions.",
+        ),
+        (
+            json!({"action": "action_update"}),
+            "actions_edit",
+            "User does not have permission to edit actions.",
+        ),
+        (
+            json!({"action": "action_remove"}),
+            "actions_delete",
+            "User does not have permission to delete actions.",
+        ),
+        (
             json!({"action": "add_releasability", "name": "Nobody"}),
             "releasability_add",
             "User does not have permission to add releasability.",
@@ -75,9 +95,10 @@ async fn act_3_types_without_sources() -> Result<()> {
         .await?;
     for (resource, id) in [("campaigns", &campaign), ("targets", &target)] {
         let before = world.document(resource, id).await?;
-        for body in
-            [json!({"action": "source_add_update", "action_type": "add", "source": "OSINT"})]
-        {
+        for body in [
+            json!({"action": "source_add_update", "action_type": "add", "source": "OSINT"}),
+            json!({"action": "source_remove", "name": "OSINT", "remove_all": true}),
+        ] {
             let name = body["action"].as_str().unwrap_or_default().to_owned();
             let answer = world.say(resource, id, body).await?;
             let text = format!("'{name}' is not a valid action.");

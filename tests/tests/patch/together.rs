@@ -193,3 +193,73 @@ async fn con_10_instances_of_a_source_at_once() -> Result<()> {
     assert_eq!(dates.len(), 21, "{dates:?}");
     Ok(())
 }
+
+/// The end of actions.md 9.1: of the last two sources, removed at once, one stays.
+#[tokio::test]
+async fn con_2_the_last_two_sources_removed_at_once() -> Result<()> {
+    let world = World::start().await?;
+    for round in 0..10 {
+        let event = world.event(&format!("E{round}")).await?;
+        let body = json!({"action": "source_add_update", "action_type": "add", "source": "Alpha", "tlp": "green"});
+        done(
+            &world.say("events", &event, body).await?,
+            "Source addition successful!",
+        );
+        let remove =
+            |name: &str| json!({"action": "source_remove", "name": name, "remove_all": true});
+        let requests = [
+            ("events", event.as_str(), remove("OSINT")),
+            ("events", event.as_str(), remove("Alpha")),
+        ];
+        let answers = at_once(&world, &requests).await?;
+        assert_eq!(successes(&answers), 1, "{answers:?}");
+        let late = answers
+            .iter()
+            .find(|answer| answer["return_code"] == 1)
+            .context("a refusal")?;
+        assert_eq!(late["error"]["code"], "conflict");
+        assert_eq!(
+            list(&world.document("events", &event).await?, "source").len(),
+            1
+        );
+    }
+    Ok(())
+}
+
+/// CON-10: actions of one type that are added at once have different dates.
+#[tokio::test]
+async fn con_10_act_21_actions_of_one_type_at_once() -> Result<()> {
+    let world = World::start().await?;
+    let event = world.event("E").await?;
+    let add = |action_type: &str| json!({"action": "action_add", "tlo_action": {"action_type": action_type}});
+    let requests: Vec<_> = (0..40)
+        .map(|number| {
+            (
+                "events",
+                event.as_str(),
+                add(if number % 4 == 0 { "Block" } else { "Watch" }),
+            )
+        })
+        .collect();
+    let answers = at_once(&world, &requests).await?;
+    assert_eq!(successes(&answers), 40);
+    let document = world.document("events", &event).await?;
+    let actions = list(&document, "actions");
+    for (action_type, count) in [("Block", 10), ("Watch", 30)] {
+        let of_type = actions
+            .iter()
+            .filter(|action| action["action_type"] == action_type);
+        let mut dates: Vec<&str> = of_type
+            .filter_map(|action| action["date"].as_str())
+            .collect();
+        assert_eq!(dates.len(), count);
+        dates.sort_unstable();
+        dates.dedup();
+        assert_eq!(dates.len(), count);
+    }
+    // Each was answered the date that is stored.
+    for answer in &answers {
+        assert!(actions.contains(&answer["object"]), "{answer}");
+    }
+    Ok(())
+}

@@ -18,6 +18,8 @@ const WARNING_BYTES: usize = 500;
 const ENTRIES: usize = 1_000;
 /// The register of user names. A plugin may ask for a name that it was told, never for the list.
 const USERS: &str = "user";
+/// The register of types of actions: those only that are in use and for the call's type.
+const ACTION_TYPES: &str = "action-type";
 
 type Host<T> = wasmtime::Result<T>;
 
@@ -422,8 +424,12 @@ impl registers::Host for State {
         if register == USERS {
             return stored(asked!(self, request.services.access.has_user(&name).await));
         }
-        let answered = request.services.registers.has(&register, &name);
-        stored(asked!(self, answered.await))
+        let registers = &request.services.registers;
+        if register == ACTION_TYPES {
+            let of = work.type_name().to_owned();
+            return stored(asked!(self, registers.has_action_type(&name, &of).await));
+        }
+        stored(asked!(self, registers.has(&register, &name).await))
     }
 
     async fn entries(&mut self, register: String, after: String) -> Host<Vec<String>> {

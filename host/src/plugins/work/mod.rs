@@ -53,7 +53,7 @@ use crate::access::Caller;
 use crate::dates::Zones;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
-pub(super) use self::fields::is_common_field;
+pub(super) use self::fields::{common_fields, is_common_field};
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub(super) use self::uploads::stage;
