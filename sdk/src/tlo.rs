@@ -374,6 +374,16 @@ impl Tlo {
         documents::pull(self.0, path, &condition.to_string(), 0)
     }
 
+    /// Takes the document away when the call succeeds: in an action, a document of a type of this plugin that is no
+    /// top-level object. Needs `touches("other:TYPE")`.
+    ///
+    /// # Errors
+    ///
+    /// `refused(forbidden)`: a top-level object, or another plugin's.
+    pub fn remove(self) -> Result<(), Fault> {
+        documents::remove(self.0)
+    }
+
     /// Relates two documents, on both sides, read from the left: `domain.relate("Resolved To", &ip, Params::new())`.
     /// Details: `relationship_date` (date), `rel_confidence`, `rel_reason` (text), `anonymous` (flag: no analyst is named).
     ///

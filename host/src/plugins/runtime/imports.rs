@@ -324,6 +324,10 @@ impl documents::Host for State {
             .pull(d, &path, &where_, limit))
     }
 
+    async fn remove(&mut self, d: u32) -> Host<Result<(), Fault>> {
+        on_work!(self, 0, |work| work.remove(d))
+    }
+
     async fn relate(
         &mut self,
         left: u32,
@@ -424,6 +428,12 @@ impl registers::Host for State {
         }
         let answered = request.services.registers.has(&register, &name);
         stored(asked!(self, answered.await))
+    }
+
+    async fn add(&mut self, register: String, name: String) -> Host<Result<bool, Fault>> {
+        on_work!(self, register.len() + name.len(), |work| work
+            .register(&register, &name)
+            .await)
     }
 
     async fn entries(&mut self, register: String, after: String) -> Host<Vec<String>> {
