@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bson::oid::ObjectId;
 use bson::{Bson, DateTime, doc};
 
 use crate::access::records::{self, AdminError, AdminResult};
 use crate::access::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
 use crate::dates::Zones;
-use crate::store::{FieldPath, Op, Store, StoreError};
+use crate::store::{FieldPath, KeyRead, Op, Store, StoreError, Write};
 use crate::vocabulary;
 use hosts::{SuffixList, SuffixRules};
 
@@ -85,6 +86,35 @@ impl Register {
             .find(|register| register.name() == name)
     }
 
+    /// The flag of those who may add to it by the API; none: it is the administrators' alone.
+    #[must_use]
+    pub fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::IdentifierType => Some("add_new_actor_identifier_type"),
+            Self::RawDataType => Some("add_new_raw_data_type"),
+            Self::SignatureType => Some("add_new_signature_type"),
+            Self::SignatureDependency => Some("add_new_signature_dependency"),
+            Self::ActionType => Some("add_new_indicator_action"),
+            Self::Source | Self::Sector | Self::Location => None,
+        }
+    }
+
+    /// What adds an entry as part of a larger change; none for the closed set.
+    pub(crate) fn insertion(self, id: ObjectId, name: &str) -> Option<(KeyRead, Write)> {
+        let collection = self.collection()?;
+        let mut body = seeds::entry(self, name);
+        body.insert("_id", id);
+        let key = KeyRead {
+            key: records::key(collection, "name", name),
+            holder: None,
+        };
+        let write = Write::Insert {
+            collection: collection.to_owned(),
+            body,
+        };
+        Some((key, write))
+    }
+
     /// Where it is stored; none for the closed set.
     fn collection(self) -> Option<&'static str> {
         match self {
@@ -97,6 +127,25 @@ impl Register {
             Self::Sector => None,
             Self::Location => Some("locations"),
         }
+    }
+}
+
+/// Can this be the name of an entry?
+///
+/// # Errors
+///
+/// What it must be: not empty, no blanks around it, no control characters, at most 200 characters.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let legal = !name.is_empty()
+        && name.trim() == name
+        && !name.chars().any(char::is_control)
+        && name.chars().count() <= 200;
+    if legal {
+        Ok(())
+    } else {
+        Err(format!(
+            "{name:?} is not a name: 1 to 200 characters, no blanks around it"
+        ))
     }
 }
 
@@ -420,15 +469,7 @@ impl Registers {
     ///
     /// Refused: not a name (empty, blanks around it, control characters, over 200 characters), or a closed set.
     pub async fn add(&self, register: Register, name: &str) -> AdminResult<bool> {
-        if name.is_empty()
-            || name.trim() != name
-            || name.chars().any(char::is_control)
-            || name.chars().count() > 200
-        {
-            return Err(AdminError::refused(format!(
-                "{name:?} is not a name: 1 to 200 characters, no blanks around it"
-            )));
-        }
+        check_name(name).map_err(AdminError::refused)?;
         let Some(collection) = register.collection() else {
             return Err(AdminError::refused(format!(
                 "entries of `{}` are fixed",

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 pub struct Declaration {
     /// Form of the declaration: 1.
     pub format: u32,
-    /// Contract version the plugin was built for: `1.0`.
+    /// Contract version the plugin was built for: `1.1`.
     pub contract: String,
     /// Name of the plugin.
     pub name: String,
@@ -338,6 +338,9 @@ pub struct ArgDeclaration {
     /// Value if not sent; `now` for dates.
     #[serde(default)]
     pub default: Option<Json>,
+    /// Of dates: what an empty text means, if something else than an absent one: `now` (action_update.2).
+    #[serde(default)]
+    pub empty: Option<EmptyDate>,
     /// Closed set of values.
     #[serde(default, rename = "enum")]
     pub choices: Vec<Json>,
@@ -359,10 +362,10 @@ pub struct ArgDeclaration {
     /// Other names it is accepted under.
     #[serde(default)]
     pub synonyms: Vec<String>,
-    /// Text when missing.
+    /// Text when missing, and when empty if `nonempty`.
     #[serde(default)]
     pub missing: Option<String>,
-    /// Text when invalid; `{value}` is what was sent.
+    /// Text when invalid; `{value}` is what was sent, `{NAME}` a text argument before this one.
     #[serde(default)]
     pub invalid: Option<String>,
     /// Who checks that it is there and of its vocabulary.
@@ -391,6 +394,14 @@ pub enum ArgCheck {
     Before,
     /// The plugin, at its place among its own checks: they are declared for whoever reads them.
     Within,
+}
+
+/// What an empty text means where a date is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyDate {
+    /// The time of the request.
+    Now,
 }
 
 /// Type of an argument.

@@ -12,7 +12,7 @@ const TYPES: [&str; 13] = [
     "string", "text", "bool", "int", "num", "id", "type", "date", "ldate", "list", "map", "file",
     "any",
 ];
-const KNOWN: &str = "name, type, of, required, default, enum, vocab, max_length, trim, nonempty, unescape, secret, synonyms, missing, invalid, check, example, scope";
+const KNOWN: &str = "name, type, of, required, default, empty, enum, vocab, max_length, trim, nonempty, unescape, secret, synonyms, missing, invalid, check, example, scope";
 
 /// One argument.
 struct Arg<'a> {
@@ -130,6 +130,10 @@ fn parse(field: &Field) -> syn::Result<Arg<'_>> {
                     has_default = true;
                     more.add("default", attributes::json(&meta)?);
                 }
+                "empty" => more.add(
+                    "empty",
+                    attributes::word(attributes::text(&meta)?, &["now"])?.value(),
+                ),
                 "enum" => more.add_texts("enum", &attributes::texts(&meta)?),
                 "synonyms" => {
                     let synonyms = attributes::texts(&meta)?;

@@ -112,6 +112,9 @@ fn wrong(arg: &Json, value: &Json) -> Fault {
 }
 
 fn decode(arg: &Json, given: Option<&Json>, now: i64) -> Result<Option<Value>, Fault> {
+    if arg["empty"] == "now" && given.is_some_and(|value| *value == "") {
+        return Ok(Some(Value::Date(now)));
+    }
     // Rule ACT-12: an empty text is a value for texts and lists, else the same as absent.
     let keeps_empty = matches!(text(arg, "type"), "string" | "text" | "list");
     let given = given.filter(|value| keeps_empty || value.as_str() != Some(""));

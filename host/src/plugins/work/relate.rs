@@ -99,6 +99,20 @@ impl Half {
     }
 }
 
+/// The confidence among details.
+pub(super) fn confidence(details: &[Arg]) -> Result<Option<&'static str>, Failure> {
+    let Some(given) = text_of(details, "rel_confidence") else {
+        return Ok(None);
+    };
+    match vocabulary::canonical("RelationshipConfidence", &given) {
+        Some(confidence) => Ok(Some(confidence)),
+        None => Err(invalid(
+            "rel_confidence",
+            format!("Invalid relationship confidence: {given}."),
+        )),
+    }
+}
+
 impl Work {
     /// `documents.relate`.
     ///
@@ -137,26 +151,8 @@ impl Work {
                 ));
             }
         }
-        let recognised = vocabulary::recognise("RelationshipTypes", relationship);
-        let names = recognised
-            .and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
-        let Some((recognised, inverse)) = names else {
-            return Err(invalid("relationship", "Could not find relationship type"));
-        };
-        if recognised.by_old_name {
-            self.warn(&format!(
-                "'{}' is an old name; '{}' is used.",
-                relationship.trim(),
-                recognised.value
-            ));
-        }
-        let confidence = text_of(details, "rel_confidence").unwrap_or_else(|| "unknown".into());
-        let Some(confidence) = vocabulary::canonical("RelationshipConfidence", &confidence) else {
-            return Err(invalid(
-                "rel_confidence",
-                format!("Invalid relationship confidence: {confidence}."),
-            ));
-        };
+        let (name, inverse) = self.names(relationship)?;
+        let confidence = confidence(details)?.unwrap_or("unknown");
         // One side must be the plugin's to write; for the other no right is needed (forge_relationship.7).
         if !self.may_apply_rules(left, "relationships")
             && !self.may_apply_rules(right, "relationships")
@@ -177,10 +173,31 @@ impl Work {
             confidence: confidence.to_owned(),
             reason: as_written(details, "rel_reason").unwrap_or_default(),
         };
-        let relation = self.relate_pair(left, recognised.value, inverse, right, &details)?;
-        self.relate_family(left, recognised.value, inverse, right, &details)
+        let relation = self.relate_pair(left, name, inverse, right, &details)?;
+        self.relate_family(left, name, inverse, right, &details)
             .await?;
         Ok(relation)
+    }
+
+    /// The current name of a relationship, and its inverse.
+    pub(super) fn names(
+        &mut self,
+        relationship: &str,
+    ) -> Result<(&'static str, &'static str), Failure> {
+        let recognised = vocabulary::recognise("RelationshipTypes", relationship);
+        let names = recognised
+            .and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
+        let Some((recognised, inverse)) = names else {
+            return Err(invalid("relationship", "Could not find relationship type"));
+        };
+        if recognised.by_old_name {
+            self.warn(&format!(
+                "'{}' is an old name; '{}' is used.",
+                relationship.trim(),
+                recognised.value
+            ));
+        }
+        Ok((recognised.value, inverse))
     }
 
     fn half(&self, on: usize, name: &'static str, partner: usize, side: Side) -> Half {
