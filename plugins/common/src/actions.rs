@@ -1,7 +1,7 @@
 //! `action_add`, `action_update`, `action_remove`
 
+use critd_sdk::prelude::*;
 use critd_sdk::serde_json::Map;
-use critd_sdk::{element, prelude::*};
 
 /// Notes an action that is taken on account of the object, such as blocking it.
 ///
@@ -127,30 +127,16 @@ pub(crate) fn action_update(tlo: &mut Tlo, call: &Call, args: ActionUpdate) -> O
         reason,
     } = args.tlo_action;
     let handle = json!({ "date": date, "action_type": action_type });
-    let position = tlo.find("actions", &handle)?.ok_or_else(not_found)?;
-    let Some(Json::Object(before)) = tlo.get(&element("actions", position))? else {
-        return Err(not_found());
-    };
     let active = active.map(|active| switch(&active)).transpose()?;
-    let given = [
+    let changes = [
         ("active", active.map(Json::from)),
         ("begin_date", begin_date.map(|date| json!(date))),
         ("end_date", end_date.map(|date| json!(date))),
         ("performed_date", performed_date.map(|date| json!(date))),
         ("reason", reason.map(Json::from)),
-        ("analyst", Some(call.user().into())),
     ];
-    let mut after = before.clone();
-    for (name, value) in given {
-        if let Some(value) = value {
-            after.insert(name.to_owned(), value);
-        }
-    }
-    if after != before {
-        tlo.pull("actions", &handle)?;
-        tlo.push("actions", Json::Object(after.clone()))?;
-    }
-    Ok(Answer::new("Action updated.").object(after))
+    let entry = crate::replaced(tlo, call, "actions", &handle, changes)?;
+    Ok(Answer::new("Action updated.").object(entry.ok_or_else(not_found)?))
 }
 
 #[derive(Args)]

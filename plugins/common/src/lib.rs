@@ -1,8 +1,11 @@
-//! The actions that all types share (actions.md section 2): tickets, actions, status, description, sources,
-//! releasability, relationships.
+//! The actions that all types share (actions.md sections 2 and 10): tickets, actions, status, description, sources,
+//! releasability, relationships, objects, buckets, sectors, campaigns, locations.
 
 mod actions;
+mod buckets;
+mod campaigns;
 mod description;
+mod locations;
 mod objects;
 mod relationships;
 mod releasability;
@@ -11,12 +14,18 @@ mod status;
 mod tickets;
 
 use actions::{action_add, action_remove, action_update};
+use buckets::{modify_bucket_list, modify_sector_list};
+use campaigns::{campaign_add, campaign_edit, campaign_remove};
 use critd_sdk::{element, plugin, prelude::*};
 use description::description_update;
-use objects::add_object;
-use relationships::forge_relationship;
-use releasability::add_releasability;
-use sources::{source_add_update, source_remove};
+use locations::{location_add, location_edit, location_remove};
+use objects::{add_object, delete_object};
+use relationships::{delete_relationship, forge_relationship, update_relationship};
+use releasability::{
+    add_releasability, add_releasability_instance, remove_releasability,
+    remove_releasability_instance,
+};
+use sources::{modify_tlp, source_add_update, source_remove};
 use status::status_update;
 use tickets::{ticket_add, ticket_remove, ticket_update};
 
@@ -37,12 +46,53 @@ plugin! {
         add_releasability,
         forge_relationship,
         add_object,
+        modify_bucket_list,
+        campaign_add,
+        campaign_edit,
+        campaign_remove,
+        delete_relationship,
+        update_relationship,
+        delete_object,
+        modify_sector_list,
+        location_add,
+        location_edit,
+        location_remove,
+        modify_tlp,
+        remove_releasability,
+        add_releasability_instance,
+        remove_releasability_instance,
     ],
     needs = {
         "create:Indicator" = "An object may become an indicator too.",
         "create:PCAP" = "A file among the objects that is a capture of network traffic becomes a PCAP too.",
-        "other:*" = "A relationship is written on both objects.",
+        "other:*" = "A relationship is written on both objects; what is related to an object may be attributed to its campaign.",
     },
+}
+
+/// Changes the first entry of a list that meets a condition, in the caller's name. It moves to the end of the list (ACT-22,
+/// ACT-23), unless nothing changes (ACT-18). None: there is none.
+fn replaced<const N: usize>(
+    tlo: &mut Tlo,
+    call: &Call,
+    list: &str,
+    handle: &Json,
+    changes: [(&str, Option<Json>); N],
+) -> Result<Option<Json>, Fault> {
+    let Some(Json::Object(before)) = tlo.first::<Json>(list, handle)? else {
+        return Ok(None);
+    };
+    let mut after = before.clone();
+    let given = changes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    for (name, value) in given.chain([("analyst", call.user().into())]) {
+        after.insert(name.to_owned(), value);
+    }
+    if after != before {
+        tlo.pull(list, handle)?;
+        tlo.push(list, Json::Object(after.clone()))?;
+    }
+    Ok(Some(after.into()))
 }
 
 /// So many elements of a list are answered at most.

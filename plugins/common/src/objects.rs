@@ -1,4 +1,4 @@
-//! `add_object`
+//! `add_object`, `delete_object`
 
 use critd_sdk::observable::{self, About, Checked};
 use critd_sdk::{merge, prelude::*};
@@ -114,6 +114,54 @@ pub(crate) struct AddObject {
     add_indicator: bool,
     /// The file, as a part of a multipart form.
     filedata: Option<Upload>,
+}
+
+/// Removes an object from the list of a document. A file goes when no document has it any more, at the latest a day later.
+///
+/// # Rules
+///
+/// NEW-7: found by type and value as they are shown; else as `add_object` would store them. The host takes away files that
+/// nothing refers to.
+#[action(
+    on = "*",
+    permission = "objects_delete",
+    refusal = "User does not have permission to delete objects.",
+    touches = "self.objects",
+    answers = "the removed entry"
+)]
+#[example("an address in another spelling",
+    before = {"objects": [{"type": "IPv4 Address", "value": "10.1.2.3"}]}, args = {"object_type": "ipv4 address", "value": "010.1.2.3"},
+    message = "Object removed.", object = {"type": "IPv4 Address", "value": "10.1.2.3"})]
+#[example("what is not there",
+    before = {"objects": [{"type": "Mutex", "value": "x"}]}, args = {"object_type": "Mutex", "value": "X"},
+    fault = {"missing": "Could not find object to remove!"})]
+pub(crate) fn delete_object(tlo: &mut Tlo, args: DeleteObject) -> Outcome {
+    let kind = registers::canonical("ObjectTypes", &args.object_type);
+    let kind = kind.unwrap_or_else(|| args.object_type.clone());
+    let stored = observable::check(&kind, &args.value).map(|checked| checked.value);
+    let spellings = [
+        Some(json!({ "type": args.object_type, "value": args.value })),
+        stored
+            .ok()
+            .map(|value| json!({ "type": kind, "value": value })),
+    ];
+    for handle in spellings.into_iter().flatten() {
+        if let Some(entry) = tlo.first::<Json>("objects", &handle)? {
+            tlo.pull("objects", &handle)?;
+            return Ok(Answer::new("Object removed.").object(entry));
+        }
+    }
+    Err(missing("Could not find object to remove!"))
+}
+
+#[derive(Args)]
+pub(crate) struct DeleteObject {
+    /// Type of the object.
+    #[arg(vocab = "ObjectTypes", check = "within", example = "IPv4 Address")]
+    object_type: String,
+    /// Its value.
+    #[arg(type = "text", example = "192.0.2.17")]
+    value: String,
 }
 
 /// The value as it is stored (rules add_object.2 and .8).

@@ -1,4 +1,4 @@
-//! `forge_relationship`
+//! `forge_relationship`, `delete_relationship`, `update_relationship`
 
 use critd_sdk::prelude::*;
 
@@ -110,6 +110,143 @@ pub(crate) struct ForgeRelationship {
     rel_confidence: String,
     /// Answer all relationships of the object too.
     get_rels: bool,
+}
+
+/// Takes a relationship away, from both objects. The other object need not exist any more.
+///
+/// # Rules
+///
+/// NEW-5: of several the first, with `rel_date` that of the date. Both sides are the host's rule.
+#[action(
+    on = "*",
+    permission = "relationships_delete",
+    refusal = "User does not have permission to delete relationships.",
+    touches("self.relationships", "other:*"),
+    answers = "nothing"
+)]
+#[example("a relationship to what is gone",
+    before = {"relationships": [{"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}}]},
+    args = {"right_type": "Domain", "right_id": "0123456789ABCDEF01234567", "rel_type": "contains"}, message = "Relationship removed.")]
+#[example("another relationship",
+    before = {"relationships": [{"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}}]},
+    args = {"right_type": "Domain", "right_id": "0123456789abcdef01234567", "rel_type": "Created"}, fault = {"missing": "Relationship not found."})]
+pub(crate) fn delete_relationship(tlo: &mut Tlo, args: DeleteRelationship) -> Outcome {
+    let of_date = params! { "relationship_date" => args.rel_date };
+    match tlo.unrelate(&args.rel_type, &args.right_type, &args.right_id, of_date)? {
+        true => Ok("Relationship removed.".into()),
+        false => Err(missing("Relationship not found.")),
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct DeleteRelationship {
+    /// Type of the other object; the name of its resource will do.
+    #[arg(type = "type", invalid = "Relationship not found.", example = "Domain")]
+    right_type: String,
+    /// Id of the other object.
+    #[arg(
+        invalid = "Relationship not found.",
+        example = "5b2c3d4e5f60718293a4b5e0"
+    )]
+    right_id: ObjectId,
+    /// Name of the relationship, read from this object.
+    #[arg(
+        vocab = "RelationshipTypes",
+        invalid = "Could not find relationship type",
+        example = "Contains"
+    )]
+    rel_type: String,
+    /// Only the relationship of this date.
+    #[arg(type = "ldate", example = "2026-01-14")]
+    rel_date: Option<Date>,
+}
+
+/// Changes a relationship, on both objects.
+///
+/// # Rules
+///
+/// NEW-6: it is found as by `delete_relationship`; a new name gives its inverse on the other object.
+#[action(
+    on = "*",
+    permission = "relationships_edit",
+    refusal = "User does not have permission to edit relationships.",
+    touches("self.relationships", "other:*"),
+    answers = "the relationship as it is now"
+)]
+#[example("another confidence and reason",
+    before = {"relationships": [{"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}, "rel_confidence": "low"}]},
+    args = {"right_type": "Domain", "right_id": "0123456789abcdef01234567", "rel_type": "Contains", "new_confidence": "high", "new_reason": "r"},
+    message = "Relationship updated.",
+    object = {"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}, "rel_confidence": "high", "rel_reason": "r"})]
+#[example("nothing to change",
+    before = {"relationships": [{"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}}]},
+    args = {"right_type": "Domain", "right_id": "0123456789abcdef01234567", "rel_type": "Contains"}, fault = {"invalid": "new_type"})]
+pub(crate) fn update_relationship(tlo: &mut Tlo, args: UpdateRelationship) -> Outcome {
+    let of_date = params! { "relationship_date" => args.rel_date };
+    let changes = params! {
+        "relationship" => args.new_type.as_deref(), "relationship_date" => args.new_date,
+        "rel_confidence" => args.new_confidence.as_deref(), "rel_reason" => args.new_reason.as_deref(),
+    };
+    if changes.is_empty() {
+        return Err(invalid(
+            "new_type",
+            "One of 'new_type', 'new_date', 'new_confidence' and 'new_reason' is needed.",
+        ));
+    }
+    let (id, kind) = (&args.right_id, &args.right_type);
+    if !tlo.change_relation(&args.rel_type, kind, id, of_date, changes)? {
+        return Err(missing("Relationship not found."));
+    }
+    let name = args.new_type.unwrap_or(args.rel_type);
+    let mut same = json!({ "value": id, "relationship": name, "type": kind });
+    if let Some(date) = args.new_date.or(args.rel_date) {
+        same["relationship_date"] = json!(date);
+    }
+    let entry = tlo.first::<Json>("relationships", &same)?;
+    Ok(Answer::new("Relationship updated.").object(entry.unwrap_or_default()))
+}
+
+#[derive(Args)]
+pub(crate) struct UpdateRelationship {
+    /// Type of the other object; the name of its resource will do.
+    #[arg(type = "type", invalid = "Relationship not found.", example = "Domain")]
+    right_type: String,
+    /// Id of the other object.
+    #[arg(
+        invalid = "Relationship not found.",
+        example = "5b2c3d4e5f60718293a4b5e0"
+    )]
+    right_id: ObjectId,
+    /// Name of the relationship, read from this object.
+    #[arg(
+        vocab = "RelationshipTypes",
+        invalid = "Could not find relationship type",
+        example = "Contains"
+    )]
+    rel_type: String,
+    /// Only the relationship of this date.
+    #[arg(type = "ldate", example = "2026-01-14")]
+    rel_date: Option<Date>,
+    /// Its new name, read from this object.
+    #[arg(
+        vocab = "RelationshipTypes",
+        invalid = "Could not find relationship type",
+        example = "Created"
+    )]
+    new_type: Option<String>,
+    /// Since when the objects have been related.
+    #[arg(type = "ldate", example = "2026-01-15")]
+    new_date: Option<Date>,
+    /// How sure that is.
+    #[arg(
+        vocab = "RelationshipConfidence",
+        invalid = "Invalid relationship confidence: {value}.",
+        example = "high"
+    )]
+    new_confidence: Option<String>,
+    /// Why; empty to clear it.
+    #[arg(type = "text", example = "seen in the same report")]
+    new_reason: Option<String>,
 }
 
 /// Rule forge_relationship.7.

@@ -1,4 +1,4 @@
-//! `source_add_update`, `source_remove`
+//! `source_add_update`, `source_remove`, `modify_tlp`
 
 use critd_sdk::{element, prelude::*};
 
@@ -184,6 +184,57 @@ pub(crate) struct SourceRemove {
     /// Remove the source with all its instances.
     remove_all: bool,
 }
+
+/// Says how confidential the object is. It gives nobody a right: that is the matter of its sources.
+///
+/// # Rules
+///
+/// NEW-10: the most permissive level among the source instances, and anything stricter.
+#[action(
+    on("*", "-Campaign", "-Target"),
+    permission = "sources_edit",
+    refusal = "User does not have permission to edit sources.",
+    touches = "self.tlp",
+    answers = "the level: {\"tlp\": …}"
+)]
+#[example("stricter than all sources",
+    before = {"tlp": "green", "source": [{"name": "Example", "instances": [{"date": {"$date": 1}, "tlp": "green"}, {"date": {"$date": 2}}]}]},
+    args = {"tlp": "Amber"}, message = "TLP set to amber.", object = {"tlp": "amber"}, operations = [{"set": ["tlp", "amber"]}])]
+#[example("more permissive than all sources",
+    before = {"tlp": "red", "source": [{"name": "Example", "instances": [{"date": {"$date": 1}, "tlp": "amber"}, {"date": {"$date": 2}}]}]},
+    args = {"tlp": "green"}, fault = {"refused": "conflict", "message": "Cannot set this TLP level."})]
+pub(crate) fn modify_tlp(tlo: &mut Tlo, args: ModifyTlp) -> Outcome {
+    let sources: Vec<Json> = tlo.list("source")?;
+    let instances = sources
+        .iter()
+        .filter_map(|source| source["instances"].as_array())
+        .flatten();
+    // An instance without a level counts as red (rule S1).
+    let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
+    let allowed = instances
+        .map(|instance| instance["tlp"].as_str().and_then(rank))
+        .map(|level| level.unwrap_or(LEVELS.len() - 1))
+        .min();
+    if rank(&args.tlp) < allowed {
+        refuse!(conflict: "Cannot set this TLP level.");
+    }
+    tlo.set("tlp", &args.tlp)?;
+    Ok(Answer::new(["TLP set to ", &args.tlp, "."].concat()).object(json!({ "tlp": args.tlp })))
+}
+
+#[derive(Args)]
+pub(crate) struct ModifyTlp {
+    /// The level.
+    #[arg(
+        vocab = "TLP",
+        invalid = "'{value}' is not a valid TLP.",
+        example = "amber"
+    )]
+    tlp: String,
+}
+
+/// From the most permissive to the strictest.
+const LEVELS: [&str; 4] = ["white", "green", "amber", STRICTEST];
 
 /// Rule source_remove.2, two blanks included.
 const LAST_SOURCE: &str = "Must leave at least one source for access controls.  If you wish to change the source, please assign a new source and then remove the old.";

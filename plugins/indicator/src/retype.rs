@@ -37,8 +37,7 @@ pub(crate) fn set_indicator_type(tlo: &mut Tlo, call: &Call, args: SetIndicatorT
     if kind == tlo.text("type")? {
         return Ok(answer(&kind, &stored));
     }
-    let checked =
-        observable::check(&kind, &stored).map_err(|text| invalid("type", text))?;
+    let checked = observable::check(&kind, &stored).map_err(|text| invalid("type", text))?;
     let value = checked.value;
     let lower = value.to_lowercase();
     if Tlo::taken("Indicator", [("type", &kind), ("lower", &lower)])? {

@@ -342,13 +342,7 @@ pub(crate) mod documents {
         })
     }
 
-    pub(crate) fn unrelate(
-        _: u32,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: &[RawArg],
-    ) -> Result<bool, Fault> {
+    pub(crate) fn unrelate(_: u32, _: &str, _: &str, _: &str, _: &[RawArg]) -> Result<bool, Fault> {
         unable("relationships on both sides");
         Ok(true)
     }
