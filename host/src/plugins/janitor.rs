@@ -63,6 +63,40 @@ pub(super) async fn sweep(store: &dyn Store, registry: &Registry, now: i64) -> R
     Ok(gone)
 }
 
+/// Takes away a file that a document has just ceased to refer to, unless others do. A young one is left to [`sweep`]: a
+/// request under way may be about to refer to it.
+///
+/// # Errors
+///
+/// The store's.
+pub(super) async fn release(
+    store: &dyn Store,
+    registry: &Registry,
+    bucket: &str,
+    md5: &[u8; 16],
+    now: i64,
+) -> Result<()> {
+    let places = places(registry);
+    let (Some(places), Some((id, info))) =
+        (places.get(bucket), store.file_by_md5(bucket, md5).await?)
+    else {
+        return Ok(());
+    };
+    if info.kept_at >= now - YOUNG || is_referred(store, places, id, &info).await? {
+        return Ok(());
+    }
+    let (mut others, mut after) = (HashSet::new(), None);
+    loop {
+        let page = store.files(bucket, after, PAGE).await?;
+        others.extend(page.iter().map(|(other, _)| *other).filter(|other| *other != id));
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE as usize => after = Some(*last),
+            _ => break,
+        }
+    }
+    store.sweep_files(bucket, &others, now - YOUNG).await.map(|_| ())
+}
+
 fn places(registry: &Registry) -> Places {
     fn add(places: &mut Places, collection: &str, prefix: &str, fields: &[FieldDeclaration]) {
         for field in fields {
@@ -133,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::plugins::declaration::Declaration;
-    use crate::store::{Write, WriteSet};
+    use crate::store::{DocKey, Op, Write, WriteSet};
 
     #[tokio::test]
     async fn up_13_files_without_a_document_go_after_a_day() {
@@ -161,9 +195,13 @@ mod tests {
             uploads.push((id, hex::encode(staged.md5)));
         }
         let object = doc! { "type": "File Upload", "value": &uploads[0].1 };
+        let holder = DocKey {
+            collection: "sample".into(),
+            id: ObjectId::new(),
+        };
         let writes = [
             doc! { "_id": ObjectId::new(), "md5": "other", "filedata": ids[0].0 },
-            doc! { "_id": ObjectId::new(), "md5": &ids[1].1, "objects": [object] },
+            doc! { "_id": holder.id, "md5": &ids[1].1, "objects": [object] },
         ];
         let writes = writes.map(|body| Write::Insert {
             collection: "sample".into(),
@@ -189,6 +227,25 @@ mod tests {
             let file = store.file("sample", *id).await.unwrap();
             assert_eq!(file.is_some(), is_there);
         }
+        // What an object had goes with the object: at once, if the file is not young.
+        let (kept, md5) = &uploads[0];
+        let digest: [u8; 16] = hex::decode(md5).unwrap().try_into().unwrap();
+        let release = async |later| {
+            let now = now + later;
+            release(store.as_ref(), &registry, "objects", &digest, now).await.unwrap();
+            store.file("objects", *kept).await.unwrap().is_some()
+        };
+        assert!(release(YOUNG + 60_000).await, "an object has it");
+        let set = WriteSet {
+            writes: vec![Write::Change {
+                document: holder,
+                operations: vec![Op::Unset(FieldPath::literal("objects"))],
+            }],
+            ..WriteSet::default()
+        };
+        store.commit(set).await.unwrap();
+        assert!(release(0).await, "it is young");
+        assert!(!release(YOUNG + 60_000).await, "nobody has it");
         store.close().await.unwrap();
     }
 }

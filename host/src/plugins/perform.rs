@@ -13,8 +13,8 @@ use super::arguments::{self, Checked};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Concerned, Request, Waits, Work};
-use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal};
+use super::work::{Budgets, Concerned, FreedFile, Request, Waits, Work};
+use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal, janitor};
 use crate::access::Caller;
 use crate::dates::{self, Zones};
 use crate::store::{CommitError, StoreError};
@@ -355,6 +355,9 @@ impl Plugins {
             is_repeated: false,
         };
         let record = once.map(|once| (once, work.new_id()));
+        let freed = work
+            .freed_files()
+            .map_err(|failure| failed(failure, plugin, job))?;
         let mut changes = work
             .into_write_set()
             .await
@@ -367,8 +370,21 @@ impl Plugins {
                 return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
             }
             self.commit(changes, job, attempt).await?;
+            self.release(&request.registry, freed).await;
         }
         Ok(settled)
+    }
+
+    /// Takes away files that no document refers to any more. What fails here is the janitor's.
+    async fn release(&self, registry: &Registry, freed: Vec<FreedFile>) {
+        for FreedFile { bucket, md5 } in freed {
+            let store = self.services.store.as_ref();
+            if let Err(error) =
+                janitor::release(store, registry, &bucket, &md5, dates::now()).await
+            {
+                tracing::warn!(%error, %bucket, "a file that is not needed any more could not be removed");
+            }
+        }
     }
 
     /// Does what was read still hold?

@@ -59,6 +59,7 @@ use crate::registers::Register;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub(super) use self::fields::{common_fields, is_common_field};
+pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub(super) use self::uploads::stage;

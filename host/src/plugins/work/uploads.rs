@@ -124,7 +124,7 @@ fn failed(reason: String) -> Failure {
     Abort::Store(reason).into()
 }
 
-fn digest_of(hex: &str) -> Option<[u8; 16]> {
+pub(super) fn digest_of(hex: &str) -> Option<[u8; 16]> {
     let mut digest = [0; 16];
     hex::decode_to_slice(hex, &mut digest).ok()?;
     Some(digest)
