@@ -88,13 +88,20 @@ pub(super) async fn release(
     let (mut others, mut after) = (HashSet::new(), None);
     loop {
         let page = store.files(bucket, after, PAGE).await?;
-        others.extend(page.iter().map(|(other, _)| *other).filter(|other| *other != id));
+        others.extend(
+            page.iter()
+                .map(|(other, _)| *other)
+                .filter(|other| *other != id),
+        );
         match page.last() {
             Some((last, _)) if page.len() == PAGE as usize => after = Some(*last),
             _ => break,
         }
     }
-    store.sweep_files(bucket, &others, now - YOUNG).await.map(|_| ())
+    store
+        .sweep_files(bucket, &others, now - YOUNG)
+        .await
+        .map(|_| ())
 }
 
 fn places(registry: &Registry) -> Places {
@@ -232,7 +239,9 @@ mod tests {
         let digest: [u8; 16] = hex::decode(md5).unwrap().try_into().unwrap();
         let release = async |later| {
             let now = now + later;
-            release(store.as_ref(), &registry, "objects", &digest, now).await.unwrap();
+            release(store.as_ref(), &registry, "objects", &digest, now)
+                .await
+                .unwrap();
             store.file("objects", *kept).await.unwrap().is_some()
         };
         assert!(release(YOUNG + 60_000).await, "an object has it");

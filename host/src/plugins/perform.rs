@@ -379,8 +379,7 @@ impl Plugins {
     async fn release(&self, registry: &Registry, freed: Vec<FreedFile>) {
         for FreedFile { bucket, md5 } in freed {
             let store = self.services.store.as_ref();
-            if let Err(error) =
-                janitor::release(store, registry, &bucket, &md5, dates::now()).await
+            if let Err(error) = janitor::release(store, registry, &bucket, &md5, dates::now()).await
             {
                 tracing::warn!(%error, %bucket, "a file that is not needed any more could not be removed");
             }

@@ -52,7 +52,7 @@ pub(crate) struct ModifyBucketList {
     answers = "the sectors: {\"sectors\": […]}"
 )]
 #[example("a sector",
-    before = {"sectors": []}, args = {"sectors": ["energy"]},
+    before = {"sectors": []}, args = {"sectors": ["Energy"]},
     message = "Sector list updated.", object = {"sectors": ["Energy"]})]
 #[example("no such sector", args = {"sectors": "Fun"}, fault = {"invalid": "sectors", "message": "Invalid sector: Fun."})]
 pub(crate) fn modify_sector_list(tlo: &mut Tlo, args: ModifySectorList) -> Outcome {

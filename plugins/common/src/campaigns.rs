@@ -21,7 +21,7 @@ const ADD: &str = "campaigns_add";
     answers = "the entry; with `related` the number of related objects that were changed in its `related`"
 )]
 #[example("a new campaign",
-    before = {"campaign": []}, args = {"name": "Bear", "confidence": "Medium", "description": "d"},
+    before = {"campaign": []}, args = {"name": "Bear", "confidence": "medium", "description": "d"},
     message = "Campaign assigned successfully!",
     object = {"name": "Bear", "confidence": "medium", "analyst": "example", "date": {"$date": 1767225600000}, "description": "d"})]
 #[example("a higher confidence",

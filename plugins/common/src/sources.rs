@@ -199,7 +199,7 @@ pub(crate) struct SourceRemove {
 )]
 #[example("stricter than all sources",
     before = {"tlp": "green", "source": [{"name": "Example", "instances": [{"date": {"$date": 1}, "tlp": "green"}, {"date": {"$date": 2}}]}]},
-    args = {"tlp": "Amber"}, message = "TLP set to amber.", object = {"tlp": "amber"}, operations = [{"set": ["tlp", "amber"]}])]
+    args = {"tlp": "amber"}, message = "TLP set to amber.", object = {"tlp": "amber"}, operations = [{"set": ["tlp", "amber"]}])]
 #[example("more permissive than all sources",
     before = {"tlp": "red", "source": [{"name": "Example", "instances": [{"date": {"$date": 1}, "tlp": "amber"}, {"date": {"$date": 2}}]}]},
     args = {"tlp": "green"}, fault = {"refused": "conflict", "message": "Cannot set this TLP level."})]

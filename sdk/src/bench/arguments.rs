@@ -127,13 +127,18 @@ fn decode(arg: &Json, given: Option<&Json>, now: i64) -> Result<Option<Value>, F
         };
     };
     let value = convert(arg, given, now)?;
-    let allowed = arg["enum"].as_array();
-    match &value {
-        Value::Text(text)
-            if allowed.is_some_and(|allowed| !allowed.contains(&text.as_str().into())) =>
-        {
-            Err(wrong(arg, given))
+    let allowed = arg["enum"].as_array().filter(|_| arg["check"] != "within");
+    let value = match (value, allowed) {
+        (Value::Text(text), Some(allowed)) => {
+            let mut spellings = allowed.iter().filter_map(Json::as_str);
+            match spellings.find(|spelling| spelling.eq_ignore_ascii_case(&text)) {
+                Some(spelling) => Value::from(spelling),
+                None => return Err(wrong(arg, given)),
+            }
         }
+        (value, _) => value,
+    };
+    match &value {
         Value::Text(text) if arg["nonempty"] == true && text.is_empty() => Err(wrong(arg, given)),
         _ => Ok(Some(value)),
     }

@@ -94,7 +94,10 @@ impl Work {
             for list in lists.filter(|list| document.draft.has_changed(list.stored_name())) {
                 let file = list.fields.iter().find_map(|field| {
                     let is_text = field.kind == FieldKind::Text;
-                    Some((field.stored_name(), field.bucket.clone().filter(|_| is_text)?))
+                    Some((
+                        field.stored_name(),
+                        field.bucket.clone().filter(|_| is_text)?,
+                    ))
                 });
                 let Some((field, bucket)) = file else {
                     continue;
