@@ -24,7 +24,7 @@ use critd_sdk::serde_json::Map;
         "end_date": {"$date": 1767225600000}, "performed_date": {"$date": 1767225600000}, "reason": "c2", "date": {"$date": 1767225600000}})]
 #[example("a further one of the type at the same time",
     before = {"actions": [{"action_type": "Watch", "date": {"$date": 1767225600000}}, {"action_type": "Block", "date": {"$date": 1767225600001}}]},
-    args = {"tlo_action": {"action_type": "Watch", "active": true}},
+    args = {"tlo_action": {"action_type": "Watch", "active": "yes"}},
     message = "Action added.",
     object = {"action_type": "Watch", "active": "on", "analyst": "example", "begin_date": {"$date": 1767225600000},
         "end_date": {"$date": 1767225600000}, "performed_date": {"$date": 1767225600000}, "reason": "", "date": {"$date": 1767225600001}})]
