@@ -2,6 +2,8 @@
 //! `rights` and `together`.
 
 mod actions;
+mod further;
+mod objects;
 mod relationships;
 mod releasability;
 mod rights;
