@@ -2,6 +2,7 @@
 //! `rights` and `together`.
 
 mod actions;
+mod campaigns;
 mod further;
 mod objects;
 mod relationships;
@@ -10,6 +11,7 @@ mod rights;
 mod source_remove;
 mod sources;
 mod together;
+mod unrelate;
 
 use anyhow::Result;
 use critd_tests::{Json, Server, User, json};
