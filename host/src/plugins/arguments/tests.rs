@@ -791,3 +791,22 @@ async fn create_1_5_a_plugin_may_check_the_permission_itself() {
         .unwrap();
     assert!(checked.denied.is_none());
 }
+
+/// What the plugin checks itself is handed over as it was sent, or left out.
+#[tokio::test]
+async fn forge_relationship_1_checks_within_the_plugin() {
+    let fixture = Fixture::new().await;
+    let none = accepted(&fixture, "everything", json!({})).await;
+    assert_eq!((none.get("own"), none.get("active")), (None, None));
+    let sent = json!({"own": " Bad ", "active": true});
+    let some = accepted(&fixture, "everything", sent).await;
+    assert_eq!(
+        (&some["own"], &some["active"]),
+        (&json!("Bad"), &json!("true"))
+    );
+    // Its type is checked all the same.
+    let refused = run(&fixture, "everything", json!({"own": ["a"]})).await;
+    assert!(
+        matches!(refused, Err(NotDone::Refused(refusal)) if refusal.message == "Argument 'own' must be a string.")
+    );
+}
