@@ -26,6 +26,9 @@ use crate::store::{FieldPath, KeyRead, Op, Store, StoreError, Write};
 use crate::vocabulary;
 use hosts::{SuffixList, SuffixRules};
 
+/// Where types of actions are kept.
+const ACTION_TYPES: &str = "idb_actions";
+
 /// A database-managed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Register {
@@ -120,7 +123,7 @@ impl Register {
             Self::RawDataType => Some("raw_data_types"),
             Self::SignatureType => Some("signature_types"),
             Self::SignatureDependency => Some("signature_dependency"),
-            Self::ActionType => Some("idb_actions"),
+            Self::ActionType => Some(ACTION_TYPES),
             Self::Sector => None,
             Self::Location => Some("locations"),
         }
@@ -150,10 +153,38 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 struct Snapshot {
     revision: u64,
     entries: HashMap<Register, BTreeSet<String>>,
+    action_types: BTreeMap<String, ActionType>,
     settings: BTreeMap<&'static str, String>,
     /// Settings whose value came from `config` of a taken-over database.
     from_config: BTreeSet<&'static str>,
     zones: Zones,
+}
+
+/// What the register says of a type of actions besides its name.
+struct ActionType {
+    is_active: bool,
+    /// Types of objects that it is for; empty: all.
+    object_types: Vec<String>,
+}
+
+impl ActionType {
+    fn read(entry: &bson::Document) -> Self {
+        let object_types = entry.get_array("object_types").ok();
+        Self {
+            is_active: entry.get_str("active") != Ok("off"),
+            object_types: object_types
+                .into_iter()
+                .flatten()
+                .filter_map(Bson::as_str)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    fn is_for(&self, type_name: &str) -> bool {
+        self.is_active
+            && (self.object_types.is_empty() || self.object_types.iter().any(|of| of == type_name))
+    }
 }
 
 /// The list in use and the revision of the document it came from.
@@ -303,6 +334,16 @@ impl Registers {
             };
             entries.insert(register, names);
         }
+        let action_types = records::all(store, ACTION_TYPES)
+            .await?
+            .iter()
+            .filter_map(|entry| {
+                Some((
+                    entry.get_str("name").ok()?.to_owned(),
+                    ActionType::read(entry),
+                ))
+            })
+            .collect();
         let mut settings = BTreeMap::new();
         let mut from_config = BTreeSet::new();
         // The first document counts (documents 6.3).
@@ -338,6 +379,7 @@ impl Registers {
         Ok(Snapshot {
             revision,
             entries,
+            action_types,
             settings,
             from_config,
             zones,
@@ -390,6 +432,17 @@ impl Registers {
             .entries
             .get(&register)
             .is_some_and(|names| names.contains(name)))
+    }
+
+    /// Is there a type of actions of this name that is in use and for objects of this type (rule action_add.4)?
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn has_action_type(&self, name: &str, of: &str) -> Result<bool, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let found = snapshot.action_types.get(name);
+        Ok(found.is_some_and(|action_type| action_type.is_for(of)))
     }
 
     /// At most 1,000 entries in alphabetic order after `after`.

@@ -94,6 +94,20 @@ pub fn inherit_campaigns(origin: &Tlo, target: &mut Tlo) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The names of the campaigns that a document is attributed to.
+///
+/// # Errors
+///
+/// Only if the host does not know the document.
+pub fn campaign_names(tlo: &Tlo) -> Result<Vec<String>, Fault> {
+    let campaigns: Vec<Json> = tlo.list("campaign")?;
+    Ok(distinct(
+        campaigns
+            .iter()
+            .filter_map(|campaign| campaign["name"].as_str()),
+    ))
+}
+
 /// The arguments that attribute something to these campaigns. Old databases hold other words for the confidence, which
 /// count as the lowest, and entries that are no campaigns.
 fn campaign_arguments(campaigns: Vec<Json>) -> impl Iterator<Item = Params> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use bson::oid::ObjectId;
 use percent_encoding::percent_decode_str;
 
-use super::vocabulary;
+use super::{actions, vocabulary};
 use crate::plugins::{Registry, TypeEntry};
 
 /// What a path addresses.
@@ -20,6 +20,10 @@ pub(super) enum Target {
     Listing,
     /// `/api/v1/vocab/` and `/api/v1/vocab/CATEGORY/` (rule U10).
     Vocabulary(Option<String>),
+    /// `/api/v1/actions/` and `/api/v1/actions/NAME/`.
+    Actions(Option<String>),
+    /// `/api/v1/RESOURCE/actions/`.
+    ActionsOn(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/`.
     Collection(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/schema/` (rule U15).
@@ -28,6 +32,24 @@ pub(super) enum Target {
     Set(Arc<TypeEntry>, Vec<String>),
     /// `/api/v1/RESOURCE/ID/`; no id: nothing that could be one (rules U2, U4).
     Document(Arc<TypeEntry>, Option<ObjectId>),
+}
+
+/// Resources that older servers had, and what has taken their place (field case O31).
+const REPLACED: &[(&str, &str)] = &[(
+    "relationships",
+    "There is no resource 'relationships': PATCH one of the two objects with the action 'forge_relationship'.",
+)];
+
+/// What a client of a resource that is gone is told.
+pub(super) fn replaced(prefix: &str, path: &str) -> Option<&'static str> {
+    let segments = segments(prefix, path)?;
+    match segments.as_slice() {
+        [api, v1, resource, ..] if api == "api" && v1 == "v1" => REPLACED
+            .iter()
+            .find(|(name, _)| name == resource)
+            .map(|(_, text)| *text),
+        _ => None,
+    }
 }
 
 /// Is this below `/api/`?
@@ -67,6 +89,10 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["api", "v1", vocabulary::RESOURCE, rest @ ..] => {
             return Some(Target::Vocabulary(Some(rest.join("/"))));
         }
+        ["api", "v1", actions::RESOURCE] => return Some(Target::Actions(None)),
+        ["api", "v1", actions::RESOURCE, name] => {
+            return Some(Target::Actions(Some((*name).to_owned())));
+        }
         ["api", "v1", resource, rest @ ..] => (*resource, rest),
         _ => return None,
     };
@@ -74,6 +100,7 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
     Some(match rest {
         [] => Target::Collection(of),
         ["schema"] => Target::Schema(of),
+        [actions::RESOURCE] => Target::ActionsOn(of),
         ["set", ids @ ..] => Target::Set(
             of,
             ids.join("/")
@@ -103,6 +130,8 @@ impl Target {
             | Self::Ready
             | Self::Listing
             | Self::Vocabulary(_)
+            | Self::Actions(_)
+            | Self::ActionsOn(_)
             | Self::Schema(_)
             | Self::Set(..) => vec!["GET"],
             Self::Collection(of) => of_type(of, &["GET", "POST"]),

@@ -20,7 +20,7 @@ use serde_json::{Map, Value as Json};
 
 use self::convert::{Converter, Pending};
 use super::declaration::{
-    ActionPermission, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration,
+    ActionPermission, ArgCheck, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration,
 };
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::{Arg, NotDone, Param, Params, Refusal, Services, Value};
@@ -149,7 +149,7 @@ async fn checked_create(
     }
     let mut check = Check::new(context, Purpose::Create, sent);
     for declaration in &declarations {
-        if declaration.required
+        if is_demanded(declaration)
             && declaration.default.is_none()
             && check.sent_for(declaration).is_none()
         {
@@ -400,7 +400,7 @@ impl<'a> Check<'a> {
             Some(sent) => self.converter.argument(declaration, &sent)?,
             None => match &declaration.default {
                 Some(default) => self.converter.default(declaration, default)?,
-                None if declaration.required => {
+                None if is_demanded(declaration) => {
                     return Err(missing(self.purpose, declaration).into());
                 }
                 None => return Ok(()),
@@ -494,6 +494,11 @@ impl<'a> Check<'a> {
             denied: None,
         })
     }
+}
+
+/// Is it refused here if it is not there?
+fn is_demanded(declaration: &ArgDeclaration) -> bool {
+    declaration.required && declaration.check == ArgCheck::Before
 }
 
 fn goes_by(declaration: &ArgDeclaration, name: &str) -> bool {

@@ -10,20 +10,27 @@ use serde_json::{Map, Value as Json};
 
 use self::once::Known;
 use super::arguments::{self, Checked};
+use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Concerned, Request, Waits, Work};
-use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal};
+use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
+use super::{
+    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, janitor,
+};
 use crate::access::Caller;
 use crate::dates::{self, Zones};
+use crate::registers::Registers;
 use crate::store::{CommitError, StoreError};
 
-/// How often a handler is run at least before a conflict is the client's business, and for how long at least.
+/// How often a handler is run at least before a conflict is the client's business.
 const ATTEMPTS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long at least (rule CON-8), if the setting `patch_lock_timeout` can't be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Argument of every action (rule CON-9).
+const EXPECTED: &str = "expected_modified";
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
-pub(super) const OWN_KEYS: [&str; 13] = [
+pub(super) const OWN_KEYS: [&str; 14] = [
     "return_code",
     "type",
     "id",
@@ -37,6 +44,7 @@ pub(super) const OWN_KEYS: [&str; 13] = [
     "error_message",
     "dry_run",
     "operations",
+    "difference",
 ];
 
 /// What one handler call is.
@@ -46,6 +54,8 @@ enum Job {
         action: Arc<ActionEntry>,
         on: Arc<TypeEntry>,
         id: ObjectId,
+        /// What `modified` of the document must be (rule CON-9): the stored dates that were meant.
+        expected: Option<Vec<i64>>,
     },
     Create {
         of: Arc<TypeEntry>,
@@ -66,7 +76,7 @@ impl Job {
 impl std::fmt::Display for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Action { action, on, id } => write!(
+            Self::Action { action, on, id, .. } => write!(
                 f,
                 "`{}` on {} {id}",
                 action.declaration.name, on.declaration.name
@@ -87,8 +97,10 @@ struct Settled {
     outcome: Outcome,
     concerned: Option<Concerned>,
     warnings: Vec<String>,
-    /// Of a dry run: what would have been written.
+    /// Of a dry run: the operations that would have been stored.
     operations: Option<Vec<Json>>,
+    /// Of a dry run: the documents that would have been written.
+    changed: Vec<Changed>,
     /// Answered before, and not carried out again.
     is_repeated: bool,
 }
@@ -177,12 +189,18 @@ impl Plugins {
             zones: &zones,
         };
         let checked = match find_action(registry, name, action) {
-            Ok(action) => arguments::for_action(context, on, action, &params)
-                .await
-                .map(|checked| (action.clone(), checked)),
+            Ok(action) => {
+                let (params, expected) = expected(&action.declaration, params);
+                arguments::for_action(context, on, action, &params)
+                    .await
+                    .and_then(|checked| {
+                        let expected = expected.map(|sent| dates_meant(&sent, &zones));
+                        Ok((action.clone(), checked, expected.transpose()?))
+                    })
+            }
             Err(refusal) => Err(NotDone::Refused(refusal)),
         };
-        let (action, checked) = match checked {
+        let (action, checked, expected) = match checked {
             Ok(checked) => checked,
             // ACT-1 comes before all that: whoever may not see the document learns nothing else. When all is well,
             // the transaction itself finds out.
@@ -200,6 +218,7 @@ impl Plugins {
         } = checked;
         let request = self.request(registry, caller, now, zones, files)?;
         let plugin = action.plugin.clone();
+        let absent = absent_arguments(&action, &args);
         let settled = self
             .settle(
                 request,
@@ -207,11 +226,13 @@ impl Plugins {
                     action,
                     on: on.clone(),
                     id,
+                    expected,
                 },
                 args,
                 mode,
             )
-            .await?;
+            .await
+            .map_err(|not_done| as_of_argument(not_done, &absent))?;
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
@@ -223,6 +244,7 @@ impl Plugins {
                 .chain(said)
                 .collect(),
             is_repeated: settled.is_repeated,
+            changed: settled.changed,
         })
     }
 
@@ -345,14 +367,24 @@ impl Plugins {
             .concerned(&outcome)
             .map_err(|failure| failed(failure, plugin, job))?;
         let warnings = work.warnings().to_vec();
+        let changed = match mode.dry_run {
+            true => work
+                .changed()
+                .map_err(|failure| failed(failure, plugin, job))?,
+            false => Vec::new(),
+        };
         let settled = Settled {
             outcome,
             concerned,
             warnings,
             operations: mode.dry_run.then(|| work.operations()),
+            changed,
             is_repeated: false,
         };
         let record = once.map(|once| (once, work.new_id()));
+        let freed = work
+            .freed_files()
+            .map_err(|failure| failed(failure, plugin, job))?;
         let mut changes = work
             .into_write_set()
             .await
@@ -365,8 +397,20 @@ impl Plugins {
                 return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
             }
             self.commit(changes, job, attempt).await?;
+            self.release(&request.registry, freed).await;
         }
         Ok(settled)
+    }
+
+    /// Takes away files that no document refers to any more. What fails here is the janitor's.
+    async fn release(&self, registry: &Registry, freed: Vec<FreedFile>) {
+        for FreedFile { bucket, md5 } in freed {
+            let store = self.services.store.as_ref();
+            if let Err(error) = janitor::release(store, registry, &bucket, &md5, dates::now()).await
+            {
+                tracing::warn!(%error, %bucket, "a file that is not needed any more could not be removed");
+            }
+        }
     }
 
     /// Does what was read still hold?
@@ -423,6 +467,7 @@ fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
 
 /// How often and how long a handler has met other changes.
 struct Patience {
+    registers: Arc<Registers>,
     began: Instant,
     attempt: u32,
     seed: [u8; 32],
@@ -431,16 +476,25 @@ struct Patience {
 impl Patience {
     fn new(request: &Request) -> Self {
         Self {
+            registers: Arc::clone(&request.services.registers),
             began: Instant::now(),
             attempt: 0,
             seed: request.seed,
         }
     }
 
+    /// Rule CON-8.
+    async fn longest(&self) -> Duration {
+        let settings = self.registers.current().await.ok();
+        settings
+            .and_then(|settings| settings.number("patch_lock_timeout"))
+            .map_or(PATIENCE, Duration::from_secs)
+    }
+
     /// Waits before the next run; an error if it is at an end.
     async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
         self.attempt += 1;
-        if self.attempt >= ATTEMPTS && self.began.elapsed() >= PATIENCE {
+        if self.attempt >= ATTEMPTS && self.began.elapsed() >= self.longest().await {
             return Err(NotDone::Busy(format!(
                 "{job} met other changes {} times, at last: {obstacle}",
                 self.attempt
@@ -473,9 +527,20 @@ async fn run(
     };
     let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let entry = match &job {
-        Job::Action { action, on, id } => {
+        Job::Action {
+            action,
+            on,
+            id,
+            expected,
+        } => {
             if !work.begin_action(action, on, *id).await? {
                 return Ok(Run::NoDocument);
+            }
+            if let Some(expected) = expected
+                && !work.was_modified_at(expected)?
+            {
+                let changed = Fault::Refused("conflict".into(), "Document has changed.".into());
+                return Ok(Run::Answered(work, Err(changed)));
             }
             Entry::Run(action.declaration.name.clone())
         }
@@ -505,6 +570,75 @@ fn find_action<'a>(
         "unknown_action"
     };
     Err(refusal(code, format!("'{name}' is not a valid action.")))
+}
+
+/// Rule CON-9: takes the argument that every action has out of the parameters, unless the action has declared it itself.
+fn expected(action: &ActionDeclaration, params: Params) -> (Params, Option<Param>) {
+    if action.args.iter().any(|arg| arg.name == EXPECTED) {
+        return (params, None);
+    }
+    let (mut expected, params): (Vec<_>, Vec<_>) =
+        params.into_iter().partition(|(name, _)| name == EXPECTED);
+    let expected = expected.pop().map(|(_, value)| value);
+    let is_absent = |value: &Param| match value {
+        Param::Json(value) => value.is_null() || value == "",
+        Param::Text(text) => text.is_empty(),
+        Param::File(_) => false,
+    };
+    (params, expected.filter(|value| !is_absent(value)))
+}
+
+/// The stored dates that a text from an answer may mean: two in an hour that occurs twice.
+fn dates_meant(sent: &Param, zones: &Zones) -> Result<Vec<i64>, NotDone> {
+    let text = match sent {
+        Param::Json(Json::String(text)) | Param::Text(text) => Some(text),
+        Param::Json(_) | Param::File(_) => None,
+    };
+    if let Some(written) = text.and_then(|text| dates::strict(text)) {
+        return Ok(zones.read_all(written));
+    }
+    let mut refusal = refusal(
+        "invalid_date",
+        format!("Argument '{EXPECTED}' must match %Y-%m-%d %H:%M:%S.%f."),
+    );
+    refusal.error.insert("argument".into(), EXPECTED.into());
+    Err(NotDone::Refused(refusal))
+}
+
+/// Declared arguments that were not sent and have no default.
+fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
+    let declared = action
+        .declaration
+        .args
+        .iter()
+        .map(|declared| &declared.name);
+    declared
+        .filter(|name| !args.iter().any(|arg| arg.name == **name))
+        .cloned()
+        .collect()
+}
+
+/// What a plugin finds wrong with an argument, as the host says it (core-api 13.3). An argument that was not sent is missing,
+/// not invalid: one that is needed only beside certain others. A path is an argument and its key.
+fn as_of_argument(mut not_done: NotDone, absent: &[String]) -> NotDone {
+    let NotDone::Refused(refusal) = &mut not_done else {
+        return not_done;
+    };
+    let Some(named) = refusal.error.get("argument").and_then(Json::as_str) else {
+        return not_done;
+    };
+    let named = named.to_owned();
+    if let Some((argument, key)) = named.split_once('.') {
+        refusal.error.insert("argument".into(), argument.into());
+        refusal.error.insert("key".into(), key.into());
+    } else if absent.contains(&named)
+        && refusal.error.get("code") == Some(&Json::from("invalid_value"))
+    {
+        refusal
+            .error
+            .insert("code".into(), "missing_argument".into());
+    }
+    not_done
 }
 
 fn refusal(code: &str, message: String) -> Refusal {
@@ -576,6 +710,7 @@ fn created(settled: Settled, plugin: &str, warnings: Vec<String>) -> Result<Crea
             .chain(said)
             .collect(),
         is_repeated: settled.is_repeated,
+        changed: settled.changed,
     })
 }
 

@@ -222,7 +222,8 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "of a visible object, leave out source instances with a TLP that the reader may not see",
-    ),
+    )
+    .for_plugins(),
     setting(
         "html_messages",
         Kind::Switch,
@@ -287,6 +288,15 @@ pub const SETTINGS: &[Setting] = &[
         },
         "1073741824",
         "most bytes of files in one archive",
+    ),
+    setting(
+        "patch_lock_timeout",
+        Kind::Number {
+            least: 1,
+            greatest: 30,
+        },
+        "10",
+        "seconds after which a change that keeps meeting others is answered 503",
     ),
     setting(
         "post_created_status",

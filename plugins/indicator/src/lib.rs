@@ -1,14 +1,13 @@
 //! Indicators: values by which an attack is recognised (create.md 5.11, 5.12), and their own actions (actions.md section 4).
 
 mod activity;
-mod check;
 mod ci;
 mod kinds;
 mod ratings;
 mod related;
 mod retype;
 
-use critd_sdk::net;
+use critd_sdk::observable;
 use critd_sdk::prelude::*;
 
 use activity::{IndicatorActivity, activity_add, activity_remove, activity_update};
@@ -194,10 +193,10 @@ pub struct NewIndicator {
 #[example("an address without a host", args = {"value": "someone@", "type": "Email Address", "source": "Example"}, fault = {"invalid": "value", "message": "Email address must contain a domain (or IP)"})]
 #[example("no value", args = {"value": " ", "type": "MD5", "source": "Example"}, fault = {"invalid": "value", "message": "Can't create indicator with an empty value field"})]
 pub fn create(call: &Call, args: NewIndicator, shared: &Shared) -> Outcome {
-    let checked = check::value(&args.kind, &args.value, net::domain)
-        .map_err(|text| invalid("value", text))?;
+    let checked =
+        observable::check(&args.kind, &args.value).map_err(|text| invalid("value", text))?;
     shared.require_source(SourceText::Object)?;
-    if let Some(doubt) = check::digest_doubt(&args.kind, &checked.value) {
+    if let Some(doubt) = observable::digest_doubt(&args.kind, &checked.value) {
         call.warn(&doubt);
     }
 

@@ -1,9 +1,7 @@
 //! `set_indicator_type`
 
-use critd_sdk::net;
+use critd_sdk::observable;
 use critd_sdk::prelude::*;
-
-use crate::check;
 
 /// Says what the indicator's value is, if the value can be that. An address gets the spelling in which addresses are kept;
 /// otherwise the value stays, for together with the type it is the key.
@@ -39,14 +37,13 @@ pub(crate) fn set_indicator_type(tlo: &mut Tlo, call: &Call, args: SetIndicatorT
     if kind == tlo.text("type")? {
         return Ok(answer(&kind, &stored));
     }
-    let checked =
-        check::value(&kind, &stored, net::domain).map_err(|text| invalid("type", text))?;
+    let checked = observable::check(&kind, &stored).map_err(|text| invalid("type", text))?;
     let value = checked.value;
     let lower = value.to_lowercase();
     if Tlo::taken("Indicator", [("type", &kind), ("lower", &lower)])? {
         refuse!(conflict: "An indicator of type '{kind}' with this value already exists.");
     }
-    if let Some(doubt) = check::digest_doubt(&kind, &value) {
+    if let Some(doubt) = observable::digest_doubt(&kind, &value) {
         call.warn(&doubt);
     }
     tlo.set_many(params! { "type" => &kind, "value" => &value, "lower" => &lower })?;

@@ -342,6 +342,23 @@ pub(crate) mod documents {
         })
     }
 
+    pub(crate) fn unrelate(_: u32, _: &str, _: &str, _: &str, _: &[RawArg]) -> Result<bool, Fault> {
+        unable("relationships on both sides");
+        Ok(true)
+    }
+
+    pub(crate) fn change_relation(
+        _: u32,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: &[RawArg],
+        _: &[RawArg],
+    ) -> Result<bool, Fault> {
+        unable("relationships on both sides");
+        Ok(true)
+    }
+
     pub(crate) fn relate(
         left: u32,
         relationship: &str,

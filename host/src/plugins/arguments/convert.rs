@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, Purpose, Sent, refusal};
 use crate::dates::{self, Zones};
-use crate::plugins::declaration::{ArgDeclaration, ArgKind, EmptyDate};
+use crate::plugins::declaration::{ArgCheck, ArgDeclaration, ArgKind, EmptyDate};
 use crate::plugins::{Refusal, Registry, Value};
 use crate::vocabulary;
 
@@ -340,7 +340,8 @@ impl<'a> Converter<'a> {
         value: &Json,
     ) -> Result<Json, Refusal> {
         let choices = &declaration.choices;
-        if choices.is_empty() || choices.contains(value) {
+        let is_checked = declaration.check == ArgCheck::Before;
+        if choices.is_empty() || choices.contains(value) || !is_checked {
             return Ok(value.clone());
         }
         let text = value.as_str().map(str::trim);
@@ -364,7 +365,11 @@ impl<'a> Converter<'a> {
         at: At<'_>,
         text: String,
     ) -> Result<String, Refusal> {
-        let Some(name) = &declaration.vocab else {
+        let Some(name) = declaration
+            .vocab
+            .as_ref()
+            .filter(|_| declaration.check == ArgCheck::Before)
+        else {
             return Ok(text);
         };
         if vocabulary::values(name).is_none() {

@@ -598,7 +598,7 @@ impl Work {
     }
 
     /// The first element of a list that meets a condition. What is remembered is the answer, not the list.
-    fn search(
+    pub(super) fn search(
         &mut self,
         index: usize,
         path: FieldPath,

@@ -14,13 +14,16 @@
 //! conditions   conditions of the contract → filters
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
+//! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
+//! difference   what would be written, for dry runs
 //! registers    entries added to registers
 //! finish       the write set, with audit entries and counters
 //! ```
 
 mod changes;
 mod conditions;
+mod difference;
 mod documents;
 mod fields;
 mod finish;
@@ -35,6 +38,7 @@ mod relate;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unrelate;
 mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,6 +60,10 @@ use crate::dates::Zones;
 use crate::registers::Register;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
+pub use self::difference::Changed;
+pub(super) use self::fields::{common_fields, is_common_field};
+pub(crate) use self::finish::AUDIT;
+pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub(super) use self::uploads::stage;
@@ -253,7 +261,7 @@ struct Open {
 struct Logged {
     document: usize,
     operation: Op,
-    /// The other side of a relationship: its `modified` stays (documents.md L6).
+    /// The other side of a relationship that a POST made: its `modified` stays (documents.md L6).
     partner: bool,
     /// The condition of a pull as the plugin wrote it.
     condition: Option<String>,
@@ -431,6 +439,20 @@ impl Work {
         let request = Arc::clone(&self.request);
         self.number_files(&request.files);
         Ok(true)
+    }
+
+    /// Is `modified` of the document that the action is about one of these dates? What it is counts as read.
+    ///
+    /// # Errors
+    ///
+    /// The store holds something unreadable.
+    pub fn was_modified_at(&mut self, dates: &[i64]) -> Result<bool, Failure> {
+        let Some(subject) = self.frame().and_then(|frame| frame.subject) else {
+            return Ok(false);
+        };
+        let modified = self.read(subject, &FieldPath::literal("modified"))?;
+        let modified = modified.and_then(|date| date.as_datetime().copied());
+        Ok(modified.is_some_and(|date| dates.contains(&date.timestamp_millis())))
     }
 
     /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]); `denied`

@@ -48,9 +48,9 @@ async fn l1_a_relationship_is_written_on_both_sides() {
         ),
         ("Sub-domain Of", left)
     );
-    // Documents.md L6: only the one that the request is about has changed; both are audited.
+    // ACT-17: an action changes both; both are audited.
     assert_eq!(left_stored.get("modified"), Some(&date(NOW)));
-    assert_eq!(right_stored.get("modified"), Some(&date(NOW - 60_000)));
+    assert_eq!(right_stored.get("modified"), Some(&date(NOW)));
     let audited = fixture.all("audit_log").await;
     assert_eq!(
         audited
@@ -253,6 +253,10 @@ async fn create_2_6_related_objects() {
             .unwrap(),
         other
     );
+    // Documents.md L6: a POST changes what it makes; the partner is audited, and keeps its `modified`.
+    let partner = fixture.stored("domains", other).await;
+    assert_eq!(list(&partner, "relationships").len(), 1);
+    assert_eq!(partner.get("modified"), Some(&date(NOW - 60_000)));
     let mut work = fixture.creating("bob", "IP", NOW, 6);
     let (ip, _) = work.make("IP", &[text("ip", "192.0.2.2")]).await.unwrap();
     for args in [
