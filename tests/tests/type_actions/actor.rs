@@ -688,7 +688,7 @@ async fn act_3_other_types_have_none_of_them() -> Result<()> {
             "'update_actor_tags' is not a valid action.",
         ),
         ("set_actor_name", "'set_actor_name' is not a valid action."),
-        ("ci_update", "'ci_update' is not a valid action."),
+        ("activity_add", "'activity_add' is not a valid action."),
         ("update_title", "'update_title' is not a valid action."),
     ];
     let rows = rows.map(|(action, message)| {

@@ -617,7 +617,7 @@ async fn p13_5_each_action_of_indicators_has_its_flag() -> Result<()> {
                 "Indicator.threat_type_edit",
             ),
             (
-                json!({"action": "set_indicator_type", "type": "String"}),
+                json!({"action": "set_indicator_type", "type": "Company name"}),
                 "User does not have permission to edit type.",
                 "Indicator.type_edit",
             ),
@@ -630,14 +630,18 @@ async fn p13_5_each_action_of_indicators_has_its_flag() -> Result<()> {
 async fn set_indicator_type_checks_the_value_and_the_key() -> Result<()> {
     let server = Server::start().await?;
     let form = [
-        ("type", "String"),
+        ("type", "Company name"),
         ("value", "010.1.2.3"),
         ("source", "Alpha"),
     ];
     let address = Subject::post(&server, "indicators", "Indicator", &form).await?;
     let form = [("type", "Mutex"), ("value", "BEAR"), ("source", "Beta")];
     let hidden = Subject::post(&server, "indicators", "Indicator", &form).await?;
-    let form = [("type", "String"), ("value", "Bear"), ("source", "Alpha")];
+    let form = [
+        ("type", "Company name"),
+        ("value", "Bear"),
+        ("source", "Alpha"),
+    ];
     let word = Subject::post(&server, "indicators", "Indicator", &form).await?;
     let set = |kind: &str| json!({"action": "set_indicator_type", "type": kind});
     let object = address.done(set("ipv4 address"), "Type set.").await?;
