@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use bson::oid::ObjectId;
 use percent_encoding::percent_decode_str;
 
-use super::vocabulary;
+use super::{actions, vocabulary};
 use crate::plugins::{Registry, TypeEntry};
 
 /// What a path addresses.
@@ -20,6 +20,10 @@ pub(super) enum Target {
     Listing,
     /// `/api/v1/vocab/` and `/api/v1/vocab/CATEGORY/` (rule U10).
     Vocabulary(Option<String>),
+    /// `/api/v1/actions/` and `/api/v1/actions/NAME/`.
+    Actions(Option<String>),
+    /// `/api/v1/RESOURCE/actions/`.
+    ActionsOn(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/`.
     Collection(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/schema/` (rule U15).
@@ -85,6 +89,10 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["api", "v1", vocabulary::RESOURCE, rest @ ..] => {
             return Some(Target::Vocabulary(Some(rest.join("/"))));
         }
+        ["api", "v1", actions::RESOURCE] => return Some(Target::Actions(None)),
+        ["api", "v1", actions::RESOURCE, name] => {
+            return Some(Target::Actions(Some((*name).to_owned())));
+        }
         ["api", "v1", resource, rest @ ..] => (*resource, rest),
         _ => return None,
     };
@@ -92,6 +100,7 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
     Some(match rest {
         [] => Target::Collection(of),
         ["schema"] => Target::Schema(of),
+        [actions::RESOURCE] => Target::ActionsOn(of),
         ["set", ids @ ..] => Target::Set(
             of,
             ids.join("/")
@@ -121,6 +130,8 @@ impl Target {
             | Self::Ready
             | Self::Listing
             | Self::Vocabulary(_)
+            | Self::Actions(_)
+            | Self::ActionsOn(_)
             | Self::Schema(_)
             | Self::Set(..) => vec!["GET"],
             Self::Collection(of) => of_type(of, &["GET", "POST"]),

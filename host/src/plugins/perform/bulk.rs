@@ -285,6 +285,7 @@ fn outcomes(
             concerned,
             warnings: item.warnings,
             operations: mode.dry_run.then_some(item.operations),
+            changed: Vec::new(),
             is_repeated: false,
         }),
         Err(Refused::Fault(fault, document)) => Err(about(refused(fault, plugin, job), document)),

@@ -136,6 +136,7 @@ impl Record {
                     .map(str::to_owned)
                     .collect(),
                 operations: None,
+                changed: Vec::new(),
                 is_repeated: true,
             },
         })
@@ -197,6 +198,7 @@ mod tests {
             concerned: None,
             warnings: vec!["careful".to_owned()],
             operations: None,
+            changed: Vec::new(),
             is_repeated: false,
         };
         let mut changes = WriteSet::default();
