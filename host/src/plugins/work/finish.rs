@@ -82,7 +82,7 @@ impl Work {
     /// # Errors
     ///
     /// Only the store's.
-    pub fn freed_files(&self) -> Result<Vec<FreedFile>, Failure> {
+    pub(crate) fn freed_files(&self) -> Result<Vec<FreedFile>, Failure> {
         let mut freed = Vec::new();
         let existing = self
             .documents
