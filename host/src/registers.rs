@@ -171,7 +171,7 @@ impl ActionType {
     fn read(entry: &bson::Document) -> Self {
         let object_types = entry.get_array("object_types").ok();
         Self {
-            is_active: !matches!(entry.get_str("active"), Ok("off")),
+            is_active: entry.get_str("active").ok() != Some("off"),
             object_types: object_types
                 .into_iter()
                 .flatten()

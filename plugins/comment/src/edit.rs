@@ -20,13 +20,13 @@ use crate::mentions;
 #[example("other words",
     before = {"_id": {"$oid": "5b2c3d4e5f60718293a40001"}},
     others = [{"type": "Comment", "document": {"comment": "old", "date": {"$date": 1768471200000}, "analyst": "example",
-        "obj_type": "Event", "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}, "source": [{"name": "Example", "instances": [{"tlp": "red"}]}]}}],
+        "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}, "source": [{"name": "Example", "instances": [{"tlp": "red"}]}]}}],
     args = {"date": "2026-01-15 10:00:00.000000", "comment": "new #packer"},
     message = "Comment updated.")]
 #[example("somebody else's",
     before = {"_id": {"$oid": "5b2c3d4e5f60718293a40001"}},
     others = [{"type": "Comment", "document": {"comment": "old", "date": {"$date": 1768471200000}, "analyst": "other",
-        "obj_type": "Event", "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
+        "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
     args = {"date": "2026-01-15 10:00:00.000000", "comment": "new"},
     fault = {"refused": "forbidden", "message": "You cannot edit comments from other analysts!"})]
 #[example("none of this date",
@@ -78,15 +78,15 @@ pub(crate) struct CommentUpdate {
     before = {"_id": {"$oid": "5b2c3d4e5f60718293a40001"}},
     others = [
         {"type": "Comment", "document": {"comment": "theirs", "date": {"$date": 1768471200000}, "analyst": "other",
-            "obj_type": "Event", "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}},
+            "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}},
         {"type": "Comment", "document": {"comment": "mine", "date": {"$date": 1768471200000}, "edit_date": {"$date": 1768471200000},
-            "analyst": "example", "users": [], "tags": [], "obj_type": "Event", "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
+            "analyst": "example", "users": [], "tags": [], "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
     args = {"date": "2026-01-15 10:00:00.000000"},
     message = "Comment removed.")]
 #[example("somebody else's",
     before = {"_id": {"$oid": "5b2c3d4e5f60718293a40001"}},
     others = [{"type": "Comment", "document": {"comment": "old", "date": {"$date": 1768471200000}, "analyst": "other",
-        "obj_type": "Event", "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
+        "obj_id": {"$oid": "5b2c3d4e5f60718293a40001"}}}],
     args = {"date": "2026-01-15 10:00:00.000000"},
     fault = {"refused": "forbidden", "message": "You cannot delete comments from other analysts!"})]
 #[example("none of this date",
@@ -117,7 +117,7 @@ struct Found {
 
 /// The user's own comment of this date on the object, else somebody else's that the user may see.
 fn find(object: &Tlo, call: &Call, date: Date) -> Result<Option<Found>, Fault> {
-    let of_date = json!({ "obj_id": object.id()?, "obj_type": object.type_of()?, "date": date });
+    let of_date = json!({ "obj_id": object.id()?, "date": date });
     let mut of_user = of_date.clone();
     of_user["analyst"] = call.user().into();
     if let Some(comment) = Tlo::select("Comment", &of_user, 1)?.pop() {

@@ -17,18 +17,18 @@ use critd_sdk::prelude::*;
     answers = "type and value: {\"type\": …, \"value\": …}"
 )]
 #[example("a URI after all",
-    before = {"value": "/gate.php", "lower": "/gate.php", "type": "String"}, args = {"type": "URI"},
+    before = {"value": "/gate.php", "lower": "/gate.php", "type": "Company name"}, args = {"type": "URI"},
     message = "Type set.", object = {"type": "URI", "value": "/gate.php"}, operations = [{"set": ["type", "URI"]}])]
 #[example("an address",
-    before = {"value": "010.1.2.3", "lower": "010.1.2.3", "type": "String"}, args = {"type": "IPv4 Address"},
+    before = {"value": "010.1.2.3", "lower": "010.1.2.3", "type": "Company name"}, args = {"type": "IPv4 Address"},
     message = "Type set.", object = {"type": "IPv4 Address", "value": "10.1.2.3"})]
 #[example("nothing to do",
-    before = {"value": "x", "lower": "x", "type": "String"}, args = {"type": "String"}, message = "Type set.", operations = [])]
+    before = {"value": "x", "lower": "x", "type": "Company name"}, args = {"type": "Company name"}, message = "Type set.", operations = [])]
 #[example("the value is no address",
-    before = {"value": "x", "lower": "x", "type": "String"}, args = {"type": "IPv4 Address"},
+    before = {"value": "x", "lower": "x", "type": "Company name"}, args = {"type": "IPv4 Address"},
     fault = {"invalid": "type", "message": "Invalid IPv4 address"})]
 #[example("another indicator has type and value, seen or not",
-    before = {"value": "x", "lower": "x", "type": "String"},
+    before = {"value": "x", "lower": "x", "type": "Company name"},
     others = [{"type": "Indicator", "document": {"value": "X", "lower": "x", "type": "Mutex"}, "visible": false}],
     args = {"type": "Mutex"},
     fault = {"refused": "conflict", "message": "An indicator of type 'Mutex' with this value already exists."})]

@@ -35,13 +35,21 @@ pub(crate) fn update_dependency(tlo: &mut Tlo, call: &Call, args: UpdateDependen
     let stored = merge::distinct(tlo.list::<String>("data_type_dependency")?);
     if call.may("add_new_signature_dependency") {
         for name in &args.dep {
-            registers::add("signature-dependency", name)?;
+            registers::add("signature-dependency", name).map_err(about_dep)?;
         }
     }
     let dependencies = mode.apply(&stored, args.dep);
     tlo.set("data_type_dependency", &dependencies)?;
     Ok(Answer::new("Data type dependency set.")
         .object(json!({ "data_type_dependency": dependencies })))
+}
+
+/// The host speaks of a name; the client sent `dep`.
+fn about_dep(fault: Fault) -> Fault {
+    match fault {
+        Fault::Invalid((_, message)) => invalid("dep", message),
+        other => other,
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! What users of the original reported in public, and what published clients and real feeds send: each case with its id, whole,
 //! over HTTP. Cases of one type alone are with the tests of that type; `xtask/rules.txt` says which have none yet.
 
+mod actions;
 mod addresses;
 mod lists;
 mod parameters;

@@ -2,12 +2,16 @@
 //! `rights` and `together`.
 
 mod actions;
+mod campaigns;
+mod further;
+mod objects;
 mod relationships;
 mod releasability;
 mod rights;
 mod source_remove;
 mod sources;
 mod together;
+mod unrelate;
 
 use anyhow::Result;
 use critd_tests::{Json, Server, User, json};

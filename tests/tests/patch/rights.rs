@@ -48,6 +48,86 @@ fn actions() -> Vec<(Json, &'static str, &'static str)> {
             "User does not have permission to add releasability.",
         ),
         (
+            json!({"action": "add_object", "object_type": "Mutex", "value": "x", "source": "OSINT"}),
+            "objects_add",
+            "User does not have permission to add object",
+        ),
+        (
+            json!({"action": "delete_object"}),
+            "objects_delete",
+            "User does not have permission to delete objects.",
+        ),
+        (
+            json!({"action": "modify_bucket_list"}),
+            "bucketlist_edit",
+            "User does not have permission to modify bucket list.",
+        ),
+        (
+            json!({"action": "modify_sector_list"}),
+            "sectors_edit",
+            "User does not have permission to modify sector list.",
+        ),
+        (
+            json!({"action": "campaign_add"}),
+            "campaigns_add",
+            "User does not have permission to add campaigns.",
+        ),
+        (
+            json!({"action": "campaign_edit"}),
+            "campaigns_edit",
+            "User does not have permission to edit campaigns.",
+        ),
+        (
+            json!({"action": "campaign_remove"}),
+            "campaigns_delete",
+            "User does not have permission to delete campaigns.",
+        ),
+        (
+            json!({"action": "delete_relationship"}),
+            "relationships_delete",
+            "User does not have permission to delete relationships.",
+        ),
+        (
+            json!({"action": "update_relationship"}),
+            "relationships_edit",
+            "User does not have permission to edit relationships.",
+        ),
+        (
+            json!({"action": "location_add"}),
+            "locations_add",
+            "User does not have permission to add locations.",
+        ),
+        (
+            json!({"action": "location_edit"}),
+            "locations_edit",
+            "User does not have permission to edit locations.",
+        ),
+        (
+            json!({"action": "location_remove"}),
+            "locations_delete",
+            "User does not have permission to delete locations.",
+        ),
+        (
+            json!({"action": "modify_tlp", "tlp": "red"}),
+            "sources_edit",
+            "User does not have permission to edit sources.",
+        ),
+        (
+            json!({"action": "remove_releasability"}),
+            "releasability_delete",
+            "User does not have permission to delete releasability.",
+        ),
+        (
+            json!({"action": "add_releasability_instance"}),
+            "releasability_add",
+            "User does not have permission to add releasability.",
+        ),
+        (
+            json!({"action": "remove_releasability_instance"}),
+            "releasability_delete",
+            "User does not have permission to delete releasability.",
+        ),
+        (
             json!({"action": "forge_relationship", "right_type": "Domain", "right_id": NOBODY, "rel_type": "Foo"}),
             "relationships_add",
             "User does not have permission to forge relationships",
@@ -98,6 +178,7 @@ async fn act_3_types_without_sources() -> Result<()> {
         for body in [
             json!({"action": "source_add_update", "action_type": "add", "source": "OSINT"}),
             json!({"action": "source_remove", "name": "OSINT", "remove_all": true}),
+            json!({"action": "modify_tlp", "tlp": "red"}),
         ] {
             let name = body["action"].as_str().unwrap_or_default().to_owned();
             let answer = world.say(resource, id, body).await?;
@@ -105,6 +186,13 @@ async fn act_3_types_without_sources() -> Result<()> {
             refused(&answer, &text, "unsupported_for_type");
         }
         assert_eq!(&world.document(resource, id).await?, &before);
+    }
+    // A campaign is no part of campaigns.
+    for action in ["campaign_add", "campaign_edit", "campaign_remove"] {
+        let body = json!({"action": action, "name": "Bear"});
+        let answer = world.say("campaigns", &campaign, body).await?;
+        let text = format!("'{action}' is not a valid action.");
+        refused(&answer, &text, "unsupported_for_type");
     }
     Ok(())
 }
@@ -145,6 +233,19 @@ async fn act_2_all_types_take_the_common_actions() -> Result<()> {
             json!({"action": "add_releasability", "name": "Partner"}),
             json!({"action": "forge_relationship", "right_type": "Domain", "right_id": partner, "rel_type": "Related To"}),
         ];
+        bodies.extend([
+            json!({"action": "action_add", "tlo_action": {"action_type": "Watch"}}),
+            json!({"action": "add_object", "object_type": "Mutex", "value": "x", "source": "OSINT"}),
+            json!({"action": "delete_object", "object_type": "Mutex", "value": "x"}),
+            json!({"action": "modify_bucket_list", "buckets": "a"}),
+            json!({"action": "modify_sector_list", "sectors": "Energy"}),
+            json!({"action": "location_add", "location": "Iceland", "location_type": "Destined For"}),
+            json!({"action": "update_relationship", "right_type": "Domain", "right_id": partner, "rel_type": "Related To", "new_reason": "r"}),
+            json!({"action": "delete_relationship", "right_type": "Domain", "right_id": partner, "rel_type": "Related To"}),
+        ]);
+        if resource != "campaigns" {
+            bodies.push(json!({"action": "campaign_add", "name": "Bear"}));
+        }
         if !["campaigns", "targets"].contains(&resource) {
             bodies.push(
                 json!({"action": "source_add_update", "action_type": "add", "source": "OSINT"}),

@@ -263,3 +263,70 @@ async fn con_10_act_21_actions_of_one_type_at_once() -> Result<()> {
     }
     Ok(())
 }
+
+/// CON-4: equal objects and relationships that are added at once are one each.
+#[tokio::test]
+async fn con_4_equal_objects_at_once() -> Result<()> {
+    let world = World::start().await?;
+    let event = world.event("E").await?;
+    let add = json!({"action": "add_object", "object_type": "Domain", "value": "www.example.com", "source": "OSINT", "add_indicator": true});
+    let requests: Vec<_> = (0..10)
+        .map(|_| ("events", event.as_str(), add.clone()))
+        .collect();
+    let answers = at_once(&world, &requests).await?;
+    assert_eq!(successes(&answers), 1, "{answers:?}");
+    for late in answers.iter().filter(|answer| answer["return_code"] == 1) {
+        let text = "Object already exists! [Type: \"Domain\"][Value: \"www.example.com\"]";
+        refused(late, text, "already_exists");
+    }
+    let document = world.document("events", &event).await?;
+    assert_eq!(
+        (
+            list(&document, "objects").len(),
+            list(&document, "relationships").len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(world.server.count("indicators").await?, 1);
+    Ok(())
+}
+
+/// CON-1: actions of all families on one object at once: nothing is lost.
+#[tokio::test]
+async fn con_1_all_families_at_once() -> Result<()> {
+    let world = World::start().await?;
+    let event = world.event("E").await?;
+    let mut requests = Vec::new();
+    for number in 0..8 {
+        for body in [
+            json!({"action": "ticket_add", "ticket": {"ticket_number": format!("T{number}")}}),
+            json!({"action": "action_add", "tlo_action": {"action_type": format!("A{number}")}}),
+            json!({"action": "add_object", "object_type": "Mutex", "value": format!("m{number}"), "source": "OSINT"}),
+            json!({"action": "modify_bucket_list", "buckets": format!("b{number}")}),
+            json!({"action": "campaign_add", "name": format!("C{number}")}),
+            json!({"action": "location_add", "location": format!("L{number}"), "location_type": "Destined For"}),
+            json!({"action": "source_add_update", "action_type": "add", "source": "Alpha", "tlp": "green", "method": format!("m{number}")}),
+        ] {
+            requests.push(("events", event.as_str(), body));
+        }
+    }
+    let answers = at_once(&world, &requests).await?;
+    assert_eq!(successes(&answers), requests.len());
+    let document = world.document("events", &event).await?;
+    for name in [
+        "tickets",
+        "actions",
+        "objects",
+        "bucket_list",
+        "campaign",
+        "locations",
+    ] {
+        assert_eq!(list(&document, name).len(), 8, "{name}");
+    }
+    let instances: usize = list(&document, "source")
+        .iter()
+        .map(|entry| list(entry, "instances").len())
+        .sum();
+    assert_eq!(instances, 9);
+    Ok(())
+}

@@ -80,6 +80,11 @@ fn declarations() -> Vec<Declaration> {
             {"name": "entries", "kind": "list", "of": "map"}],
         "args": [{"name": "object_type", "type": "type", "required": true, "invalid": "No such type."}]});
     let part = json!({"name": "NotePart", "resource": "note_parts", "part_of": "Note", "top_level": false, "methods": ["POST"], "fields": [], "args": []});
+    let scrap = json!({"name": "Scrap", "resource": "scraps", "collection": "scraps", "top_level": false, "lookup": "name", "methods": ["POST"],
+        "fields": [{"name": "name", "kind": "text", "indexed": true}], "args": []});
+    let tidy = json!([
+        {"name": "tidy", "on": ["*"], "permission": "write", "args": [], "touches": ["other:Scrap", "other:Domain", "registry:signature-dependency"]},
+        {"name": "look", "on": ["*"], "permission": "write", "args": []}]);
     let log = json!({"name": "Log", "resource": "logs", "collection": "logs", "permission_check": "within", "fields": [], "args": []});
     let ticket = json!({"name": "ticket", "type": "map", "required": true, "keys": [
         {"name": "ticket_number", "type": "list", "of": "string", "required": true}, {"name": "date", "type": "date", "default": "now"}]});
@@ -105,7 +110,13 @@ fn declarations() -> Vec<Declaration> {
             {"name": "value", "type": "string", "vocab": "Status", "invalid": "Invalid status: {value}."},
             {"name": "kinds", "type": "list", "of": "string", "vocab": "IndicatorTypes"},
             {"name": "config", "type": "map"}, {"name": "parts", "type": "list", "of": "map", "keys": [{"name": "n", "type": "int", "required": true}]},
-            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"}]}
+            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"}]},
+        {"name": "worded", "on": ["*"], "permission": "write", "args": [
+            {"name": "rated", "type": "string", "enum": ["confidence", "impact"]},
+            {"name": "rating", "type": "string", "vocab": "IndicatorCI", "invalid": "Invalid {rated}: {value}."},
+            {"name": "title", "type": "string", "nonempty": true, "missing": "No title to change"},
+            {"name": "end", "type": "date", "empty": "now"},
+            {"name": "span", "type": "map", "keys": [{"name": "begin", "type": "date"}, {"name": "end", "type": "ldate", "empty": "now"}]}]}
     ]);
     vec![
         plugin("domain", json!([domain]), json!([])),
@@ -116,6 +127,7 @@ fn declarations() -> Vec<Declaration> {
         plugin("identifier", json!([identifier]), json!([])),
         plugin("sample", json!([sample]), json!([])),
         plugin("note", json!([note, part]), json!([])),
+        plugin("scrap", json!([scrap]), tidy),
         plugin("log", json!([log]), json!([])),
         plugin("common", json!([]), actions),
     ]
