@@ -1,7 +1,7 @@
 //! `campaign_add`, `campaign_edit`, `campaign_remove` (actions.md section 10)
 
 use anyhow::Result;
-use critd_tests::json;
+use critd_tests::{Json, json};
 
 use crate::{World, done, list, refused, without};
 
@@ -53,6 +53,7 @@ async fn new_2_campaigns_are_added_and_confidence_raised() -> Result<()> {
     Ok(())
 }
 
+/// With `related` what is related, visible and permitted is attributed too.
 #[tokio::test]
 async fn new_2_related_objects_are_attributed_too() -> Result<()> {
     let world = World::start().await?;

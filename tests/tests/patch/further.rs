@@ -80,10 +80,6 @@ async fn new_1_buckets() -> Result<()> {
     Ok(())
 }
 
-/// With `related` what is related, visible and permitted is attributed too.
-
-/// C3: a relationship to what the caller does not see is not shown to be there.
-
 #[tokio::test]
 async fn new_8_sectors() -> Result<()> {
     let world = World::start().await?;
@@ -277,7 +273,6 @@ async fn new_10_the_tlp_of_an_object() -> Result<()> {
 }
 
 /// Releases: what is noted of them, and that an entry with some stays.
-
 #[tokio::test]
 async fn remove_releasability_and_instances() -> Result<()> {
     let world = World::start().await?;

@@ -89,6 +89,7 @@ async fn new_5_relationships_are_deleted_on_both_sides() -> Result<()> {
     Ok(())
 }
 
+/// C3: a relationship to what the caller does not see is not shown to be there.
 #[tokio::test]
 async fn new_5_new_6_c3_relationships_to_hidden_objects() -> Result<()> {
     let world = World::start().await?;
