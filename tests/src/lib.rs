@@ -5,6 +5,7 @@
 //! `cargo xtask test` builds all three first.
 
 pub mod objects;
+pub mod zips;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,10 @@
 //! Actions that one type has (actions.md sections 3 to 5 and 10): a module a type.
 
+mod activity;
 mod actor;
 mod comment;
 mod further;
+mod identifiers;
 mod indicator;
 mod signature;
 
