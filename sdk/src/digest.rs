@@ -9,9 +9,14 @@ use md5::{Digest as _, Md5};
 /// ```
 #[must_use]
 pub fn md5(bytes: &[u8]) -> String {
+    hex(&Md5::digest(bytes))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = String::with_capacity(32);
-    for byte in Md5::digest(bytes) {
+    let mut hex = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
             hex.push(DIGITS[usize::from(digit)].into());
         }

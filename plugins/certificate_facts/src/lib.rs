@@ -52,6 +52,38 @@ pub struct Options {
     files = {"filedata": "hello"},
     fault = {"refused": "unsupported_for_type", "message": "There is no X.509 certificate in the file."}
 )]
+#[example(
+    "a server's certificate",
+    files = {"filedata": {"name": "leaf.der", "base64": "MIICSzCCAfKgAwIBAgICAQIwCgYIKoZIzj0EAwIwLTEQMA4GA1UECgwHRXhhbXBsZTEZMBcGA1UEAwwQbGVhZi5leGFtcGxlLmNvbTAeFw0yNjEyMDExMTQ0NTBaFw0yNzAzMDExMTQ0NTBaMC0xEDAOBgNVBAoMB0V4YW1wbGUxGTAXBgNVBAMMEGxlYWYuZXhhbXBsZS5jb20wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQxZnOHtgcrCniarT3Qe2+7z7JMyMp82J68nanlw8H1YLUqIar+cbOcj+jmAW/2zPFFlcaS/qUiTBOAR81dX1Rbo4IBADCB/TAMBgNVHRMBAf8EAjAAMA4GA1UdDwEB/wQEAwIDiDAoBgNVHSUEITAfBggrBgEFBQcDAQYIKwYBBQUHAwIGCSsGAQQBgf1ZATCBkwYDVR0RBIGLMIGIghBsZWFmLmV4YW1wbGUuY29tgg0qLmV4YW1wbGUuY29tgQ1hQGV4YW1wbGUuY29thhNodHRwOi8vZXhhbXBsZS5jb20vhwTAAAIBhxAgAQ24AAAAAAAAAAAAAAABiAMqAwSkEjAQMQ4wDAYDVQQDDAVPdGhlcqAQBgkrBgEEAYH9WQKgAwwBeDAdBgNVHQ4EFgQU43Ou8xXeHkoXNCMc3/K3epZdXBcwCgYIKoZIzj0EAwIDRwAwRAIgGuvRDLXPeEpRdMxtUNZ1ecZDCba8P4MJzYJ9TFK2rIECIH+CMZXF/4Q+JNPEU2owJP1/vos8HpZ+qop3odFidWA3"}},
+    args = {"days": 30},
+    results = [
+        {"subtype": "certificate", "result": "CN=leaf.example.com,O=Example", "issuer": "CN=leaf.example.com,O=Example", "serial_number": "0102", "version": 3,
+            "not_before": "2026-12-01 11:44:50.000000", "not_after": "2027-03-01 11:44:50.000000", "days": 90, "state": "not yet valid", "self_issued": true},
+        {"subtype": "public_key", "result": "EC secp256r1", "family": "curve", "algorithm": "ecPublicKey", "curve": "secp256r1", "bits": 256},
+        {"subtype": "signature_algorithm", "result": "ecdsa-with-SHA256", "oid": "1.2.840.10045.4.3.2"},
+        {"subtype": "basic_constraints", "result": "end entity", "authority": false, "critical": true},
+        {"subtype": "key_usage", "result": "digitalSignature"},
+        {"subtype": "key_usage", "result": "keyAgreement"},
+        {"subtype": "extended_key_usage", "result": "serverAuth", "oid": "1.3.6.1.5.5.7.3.1", "critical": false},
+        {"subtype": "extended_key_usage", "result": "clientAuth"},
+        {"subtype": "extended_key_usage", "result": "1.3.6.1.4.1.32473.1"},
+        {"subtype": "alternative_name", "result": "leaf.example.com", "kind": "dns"},
+        {"subtype": "alternative_name", "result": "*.example.com", "kind": "dns"},
+        {"subtype": "alternative_name", "result": "a@example.com", "kind": "email"},
+        {"subtype": "alternative_name", "result": "http://example.com/", "kind": "uri"},
+        {"subtype": "alternative_name", "result": "192.0.2.1", "kind": "ip"},
+        {"subtype": "alternative_name", "result": "2001:db8::1", "kind": "ip"},
+        {"subtype": "alternative_name", "result": "1.2.3.4", "kind": "id"},
+        {"subtype": "alternative_name", "result": "CN=Other", "kind": "directory"},
+        {"subtype": "alternative_name", "result": "1.3.6.1.4.1.32473.2", "kind": "other"},
+        {"subtype": "fingerprint", "algorithm": "md5"},
+        {"subtype": "fingerprint", "algorithm": "sha1"},
+        {"subtype": "fingerprint", "result": "7e94da4b97ca41f442f4b7ac5f6f96f0619d92d660001933d57550a1527e3daa", "algorithm": "sha256"},
+        {"subtype": "weakness", "result": "It is valid for 90 days, more than 30."}
+    ],
+    log = [],
+    message = "1 weakness was found."
+)]
 pub fn certificate_facts(
     certificate: &Tlo,
     task: &Task,

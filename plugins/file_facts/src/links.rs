@@ -250,7 +250,7 @@ fn is_email(link: &str) -> bool {
         && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
 }
 
-/// IPv4 addresses of hosts, with their places. Versions look like them; those that end with a zero are left out.
+/// IPv4 addresses of hosts, with their places. Versions look like them: what ends with a zero or is called a version is left out.
 fn addresses(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_part =
         |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
@@ -266,7 +266,9 @@ fn addresses(text: &str) -> impl Iterator<Item = (usize, &str)> {
             let address: Ipv4Addr = word.parse().ok()?;
             let parts = address.octets();
             let is_host = parts[0] != 0 && parts[3] != 0 && !address.is_broadcast();
-            is_host.then_some((place, word))
+            let before = text[..place].trim_end_matches([' ', ':', '=', '"', '\'']);
+            let is_version = before.to_ascii_lowercase().ends_with("version");
+            (is_host && !is_version).then_some((place, word))
         })
 }
 
@@ -339,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_link_is_left_out() {
-        let file = b"a://b.c q@w.e version 1.0.0.0 1.2.3 0.1.2.3 255.255.255.255 1.2.3.4.5 v1.2.3.4 01.2.3.4 @@YAX@Z";
+        let file = b"a://b.c q@w.e version 1.0.0.0 Version=\"1.1.0.14\" 1.2.3 0.1.2.3 255.255.255.255 1.2.3.4.5 v1.2.3.4 01.2.3.4 @@YAX@Z";
         assert_eq!(told(&search(&[file], 9)), []);
     }
 

@@ -99,7 +99,8 @@ pub fn create(attributes: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// `on = "*"` or `on("Sample", …)` is required; `name`, `version` (default: the crate's), `requires("filedata", …)` (stored
 /// fields that a document must have), `accepts = function` (`fn(&Tlo) -> Result<(), Fault>`: is the document something for it?),
-/// `touches("create:Domain", …)`, `limits = { time_ms = 60000 }`. Examples follow as `#[example(…)]`.
+/// `touches("create:Domain", …)`, `limits = { time_ms = 60000 }` (less than the operator allows), `template` (how the original's
+/// web pages show its results). Options that are `secret` have the scope `stored`. Examples follow as `#[example(…)]`.
 ///
 /// The function's parameters may be, in any order: `&Tlo` or `&mut Tlo`, `&Task`, `&Call`, and a struct of options with
 /// `#[derive(Args)]`; it answers `Analysis`. Documents are read-only; creates and relationships take effect at once.

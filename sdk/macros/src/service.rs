@@ -11,7 +11,7 @@ use syn::{Ident, ItemFn, LitStr, Path};
 use crate::attributes::{self, Members};
 use crate::example::Of;
 
-const KNOWN: &str = "name, version, on, requires, accepts, touches, limits";
+const KNOWN: &str = "name, version, on, requires, accepts, touches, limits, template";
 
 pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let mut function: ItemFn = syn::parse2(item)?;
@@ -36,6 +36,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
             "name" => name = attributes::text(&meta)?,
             "version" => version = attributes::text(&meta)?,
             "on" => on = Some(crate::action::types(&meta)?),
+            "template" => more.add(&key, attributes::text(&meta)?.value()),
             "requires" => more.add_texts(&key, &attributes::texts(&meta)?),
             "accepts" => accepts = Some(meta.value()?.parse()?),
             "touches" => {

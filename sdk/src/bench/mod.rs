@@ -1,7 +1,7 @@
 //! The offline test bench: runs a plugin's examples natively, without a server. Not part of plugins.
 //!
 //! Documents are in memory. What only the host knows (vocabularies, registers, the public suffix list, other plugins,
-//! digests) the bench can't answer: an example that asks for it, or that expects a fault of the host's own checks, is
+//! fuzzy digests) the bench can't answer: an example that asks for it, or that expects a fault of the host's own checks, is
 //! left to the host, which runs all examples at build and when the plugin is loaded.
 
 mod arguments;

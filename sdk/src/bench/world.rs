@@ -469,11 +469,19 @@ pub(crate) mod uploads {
     }
 
     pub(crate) fn digest(number: u32, algorithm: &str) -> Result<Option<String>, Fault> {
-        if algorithm == "md5" {
-            return file(number, |(_, bytes)| Some(crate::digest::md5(bytes)));
+        use sha1::Digest as _;
+
+        let digest = file(number, |(_, bytes)| match algorithm {
+            "md5" => Some(crate::digest::md5(bytes)),
+            "sha1" => Some(crate::digest::hex(&sha1::Sha1::digest(bytes))),
+            "sha256" => Some(crate::digest::hex(&sha2::Sha256::digest(bytes))),
+            "sha512" => Some(crate::digest::hex(&sha2::Sha512::digest(bytes))),
+            _ => None,
+        })?;
+        if digest.is_none() {
+            unable("a digest");
         }
-        unable("a digest");
-        Ok(None)
+        Ok(digest)
     }
 
     pub(crate) fn kind(_: u32) -> Result<(String, String), Fault> {

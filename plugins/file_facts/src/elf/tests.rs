@@ -12,7 +12,14 @@ fn made() -> Vec<u8> {
     for (at, value) in [(0x18, 0x1040_u64), (0x20, 0x40), (0x28, 0x200)] {
         put(at, &value.to_le_bytes());
     }
-    for (at, value) in [(0x34, 64_u16), (0x36, 56), (0x38, 1), (0x3a, 64), (0x3c, 4), (0x3e, 3)] {
+    for (at, value) in [
+        (0x34, 64_u16),
+        (0x36, 56),
+        (0x38, 1),
+        (0x3a, 64),
+        (0x3c, 4),
+        (0x3e, 3),
+    ] {
         put(at, &value.to_le_bytes());
     }
     // The interpreter's segment.
@@ -21,7 +28,14 @@ fn made() -> Vec<u8> {
     put(0x60, &16_u64.to_le_bytes());
     put(0x80, b"/lib/ld-x.so.2\0");
     // Two libraries, the end, one behind it.
-    for (at, value) in [(0xa0, 1_u64), (0xa8, 1), (0xb0, 1), (0xb8, 9), (0xd0, 1), (0xd8, 1)] {
+    for (at, value) in [
+        (0xa0, 1_u64),
+        (0xa8, 1),
+        (0xb0, 1),
+        (0xb8, 9),
+        (0xd0, 1),
+        (0xd8, 1),
+    ] {
         put(at, &value.to_le_bytes());
     }
     put(0x100, b"\0libc.so\0libm.so\0");

@@ -116,7 +116,10 @@ fn a_program_of_windows_is_read() {
     let [header, kernel, sockets, hash, gone, run] = program.findings.as_slice() else {
         panic!("{program:?}");
     };
-    assert_eq!((header.subtype, header.text.as_str()), ("pe_header", "I386"));
+    assert_eq!(
+        (header.subtype, header.text.as_str()),
+        ("pe_header", "I386")
+    );
     assert_eq!(
         header.details,
         json!({"machine": "0x14c", "bits": 32, "dll": true, "time_stamp": 1_767_225_600,
@@ -124,18 +127,30 @@ fn a_program_of_windows_is_read() {
             "image_base": "0x400000", "sections": 1})
     );
     assert_eq!(kernel.text, "Kernel32.DLL");
-    assert_eq!(kernel.details, json!({"functions": ["CreateFileW"], "count": 1}));
+    assert_eq!(
+        kernel.details,
+        json!({"functions": ["CreateFileW"], "count": 1})
+    );
     assert_eq!(sockets.text, "WS2_32.dll");
-    assert_eq!(sockets.details, json!({"functions": ["send", "ord65534"], "count": 2}));
+    assert_eq!(
+        sockets.details,
+        json!({"functions": ["send", "ord65534"], "count": 2})
+    );
     // The MD5 of `kernel32.createfilew,ws2_32.send,ws2_32.ord65534`.
     assert_eq!(hash.text, "47f5ca68a29c2e518f1b0e15152a314f");
     assert_eq!(
         (gone.text.as_str(), &gone.details),
-        ("gone", &json!({"ordinal": 6, "address": "0x1290", "forward": "other.dll.it"}))
+        (
+            "gone",
+            &json!({"ordinal": 6, "address": "0x1290", "forward": "other.dll.it"})
+        )
     );
     assert_eq!(
         (run.text.as_str(), &run.details),
-        ("run", &json!({"ordinal": 5, "address": "0x2222", "forward": null}))
+        (
+            "run",
+            &json!({"ordinal": 5, "address": "0x2222", "forward": null})
+        )
     );
     let [section] = program.sections.as_slice() else {
         panic!("{program:?}");
@@ -161,7 +176,10 @@ fn a_program_cut_anywhere_ends_readably() {
         let program = read(&whole[..length]).unwrap();
         let is_told = !program.gaps.is_empty() || length >= 0x400;
         assert!(is_told, "{length}: {program:?}");
-        assert!(program.gaps.iter().all(|gap| gap.ends_with('.')), "{length}");
+        assert!(
+            program.gaps.iter().all(|gap| gap.ends_with('.')),
+            "{length}"
+        );
     }
 }
 
@@ -178,7 +196,9 @@ fn changed_bytes_and_noise_do_not_trap() {
     // A linear congruence is noise enough.
     let mut state = 1_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) as u8
     };
     for _ in 0..2_000 {
