@@ -132,7 +132,7 @@ fn short(number: UintRef<'_>) -> Option<u64> {
 /// Of a point on a curve: 4 and two coordinates, or 2 or 3 and one.
 fn point_bits(point: &[u8]) -> Option<usize> {
     match point.split_first()? {
-        (4, rest) if rest.len() % 2 == 0 => Some(rest.len() * 4),
+        (4, rest) if rest.len().is_multiple_of(2) => Some(rest.len() * 4),
         (2 | 3, rest) => Some(rest.len() * 8),
         _ => None,
     }

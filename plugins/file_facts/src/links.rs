@@ -135,7 +135,7 @@ impl Search {
         for &byte in piece {
             self.ascii.take(byte, self.place, &mut self.links);
             // With the byte before it may be a letter of two bytes, of those that began there.
-            let wide = &mut self.wide[usize::from(self.place % 2 == 0)];
+            let wide = &mut self.wide[usize::from(self.place.is_multiple_of(2))];
             let letter = if byte == 0 { self.before } else { 0 };
             wide.take(letter, self.place.wrapping_sub(1), &mut self.links);
             self.before = byte;
