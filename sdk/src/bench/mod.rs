@@ -51,7 +51,11 @@ pub fn check<P: Plugin>() {
 #[must_use]
 pub fn violations<P: Plugin>() -> Vec<String> {
     match serde_json::from_str(&P::declaration()) {
-        Ok(declaration) => schema::violations(&declaration),
+        Ok(declaration) => {
+            let mut found = schema::violations(&declaration);
+            found.extend(services::violations(&declaration));
+            found
+        }
         Err(error) => vec![format!("the declaration is not JSON: {error}")],
     }
 }

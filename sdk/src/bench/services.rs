@@ -33,6 +33,23 @@ pub(super) fn run<P: Plugin>(declaration: &Json, declared: &Json, example: &Json
     }
 }
 
+/// What the schema does not say: a secret is the administrator's, nobody sends it with a run.
+pub(super) fn violations(declaration: &Json) -> Vec<String> {
+    let mut found = Vec::new();
+    for service in list(declaration, "services") {
+        for option in list(service, "options") {
+            if option["secret"] == true && option["scope"] != "stored" {
+                found.push(format!(
+                    "{}: the option {} is a secret, so its scope is `stored`",
+                    text(service, "name"),
+                    text(option, "name")
+                ));
+            }
+        }
+    }
+    found
+}
+
 /// The stored files of the document: by field a text, or `{"name", "text"}`, or `{"name", "base64"}`.
 fn add_files(world: &mut World, example: &Json) -> Result<(), String> {
     for (field, file) in example["files"].as_object().into_iter().flatten() {
@@ -122,5 +139,35 @@ pub(crate) mod task {
 
     pub(crate) fn cancelled() -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn svc_4_secrets_are_stored() {
+        let declaration = |option| json!({"services": [{"name": "s", "options": [option]}]});
+        let good = [
+            json!({"name": "key", "secret": true, "scope": "stored"}),
+            json!({"name": "key"}),
+        ];
+        for option in good {
+            assert_eq!(
+                super::violations(&declaration(option)),
+                Vec::<String>::new()
+            );
+        }
+        let bad = [
+            json!({"name": "key", "secret": true}),
+            json!({"name": "key", "secret": true, "scope": "runtime"}),
+        ];
+        for option in bad {
+            assert_eq!(
+                super::violations(&declaration(option)),
+                ["s: the option key is a secret, so its scope is `stored`"]
+            );
+        }
     }
 }
