@@ -18,9 +18,10 @@ use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Changed, Concerned, Request, Waits, Work};
+use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
 use super::{
     Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
+    janitor,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
@@ -241,6 +242,7 @@ impl Plugins {
             true => Mode { once: None, ..mode },
             false => mode,
         };
+        let absent = absent_arguments(&action, &args);
         let mut settled = self
             .settle(
                 request,
@@ -253,7 +255,8 @@ impl Plugins {
                 args,
                 mode,
             )
-            .await?;
+            .await
+            .map_err(|not_done| as_of_argument(not_done, &absent))?;
         if is_own && !mode.dry_run {
             self.desk.wake();
         }
@@ -404,6 +407,9 @@ impl Plugins {
             },
         };
         let record = once.map(|once| (once, work.new_id()));
+        let freed = work
+            .freed_files()
+            .map_err(|failure| failed(failure, plugin, job))?;
         let mut changes = work
             .into_write_set()
             .await
@@ -416,8 +422,20 @@ impl Plugins {
                 return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
             }
             self.commit(changes, job, attempt).await?;
+            self.release(&request.registry, freed).await;
         }
         Ok(settled)
+    }
+
+    /// Takes away files that no document refers to any more. What fails here is the janitor's.
+    async fn release(&self, registry: &Registry, freed: Vec<FreedFile>) {
+        for FreedFile { bucket, md5 } in freed {
+            let store = self.services.store.as_ref();
+            if let Err(error) = janitor::release(store, registry, &bucket, &md5, dates::now()).await
+            {
+                tracing::warn!(%error, %bucket, "a file that is not needed any more could not be removed");
+            }
+        }
     }
 
     /// Does what was read still hold?
@@ -663,6 +681,42 @@ fn dates_meant(sent: &Param, zones: &Zones) -> Result<Vec<i64>, NotDone> {
     );
     refusal.error.insert("argument".into(), EXPECTED.into());
     Err(NotDone::Refused(refusal))
+}
+
+/// Declared arguments that were not sent and have no default.
+fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
+    let declared = action
+        .declaration
+        .args
+        .iter()
+        .map(|declared| &declared.name);
+    declared
+        .filter(|name| !args.iter().any(|arg| arg.name == **name))
+        .cloned()
+        .collect()
+}
+
+/// What a plugin finds wrong with an argument, as the host says it (core-api 13.3). An argument that was not sent is missing,
+/// not invalid: one that is needed only beside certain others. A path is an argument and its key.
+fn as_of_argument(mut not_done: NotDone, absent: &[String]) -> NotDone {
+    let NotDone::Refused(refusal) = &mut not_done else {
+        return not_done;
+    };
+    let Some(named) = refusal.error.get("argument").and_then(Json::as_str) else {
+        return not_done;
+    };
+    let named = named.to_owned();
+    if let Some((argument, key)) = named.split_once('.') {
+        refusal.error.insert("argument".into(), argument.into());
+        refusal.error.insert("key".into(), key.into());
+    } else if absent.contains(&named)
+        && refusal.error.get("code") == Some(&Json::from("invalid_value"))
+    {
+        refusal
+            .error
+            .insert("code".into(), "missing_argument".into());
+    }
+    not_done
 }
 
 fn refusal(code: &str, message: String) -> Refusal {

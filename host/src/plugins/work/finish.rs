@@ -57,13 +57,80 @@ pub fn collections() -> Vec<CollectionSpec> {
 /// How often a value came and went: (collection, value, type) → difference.
 type Counts = BTreeMap<(&'static str, String, String), i64>;
 
+/// A file that a document referred to by its MD5, and does no more.
+pub(crate) struct FreedFile {
+    pub(crate) bucket: String,
+    pub(crate) md5: [u8; 16],
+}
+
+/// The digests that a field of a list's entries holds.
+fn digests(draft: &Draft, list: &str, field: &str) -> Result<BTreeSet<[u8; 16]>, Failure> {
+    let path = FieldPath::parse(list).map_err(|error| internal(error.to_string()))?;
+    let Some(Bson::Array(entries)) = draft.get(&path).map_err(draft_failed)? else {
+        return Ok(BTreeSet::new());
+    };
+    let texts = entries
+        .iter()
+        .filter_map(Bson::as_document)
+        .filter_map(|entry| entry.get_str(field).ok());
+    Ok(texts.filter_map(super::uploads::digest_of).collect())
+}
+
 impl Work {
+    /// Files of lists (documents.md 4.1) that documents of this transaction do not refer to any more.
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub(crate) fn freed_files(&self) -> Result<Vec<FreedFile>, Failure> {
+        let mut freed = Vec::new();
+        let existing = self
+            .documents
+            .iter()
+            .filter(|document| document.revision.is_some() && !document.withdrawn);
+        for document in existing {
+            let of = &document.of.declaration;
+            let common = fields::common_fields().iter().filter(|_| of.top_level);
+            let lists = of.fields.iter().chain(common);
+            for list in lists.filter(|list| document.draft.has_changed(list.stored_name())) {
+                let file = list.fields.iter().find_map(|field| {
+                    let is_text = field.kind == FieldKind::Text;
+                    Some((
+                        field.stored_name(),
+                        field.bucket.clone().filter(|_| is_text)?,
+                    ))
+                });
+                let Some((field, bucket)) = file else {
+                    continue;
+                };
+                let before = Draft::stored(document.draft.base().clone());
+                let before = digests(&before, list.stored_name(), field)?;
+                let after = digests(&document.draft, list.stored_name(), field)?;
+                freed.extend(before.difference(&after).map(|md5| FreedFile {
+                    bucket: bucket.clone(),
+                    md5: *md5,
+                }));
+            }
+        }
+        Ok(freed)
+    }
+
     /// The effective writes so far as the examples of declarations write them: `{"push": [path, value]}`,
     /// `{"set": [path, value]}`, `{"unset": [path]}`, `{"pull": [path, condition, how many]}`. Without what the host adds
     /// at the end. `of` names the type when it is not the subject of the action.
     #[must_use]
     pub fn operations(&self) -> Vec<Json> {
-        self.operations_from(0)
+        let mut operations = self.operations_from(0);
+        let removed = self.documents.iter().filter(|document| document.removed);
+        let removed = removed.map(|document| {
+            json!({ "remove": [bson_to_json(&document.id.into())], "of": document.of.declaration.name })
+        });
+        let registered = self
+            .registered
+            .iter()
+            .map(|(register, name)| json!({ "register": [register.name(), name] }));
+        operations.extend(removed.chain(registered));
+        operations
     }
 
     /// The same, of what was written from a position of the log on.
@@ -113,6 +180,11 @@ impl Work {
             if self.documents[index].withdrawn {
                 continue;
             }
+            if self.documents[index].removed {
+                let removal = self.removal(index)?;
+                set.writes.extend(removal);
+                continue;
+            }
             self.check_result(index)?;
             let document = &self.documents[index];
             let operations: Vec<Op> = self
@@ -147,9 +219,10 @@ impl Work {
             audited = of_items;
         }
         for (index, value) in audited {
-            let entry = self.audit_entry(index, &value);
+            let entry = self.audit_entry(index, "save()", &value);
             set.writes.push(entry);
         }
+        self.add_registered(&mut set);
         self.add_counters(counts, &mut set).await?;
         set.documents = self.reads();
         set.keys.append(&mut self.keys);
@@ -168,7 +241,7 @@ impl Work {
         }
     }
 
-    /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
+    /// Operations on an existing document, and `modified` (ACT-16), but not for what a POST merely relates to
     /// (documents.md L6).
     fn change(&self, index: usize, mut operations: Vec<Op>) -> Result<Write, Failure> {
         let document = &self.documents[index];
@@ -210,12 +283,34 @@ impl Work {
         })
     }
 
-    fn audit_entry(&mut self, index: usize, value: &str) -> Write {
+    /// The document goes; what its audit entry names is its natural key.
+    fn removal(&mut self, index: usize) -> Result<[Write; 2], Failure> {
+        let document = &self.documents[index];
+        let of = &document.of.declaration;
+        let name = match &of.lookup {
+            None => String::new(),
+            Some(field) => {
+                let path = FieldPath::parse(field).map_err(|error| internal(error.to_string()))?;
+                match document.draft.get(&path).map_err(draft_failed)? {
+                    Some(Bson::String(name)) => name,
+                    _ => String::new(),
+                }
+            }
+        };
+        let document = DocKey {
+            collection: of.collection.clone(),
+            id: document.id,
+        };
+        let entry = self.audit_entry(index, "delete()", &name);
+        Ok([Write::Remove { document }, entry])
+    }
+
+    fn audit_entry(&mut self, index: usize, method: &str, value: &str) -> Write {
         let id = self.new_id();
         let document = &self.documents[index];
         let body = doc! {
             "_id": id, "schema_version": 1, "user": self.user(), "type": &document.of.declaration.name, "target_id": document.id,
-            "value": value, "method": "save()", "date": date(self.now),
+            "value": value, "method": method, "date": date(self.now),
         };
         Write::Insert {
             collection: AUDIT.to_owned(),

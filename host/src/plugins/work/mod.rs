@@ -15,8 +15,10 @@
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
 //! own          calls that are no handler's: actions of the host, analysis services
+//! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
+//! registers    entries added to registers
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -33,10 +35,12 @@ mod imports;
 mod items;
 mod kinds;
 mod own;
+mod registers;
 mod relate;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unrelate;
 mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,10 +60,13 @@ use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
 use super::{NotDone, Refusal, Services};
 use crate::access::Caller;
 use crate::dates::Zones;
+use crate::registers::Register;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::difference::Changed;
+pub(super) use self::fields::{common_fields, is_common_field};
 pub(crate) use self::finish::AUDIT;
+pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub use self::own::Eyes;
@@ -252,6 +259,8 @@ struct Open {
     rekeyed: bool,
     /// Taken back together with the create that made it.
     withdrawn: bool,
+    /// Goes when the request succeeds.
+    removed: bool,
     /// Written by an earlier POST of this transaction: for those after it the document is there.
     settled: bool,
 }
@@ -260,7 +269,7 @@ struct Open {
 struct Logged {
     document: usize,
     operation: Op,
-    /// The other side of a relationship: its `modified` stays (documents.md L6).
+    /// The other side of a relationship that a POST made: its `modified` stays (documents.md L6).
     partner: bool,
     /// The condition of a pull as the plugin wrote it.
     condition: Option<String>,
@@ -271,6 +280,7 @@ struct Savepoint {
     log: usize,
     documents: usize,
     warnings: usize,
+    registered: usize,
     /// What documents were before they were first written after this point.
     before: HashMap<usize, Before>,
 }
@@ -303,6 +313,8 @@ pub struct Work {
     selections: Vec<SelectRead>,
     /// Documents that were looked for by id and not found.
     absent: Vec<(String, ObjectId)>,
+    /// Entries for registers.
+    registered: Vec<(Register, String)>,
     warnings: Vec<String>,
     creates: u32,
     made_bytes: u64,
@@ -346,6 +358,7 @@ impl Work {
             keys: Vec::new(),
             selections: Vec::new(),
             absent: Vec::new(),
+            registered: Vec::new(),
             warnings: Vec::new(),
             creates: 0,
             made_bytes: 0,
@@ -544,6 +557,7 @@ impl Work {
             log: self.log.len(),
             documents: self.documents.len(),
             warnings: self.warnings.len(),
+            registered: self.registered.len(),
             before: HashMap::new(),
         });
         let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
@@ -604,6 +618,7 @@ impl Work {
     fn roll_back(&mut self, savepoint: Savepoint) {
         self.log.truncate(savepoint.log);
         self.warnings.truncate(savepoint.warnings);
+        self.registered.truncate(savepoint.registered);
         for (index, before) in savepoint.before {
             let document = &mut self.documents[index];
             document.draft = before.draft;
