@@ -14,6 +14,7 @@
 //! conditions   conditions of the contract → filters
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
+//! own          calls that are no handler's: actions of the host, analysis services
 //! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
@@ -33,6 +34,7 @@ mod fuzzy;
 mod imports;
 mod items;
 mod kinds;
+mod own;
 mod registers;
 mod relate;
 mod rules;
@@ -51,6 +53,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
+use super::analysis::Sink;
 use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
@@ -66,6 +69,7 @@ pub(crate) use self::finish::AUDIT;
 pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
+pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
 
 /// Number of a document within one call.
@@ -213,6 +217,8 @@ struct Frame {
     touches: Vec<String>,
     /// The document that an action is about.
     subject: Option<usize>,
+    /// It is a call of an analysis service.
+    is_service: bool,
     /// Documents by number - 1: positions in [`Work::documents`].
     documents: Vec<usize>,
     /// Uploads by number - 1: positions in [`Work::uploads`].
@@ -225,7 +231,7 @@ struct Frame {
 
 impl Frame {
     fn is_create(&self) -> bool {
-        self.action.is_empty()
+        self.action.is_empty() && !self.is_service
     }
 }
 
@@ -243,6 +249,8 @@ struct Open {
     searches: Vec<SearchRead>,
     /// Exists but is not visible to the caller.
     hidden: bool,
+    /// Reached by `make`, in whichever call.
+    was_made: bool,
     /// Reached by `make`: if it is hidden, it must end with a source of the caller's.
     claimed: bool,
     /// A source instance was added by the host's own rules.
@@ -289,6 +297,8 @@ struct Before {
 pub struct Work {
     request: Arc<Request>,
     budgets: Budgets,
+    /// Of a run of an analysis service: where its results go.
+    sink: Option<Arc<dyn Sink>>,
     documents: Vec<Open>,
     by_id: HashMap<(String, ObjectId), usize>,
     /// Unique keys of documents made by this request.
@@ -336,6 +346,7 @@ impl Work {
             now: request.zones.stored(request.now),
             request,
             budgets,
+            sink: None,
             documents: Vec::new(),
             by_id: HashMap::new(),
             made_keys: HashMap::new(),
@@ -394,6 +405,7 @@ impl Work {
             type_name: type_name.to_owned(),
             touches: touches.to_vec(),
             subject: None,
+            is_service: false,
             documents: Vec::new(),
             uploads: Vec::new(),
             created: Vec::new(),
@@ -502,7 +514,7 @@ impl Work {
                 frame.plugin
             )));
         }
-        if !of.declaration.methods.iter().any(|method| method == "POST") {
+        if of.declaration.tasks || !of.declaration.methods.iter().any(|method| method == "POST") {
             return Err(Fault::Missing(format!("{name} can't be created.")).into());
         }
         if self.frames.len() > self.budgets.depth as usize {
