@@ -12,7 +12,8 @@ async fn actions_7_2_tickets_status_description() -> Result<()> {
     let body = json!({"action": "ticket_add", "ticket": {"ticket_number": 12345, "date": "2026-01-15 10:20:30.123456"}});
     done(&world.say("events", &event, body).await?, "Ticket added.");
 
-    let entry = json!({"analyst": "alice", "date": "2026-01-15 10:20:30.123000", "ticket_number": "INC-7"});
+    let entry =
+        json!({"analyst": "alice", "date": "2026-01-15 10:20:30.123000", "ticket_number": "INC-7"});
     let not_found = ("Ticket not found.", "not_found");
     let succeed = [
         (
