@@ -27,6 +27,14 @@ use crate::last_elements;
     message = "Relationship forged.",
     object = {"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}, "date": {"$date": 1767225600000},
         "relationship_date": {"$date": 1768348800000}, "analyst": "example", "rel_confidence": "high", "rel_reason": ""})]
+#[example("one that only one of them has: the other one gets it",
+    before = {"relationships": [{"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}, "date": {"$date": 1},
+        "relationship_date": {"$date": 2}, "analyst": "other", "rel_confidence": "low", "rel_reason": "old"}]},
+    others = [{"type": "Domain", "document": {"_id": {"$oid": "0123456789abcdef01234567"}, "domain": "example.com"}}],
+    args = {"right_type": "Domain", "right_id": "0123456789abcdef01234567", "rel_type": "Contains", "rel_confidence": "high"},
+    message = "Relationship repaired.",
+    object = {"relationship": "Contains", "type": "Domain", "value": {"$oid": "0123456789abcdef01234567"}, "date": {"$date": 1},
+        "relationship_date": {"$date": 2}, "analyst": "other", "rel_confidence": "low", "rel_reason": "old"})]
 #[example("no such relationship",
     others = [{"type": "Domain", "document": {"_id": {"$oid": "0123456789abcdef01234567"}, "domain": "example.com"}}],
     args = {"right_type": "Domain", "right_id": "0123456789abcdef01234567", "rel_type": "Foo"},

@@ -792,6 +792,25 @@ async fn create_1_5_a_plugin_may_check_the_permission_itself() {
     assert!(checked.denied.is_none());
 }
 
+/// What the plugin checks itself is handed over as it was sent, or left out.
+#[tokio::test]
+async fn forge_relationship_1_checks_within_the_plugin() {
+    let fixture = Fixture::new().await;
+    let none = accepted(&fixture, "everything", json!({})).await;
+    assert_eq!((none.get("own"), none.get("active")), (None, None));
+    let sent = json!({"own": " Bad ", "active": true});
+    let some = accepted(&fixture, "everything", sent).await;
+    assert_eq!(
+        (&some["own"], &some["active"]),
+        (&json!("Bad"), &json!("true"))
+    );
+    // Its type is checked all the same.
+    let refused = run(&fixture, "everything", json!({"own": ["a"]})).await;
+    assert!(
+        matches!(refused, Err(NotDone::Refused(refusal)) if refusal.message == "Argument 'own' must be a string.")
+    );
+}
+
 /// ACT-13, action_update.2: an empty date that is something else than an absent one.
 #[tokio::test]
 async fn act_12_an_empty_date_may_mean_now() {

@@ -102,6 +102,7 @@ fn declarations() -> Vec<Declaration> {
                 "refusals": {"add": "User does not have permission to add sources to object.", "update": "User does not have permission to edit sources."}},
             "args": [{"name": "action_type", "type": "string", "required": true, "enum": ["add", "update"]},
                 {"name": "source", "type": "string", "required": true, "vocab": "registered-sources", "invalid": "Source not found."}]},
+        {"name": "add_object", "on": ["*"], "permission": "objects_add", "touches": ["self.objects"], "args": []},
         {"name": "everything", "on": ["*"], "permission": "write", "args": [
             {"name": "text", "type": "text"}, {"name": "title", "type": "string", "unescape": true, "nonempty": true, "max_length": 10},
             {"name": "description", "type": "text", "unescape": true}, {"name": "flag", "type": "bool"}, {"name": "wait", "type": "int"},
@@ -110,7 +111,9 @@ fn declarations() -> Vec<Declaration> {
             {"name": "value", "type": "string", "vocab": "Status", "invalid": "Invalid status: {value}."},
             {"name": "kinds", "type": "list", "of": "string", "vocab": "IndicatorTypes"},
             {"name": "config", "type": "map"}, {"name": "parts", "type": "list", "of": "map", "keys": [{"name": "n", "type": "int", "required": true}]},
-            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"}]},
+            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"},
+            {"name": "own", "type": "string", "required": true, "vocab": "Status", "check": "within"},
+            {"name": "active", "type": "string", "enum": ["on", "off"], "check": "within"}]},
         {"name": "worded", "on": ["*"], "permission": "write", "args": [
             {"name": "rated", "type": "string", "enum": ["confidence", "impact"]},
             {"name": "rating", "type": "string", "vocab": "IndicatorCI", "invalid": "Invalid {rated}: {value}."},
