@@ -282,6 +282,7 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
         operations: None,
         changed: Vec::new(),
         is_repeated: false,
+        made: Vec::new(),
     };
     let wrong = |extra: &str| match extra_of(&settled(extra), "p") {
         Err(NotDone::Internal(reason)) => reason,
