@@ -19,6 +19,7 @@
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
 //! registers    entries added to registers
+//! waits        how long the store lets a request wait
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -42,14 +43,13 @@ mod rules;
 mod tests;
 mod unrelate;
 mod uploads;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::Bson;
 use bson::oid::ObjectId;
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
@@ -71,6 +71,7 @@ pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
+pub use self::waits::Waits;
 
 /// Number of a document within one call.
 pub type DocNumber = u32;
@@ -122,45 +123,6 @@ pub struct Request {
     pub files: Vec<(String, Arc<StagedFile>)>,
     /// Is it waiting for the store?
     pub waits: Waits,
-}
-
-/// For how long a request has been waiting for slow answers of the store. A call and the calls that it makes share it: at
-/// most one of them asks at a time.
-#[derive(Debug, Default)]
-pub struct Waits(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Since when for the present answer.
-    since: Option<Instant>,
-    /// For all slow answers before.
-    before: Duration,
-}
-
-impl Waits {
-    /// An answer that takes as long is the store's doing; of many quick ones the plugin asks for too many.
-    const SLOW: Duration = Duration::from_millis(50);
-
-    /// The store is asked for something.
-    pub(crate) fn begin(&self) {
-        self.0.lock().since = Some(Instant::now());
-    }
-
-    /// It has answered.
-    pub(crate) fn end(&self) {
-        let mut waiting = self.0.lock();
-        let waited = waiting.since.take().map(|since| since.elapsed());
-        waiting.before += waited
-            .filter(|waited| *waited >= Self::SLOW)
-            .unwrap_or_default();
-    }
-
-    /// Altogether, the present answer included.
-    pub(crate) fn total(&self) -> Duration {
-        let waiting = self.0.lock();
-        let present = waiting.since.map(|since| since.elapsed());
-        waiting.before + present.unwrap_or_default()
-    }
 }
 
 /// What one request may use. The runtime sets it from the operator's limits.
