@@ -2,6 +2,7 @@
 
 mod bulk;
 pub(super) mod once;
+mod refusals;
 mod requests;
 mod tasks;
 
@@ -12,6 +13,7 @@ use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use self::refusals::{absent_arguments, as_of_argument};
 pub(super) use self::requests::new_request;
 use self::tasks::tell_of;
 use super::analysis::{self, Made};
@@ -607,42 +609,6 @@ fn dates_meant(sent: &Param, zones: &Zones) -> Result<Vec<i64>, NotDone> {
     );
     refusal.error.insert("argument".into(), EXPECTED.into());
     Err(NotDone::Refused(refusal))
-}
-
-/// Declared arguments that were not sent and have no default.
-fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
-    let declared = action
-        .declaration
-        .args
-        .iter()
-        .map(|declared| &declared.name);
-    declared
-        .filter(|name| !args.iter().any(|arg| arg.name == **name))
-        .cloned()
-        .collect()
-}
-
-/// What a plugin finds wrong with an argument, as the host says it (core-api 13.3). An argument that was not sent is missing,
-/// not invalid: one that is needed only beside certain others. A path is an argument and its key.
-fn as_of_argument(mut not_done: NotDone, absent: &[String]) -> NotDone {
-    let NotDone::Refused(refusal) = &mut not_done else {
-        return not_done;
-    };
-    let Some(named) = refusal.error.get("argument").and_then(Json::as_str) else {
-        return not_done;
-    };
-    let named = named.to_owned();
-    if let Some((argument, key)) = named.split_once('.') {
-        refusal.error.insert("argument".into(), argument.into());
-        refusal.error.insert("key".into(), key.into());
-    } else if absent.contains(&named)
-        && refusal.error.get("code") == Some(&Json::from("invalid_value"))
-    {
-        refusal
-            .error
-            .insert("code".into(), "missing_argument".into());
-    }
-    not_done
 }
 
 fn refusal(code: &str, message: String) -> Refusal {

@@ -19,7 +19,7 @@
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
 //! registers    entries added to registers
-//! waits        how long the store lets a request wait
+//! freed        files that nothing here refers to any more
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -31,6 +31,7 @@ mod fields;
 mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod freed;
 mod fuzzy;
 mod imports;
 mod items;
@@ -66,8 +67,8 @@ use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, Staged
 pub use self::difference::Changed;
 pub(super) use self::fields::{common_fields, is_common_field};
 pub(crate) use self::finish::AUDIT;
-pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
+pub(super) use self::freed::FreedFile;
 pub(super) use self::items::{Item, Refused};
 pub use self::own::Eyes;
 pub(super) use self::uploads::stage;

@@ -1,4 +1,4 @@
-//! How long a request has been waiting for the store.
+//! How long a request waits for the store.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ struct Waiting {
 
 impl Waits {
     /// An answer that takes as long is the store's doing; of many quick ones the plugin asks for too many.
-    const SLOW: Duration = Duration::from_millis(50);
+    pub(super) const SLOW: Duration = Duration::from_millis(50);
 
     /// The store is asked for something.
     pub(crate) fn begin(&self) {
