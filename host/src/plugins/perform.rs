@@ -3,6 +3,7 @@
 mod bulk;
 pub(super) mod once;
 mod refusals;
+mod requests;
 mod tasks;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use self::once::Known;
 use self::refusals::{absent_arguments, as_of_argument};
+pub(super) use self::requests::new_request;
 use self::tasks::tell_of;
 use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
@@ -20,15 +22,14 @@ use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
+use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Work};
 use super::{
-    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
-    janitor,
+    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, janitor,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
 use crate::registers::Registers;
-use crate::store::{CommitError, StagedFile, StoreError};
+use crate::store::{CommitError, StoreError};
 
 /// How often a handler is run at least before a conflict is the client's business.
 const ATTEMPTS: u32 = 8;
@@ -280,39 +281,6 @@ impl Plugins {
         })
     }
 
-    async fn visible(
-        &self,
-        caller: &Caller,
-        on: &TypeEntry,
-        id: ObjectId,
-    ) -> Result<bool, NotDone> {
-        let stored = self
-            .services
-            .store
-            .get(&on.declaration.collection, id)
-            .await;
-        let stored = stored.map_err(NotDone::from)?;
-        let visible = self.services.access.visible(caller, on.declaration.sources);
-        let Some(stored) = stored.filter(|stored| visible.allows(stored.class)) else {
-            return Ok(false);
-        };
-        match on.declaration.tasks {
-            true => Ok(self.sees_object_of(caller, &stored).await?),
-            false => Ok(true),
-        }
-    }
-
-    fn request(
-        &self,
-        registry: &Arc<Registry>,
-        caller: &Arc<Caller>,
-        now: i64,
-        zones: Zones,
-        files: Vec<(String, Arc<StagedFile>)>,
-    ) -> Result<Arc<Request>, NotDone> {
-        assembled(&self.services, registry, caller, now, zones, files)
-    }
-
     /// Runs the handler until its writes are stored or its refusal is certain.
     async fn settle(
         &self,
@@ -484,48 +452,6 @@ impl Plugins {
             }
         }
     }
-}
-
-/// Who, what, when, with a seed of its own.
-fn assembled(
-    services: &Services,
-    registry: &Arc<Registry>,
-    caller: &Arc<Caller>,
-    now: i64,
-    zones: Zones,
-    files: Vec<(String, Arc<StagedFile>)>,
-) -> Result<Arc<Request>, NotDone> {
-    let (mut seed, mut request_id) = ([0; 32], [0; 8]);
-    getrandom::fill(&mut seed)
-        .and_then(|()| getrandom::fill(&mut request_id))
-        .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
-    Ok(Arc::new(Request {
-        caller: caller.clone(),
-        registry: registry.clone(),
-        services: services.clone(),
-        now,
-        zones,
-        seed,
-        request_id: hex::encode(request_id),
-        files,
-        micros: dates::micros_after(now),
-        waits: Waits::default(),
-    }))
-}
-
-/// What a call outside of a client's request is part of, at this moment.
-///
-/// # Errors
-///
-/// The operating system has no random numbers.
-pub(super) fn new_request(
-    services: &Services,
-    registry: &Arc<Registry>,
-    caller: &Arc<Caller>,
-    files: Vec<(String, Arc<StagedFile>)>,
-) -> Result<Arc<Request>, NotDone> {
-    let zones = services.registers.zones();
-    assembled(services, registry, caller, dates::now(), zones, files)
 }
 
 fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
