@@ -174,6 +174,7 @@ fn with_type(
         summary: String::new(),
         types: vec![of],
         actions: Vec::new(),
+        services: Vec::new(),
         needs: BTreeMap::new(),
         limits: BTreeMap::new(),
     };
@@ -182,6 +183,7 @@ fn with_type(
         text: "".into(),
         sha256: String::new(),
         limits: runtime::Limits::default(),
+        service_limits: runtime::Limits::OF_SERVICES,
         code: None,
     };
     let all = registry.plugins().cloned().chain([Arc::new(stand_in)]);

@@ -9,15 +9,18 @@ use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
-use super::value::{Abort, Arg, Failure, Fault, Outcome};
+use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
 use super::work::{Budgets, Concerned, Request, Waits, Work};
-use super::{Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal};
+use super::{
+    Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal, Services,
+};
 use crate::access::Caller;
 use crate::dates::{self, Zones};
-use crate::store::{CommitError, StoreError};
+use crate::store::{CommitError, DocKey, StagedFile, StoreError, StoredDocument};
 
 /// How often a handler is run at least before a conflict is the client's business, and for how long at least.
 const ATTEMPTS: u32 = 8;
@@ -91,6 +94,8 @@ struct Settled {
     operations: Option<Vec<Json>>,
     /// Answered before, and not carried out again.
     is_repeated: bool,
+    /// What was made or found by it, for analysis services.
+    made: Vec<Made>,
 }
 
 /// Why a run is not the last one.
@@ -143,8 +148,77 @@ impl Plugins {
             of: entry.clone(),
             denied,
         };
-        let settled = self.settle(request, job, args, mode).await?;
-        created(settled, &entry.plugin, warnings)
+        self.before_tasks(entry, now).await?;
+        let mut settled = self.settle(request, job, args, mode).await?;
+        let made = std::mem::take(&mut settled.made);
+        let mut created = created(settled, &entry.plugin, warnings)?;
+        let started = self.triage(registry, caller, made, 1).await;
+        tell_of(&mut created, started.into_iter().map(|(_, task)| task));
+        Ok(created)
+    }
+
+    /// A create that an analysis service asks for while it runs (rule SVC-15): stored at once. `args` are as the service
+    /// gave them, `Value::File(i + 1)` among them is the file at position `i`. `depth`: as for [`Plugins::triage`].
+    pub(super) async fn create_in_service(
+        &self,
+        registry: &Arc<Registry>,
+        caller: &Arc<Caller>,
+        type_name: &str,
+        args: Vec<Arg>,
+        files: Vec<Arc<StagedFile>>,
+        depth: i64,
+    ) -> Result<(Outcome, Option<(String, ObjectId)>), Failure> {
+        let of = registry
+            .type_as_written(type_name)
+            .filter(|of| {
+                !of.declaration.tasks && of.declaration.methods.iter().any(|name| name == "POST")
+            })
+            .ok_or_else(|| Fault::Missing(format!("{type_name} can't be created.")))?;
+        let now = dates::now();
+        let zones = self.services.registers.zones();
+        let context = arguments::Context {
+            caller,
+            registry,
+            services: &self.services,
+            now: zones.stored(now),
+            zones: &zones,
+        };
+        let checked = arguments::for_nested_create(context, of, args).await;
+        let checked = checked.map_err(analysis::not_done)?;
+        let named = |arg: &Arg| match arg.value {
+            Value::File(number) => files
+                .get((number as usize).wrapping_sub(1))
+                .map(|file| (arg.name.clone(), Arc::clone(file))),
+            _ => None,
+        };
+        let sent: Vec<(String, Arc<StagedFile>)> = checked.args.iter().filter_map(named).collect();
+        let mut args = checked.args;
+        let mut count = 0;
+        for arg in &mut args {
+            if let Value::File(number) = &mut arg.value {
+                count += 1;
+                *number = count;
+            }
+        }
+        let request = self.request(registry, caller, now, zones, sent);
+        let job = Job::Create {
+            of: of.clone(),
+            denied: checked.denied,
+        };
+        let request = request.map_err(analysis::not_done)?;
+        let settled = self.settle(request, job, args, Mode::default()).await;
+        let settled = settled.map_err(analysis::not_done)?;
+        self.triage(registry, caller, settled.made, depth).await;
+        let concerned = settled.concerned.map(|of| (of.type_name, of.id));
+        Ok((settled.outcome, concerned))
+    }
+
+    /// What has to be settled before anybody looks at tasks: whose leases have run out.
+    async fn before_tasks(&self, of: &TypeEntry, now: i64) -> Result<(), NotDone> {
+        if !of.declaration.tasks {
+            return Ok(());
+        }
+        self.sweep_leases(of, now).await.map_err(NotDone::from)
     }
 
     /// A PATCH: the document must be there and visible under S1 (else [`NotDone::NoDocument`]), then ACT-2 to ACT-8.
@@ -198,9 +272,16 @@ impl Plugins {
             warnings,
             ..
         } = checked;
+        self.before_tasks(on, now).await?;
         let request = self.request(registry, caller, now, zones, files)?;
         let plugin = action.plugin.clone();
-        let settled = self
+        let is_own = plugin == analysis::HOST;
+        let wait = analysis::wait_of(&action, &args).filter(|_| !mode.dry_run);
+        let mode = match is_own && analysis::answers_secrets(&action.declaration.name) {
+            true => Mode { once: None, ..mode },
+            false => mode,
+        };
+        let mut settled = self
             .settle(
                 request,
                 Job::Action {
@@ -212,6 +293,12 @@ impl Plugins {
                 mode,
             )
             .await?;
+        if is_own && !mode.dry_run {
+            self.desk.wake();
+        }
+        if let Some(seconds) = wait {
+            self.await_in_answer(&mut settled.outcome, seconds).await;
+        }
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
@@ -239,7 +326,43 @@ impl Plugins {
             .await;
         let stored = stored.map_err(NotDone::from)?;
         let visible = self.services.access.visible(caller, on.declaration.sources);
-        Ok(stored.is_some_and(|stored| visible.allows(stored.class)))
+        let Some(stored) = stored.filter(|stored| visible.allows(stored.class)) else {
+            return Ok(false);
+        };
+        match on.declaration.tasks {
+            true => Ok(self.sees_object_of(caller, &stored).await?),
+            false => Ok(true),
+        }
+    }
+
+    /// May the caller see the object of a task?
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn sees_object_of(
+        &self,
+        caller: &Caller,
+        task: &StoredDocument,
+    ) -> Result<bool, StoreError> {
+        let registry = self.current();
+        let Some((type_name, id)) = analysis::tasks::object_of(task) else {
+            return Ok(false);
+        };
+        let Some(of) = registry.type_named(&type_name) else {
+            return Ok(false);
+        };
+        let key = DocKey {
+            collection: of.declaration.collection.clone(),
+            id,
+        };
+        let classes = self.services.store.classes_of(&[key]).await?;
+        let visible = self.services.access.visible(caller, of.declaration.sources);
+        Ok(classes
+            .first()
+            .copied()
+            .flatten()
+            .is_some_and(|class| visible.allows(class)))
     }
 
     fn request(
@@ -248,24 +371,9 @@ impl Plugins {
         caller: &Arc<Caller>,
         now: i64,
         zones: Zones,
-        files: Vec<(String, Arc<crate::store::StagedFile>)>,
+        files: Vec<(String, Arc<StagedFile>)>,
     ) -> Result<Arc<Request>, NotDone> {
-        let (mut seed, mut request_id) = ([0; 32], [0; 8]);
-        getrandom::fill(&mut seed)
-            .and_then(|()| getrandom::fill(&mut request_id))
-            .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
-        Ok(Arc::new(Request {
-            caller: caller.clone(),
-            registry: registry.clone(),
-            services: self.services.clone(),
-            now,
-            zones,
-            seed,
-            request_id: hex::encode(request_id),
-            files,
-            micros: dates::micros_after(now),
-            waits: Waits::default(),
-        }))
+        assembled(&self.services, registry, caller, now, zones, files)
     }
 
     /// Runs the handler until its writes are stored or its refusal is certain.
@@ -351,6 +459,10 @@ impl Plugins {
             warnings,
             operations: mode.dry_run.then(|| work.operations()),
             is_repeated: false,
+            made: match (job, mode.dry_run) {
+                (Job::Create { .. }, false) => work.made(),
+                _ => Vec::new(),
+            },
         };
         let record = once.map(|once| (once, work.new_id()));
         let mut changes = work
@@ -412,6 +524,56 @@ impl Plugins {
                 Err(NotDone::Internal(format!("{job}: {error}")).into())
             }
         }
+    }
+}
+
+/// Who, what, when, with a seed of its own.
+fn assembled(
+    services: &Services,
+    registry: &Arc<Registry>,
+    caller: &Arc<Caller>,
+    now: i64,
+    zones: Zones,
+    files: Vec<(String, Arc<StagedFile>)>,
+) -> Result<Arc<Request>, NotDone> {
+    let (mut seed, mut request_id) = ([0; 32], [0; 8]);
+    getrandom::fill(&mut seed)
+        .and_then(|()| getrandom::fill(&mut request_id))
+        .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
+    Ok(Arc::new(Request {
+        caller: caller.clone(),
+        registry: registry.clone(),
+        services: services.clone(),
+        now,
+        zones,
+        seed,
+        request_id: hex::encode(request_id),
+        files,
+        micros: dates::micros_after(now),
+        waits: Waits::default(),
+    }))
+}
+
+/// What a call outside of a client's request is part of, at this moment.
+///
+/// # Errors
+///
+/// The operating system has no random numbers.
+pub(super) fn new_request(
+    services: &Services,
+    registry: &Arc<Registry>,
+    caller: &Arc<Caller>,
+    files: Vec<(String, Arc<StagedFile>)>,
+) -> Result<Arc<Request>, NotDone> {
+    let zones = services.registers.zones();
+    assembled(services, registry, caller, dates::now(), zones, files)
+}
+
+/// Adds the tasks that a POST has started to its answer (rule SVC-14).
+fn tell_of(created: &mut Created, tasks: impl Iterator<Item = String>) {
+    let tasks: Vec<Json> = tasks.map(Json::from).collect();
+    if !tasks.is_empty() {
+        created.extra.insert("analysis_ids".into(), tasks.into());
     }
 }
 
@@ -477,10 +639,21 @@ async fn run(
             if !work.begin_action(action, on, *id).await? {
                 return Ok(Run::NoDocument);
             }
+            if on.declaration.tasks && !analysis::sees_object(&mut work).await? {
+                return Ok(Run::NoDocument);
+            }
+            if action.plugin == analysis::HOST {
+                let (work, answer) = analysis::act(work, &action.declaration.name, &args).await?;
+                return Ok(Run::Answered(work, answer));
+            }
             Entry::Run(action.declaration.name.clone())
         }
         Job::Create { of, .. } => {
             work.begin_create(of, denied);
+            if of.declaration.tasks {
+                let (work, answer) = analysis::claim_next(work, &args).await?;
+                return Ok(Run::Answered(work, answer));
+            }
             Entry::Create(of.declaration.name.clone())
         }
     };

@@ -41,6 +41,17 @@ pub enum Filter {
     Not(Box<Filter>),
     /// The condition holds for what somebody sees of a root field (see [`Seen`]).
     Seen(Seen),
+    /// Somebody who knows more than the document says so (see [`Judge`]).
+    Judged(Arc<dyn Judge>),
+}
+
+/// A condition that depends on other documents.
+pub trait Judge: Send + Sync + fmt::Debug {
+    /// Does it hold?
+    fn holds(&self, document: &RawDocument) -> bool;
+
+    /// The root fields of a document that it looks at.
+    fn roots(&self) -> &[&'static str];
 }
 
 /// A condition on one root field that is not evaluated on what is stored there, but on what a reader sees of it, so that
@@ -133,6 +144,7 @@ impl PartialEq for Filter {
             (Self::Seen(a), Self::Seen(b)) => {
                 Arc::ptr_eq(&a.lens, &b.lens) && a.root == b.root && a.condition == b.condition
             }
+            (Self::Judged(a), Self::Judged(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -232,6 +244,9 @@ impl Filter {
             }
             Self::Not(condition) => condition.holds(value).map(|holds| !holds),
             Self::Seen(seen) => seen.holds(value.bytes),
+            Self::Judged(judge) => RawDocument::from_bytes(value.bytes)
+                .map(|document| judge.holds(document))
+                .map_err(|_| Malformed("a document that can't be read")),
         }
     }
 }

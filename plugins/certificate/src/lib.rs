@@ -19,7 +19,8 @@ plugin! {
     collection = "certificates",
     schema_version = 2,
     keys(md5),
-    lookup = "md5"
+    lookup = "md5",
+    triage = "unanalysed"
 )]
 pub struct Certificate {
     /// The file.

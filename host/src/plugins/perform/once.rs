@@ -137,6 +137,7 @@ impl Record {
                     .collect(),
                 operations: None,
                 is_repeated: true,
+                made: Vec::new(),
             },
         })
     }
@@ -198,6 +199,7 @@ mod tests {
             warnings: vec!["careful".to_owned()],
             operations: None,
             is_repeated: false,
+            made: Vec::new(),
         };
         let mut changes = WriteSet::default();
         note(

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::archive::{Archive, Before, Good, Pin};
 use super::status::{Origin, PluginStatus, Problem, State, Status, write_status};
 use crate::dates;
+use crate::plugins::analysis::records;
 use crate::plugins::declaration::check::is_plugin_name;
 use crate::plugins::loader::{Examined, Rejected, admit, check_grants, check_replacement, examine};
 use crate::plugins::manifest::{Entry, Manifest, Unlisted};
@@ -607,6 +608,10 @@ impl Keeper {
             .block_on(self.store.declare(&registry.collection_specs()))?;
         for warning in declared {
             tracing::warn!("{warning}");
+        }
+        let refreshed = records::refresh(self.store.as_ref(), &registry);
+        if let Err(error) = self.executor.block_on(refreshed) {
+            tracing::error!("the records of analysis services stay as they are: {error}");
         }
         let mut changed = anyhow;
         for (name, candidate) in candidates {
