@@ -415,10 +415,7 @@ impl Clearance {
     /// May the reader see the object of this type and id? One that was not looked up yet counts as hidden, and is noted for
     /// [`Clearance::learn`].
     fn shows_object(&self, type_name: &str, id: ObjectId) -> bool {
-        let place = self
-            .collections
-            .keys()
-            .position(|known| known == type_name);
+        let place = self.collections.keys().position(|known| known == type_name);
         place.is_some_and(|place| self.shows((place, id)))
     }
 
@@ -459,8 +456,9 @@ impl Judge for OfVisible {
     fn holds(&self, document: &RawDocument) -> bool {
         let [of, id] = self.fields;
         match (document.get_str(of), document.get_str(id)) {
-            (Ok(of), Ok(id)) => ObjectId::parse_str(id)
-                .is_ok_and(|id| self.clearance.shows_object(of, id)),
+            (Ok(of), Ok(id)) => {
+                ObjectId::parse_str(id).is_ok_and(|id| self.clearance.shows_object(of, id))
+            }
             _ => false,
         }
     }

@@ -33,9 +33,7 @@ use arc_swap::ArcSwapOption;
 use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-pub use clearance::{
-    Clearance, Cleared, Collections, Learned, OfVisible, Sight, TooManyPartners,
-};
+pub use clearance::{Clearance, Cleared, Collections, Learned, OfVisible, Sight, TooManyPartners};
 pub use collections::specifications;
 pub(crate) use collections::{CONFIG, SERVICES, SETTINGS, SOURCES, SUFFIX_LISTS};
 pub use records::{AdminError, AdminResult};

@@ -252,10 +252,7 @@ async fn visible_tasks(
     call.state.handlers.settle_tasks(entry).await?;
     let fields = [tasks::OBJECT_TYPE, tasks::OBJECT_ID];
     Ok(Filter::And(vec![
-        Filter::Field(
-            FieldPath::literal(tasks::OBJECT_TYPE),
-            Test::In(readable),
-        ),
+        Filter::Field(FieldPath::literal(tasks::OBJECT_TYPE), Test::In(readable)),
         Filter::Judged(Arc::new(OfVisible::new(Arc::clone(clearance), fields))),
     ]))
 }

@@ -22,9 +22,7 @@ use crate::plugins::analysis::records::{self, Record};
 use crate::plugins::analysis::tasks;
 use crate::plugins::value::json_to_bson;
 use crate::query::{self, Field, Kind, Model, Projection, Strictness};
-use crate::store::{
-    Direction, FieldPath, Filter, KeyValue, Place, SortKey, StoredDocument,
-};
+use crate::store::{Direction, FieldPath, Filter, KeyValue, Place, SortKey, StoredDocument};
 
 /// Name of the resource.
 pub(super) const RESOURCE: &str = "services";
@@ -63,8 +61,7 @@ fn model() -> Model {
 fn admit(call: &Call<'_>) -> Result<(), Failure> {
     let may = |of: &Arc<TypeEntry>| {
         let of = &of.declaration;
-        of.top_level
-            && (call.may(&of.name, tasks::READ) || call.may(&of.name, tasks::EXECUTE))
+        of.top_level && (call.may(&of.name, tasks::READ) || call.may(&of.name, tasks::EXECUTE))
     };
     match call.registry.types().any(may) {
         true => Ok(()),

@@ -65,7 +65,9 @@ pub(super) async fn run(
         }
         ServiceCommand::Remove { name } => {
             records::remove(store, &name).await?;
-            terminal.say(&format!("Removed the external service `{name}`; its tasks stay"));
+            terminal.say(&format!(
+                "Removed the external service `{name}`; its tasks stay"
+            ));
             Ok(())
         }
     }

@@ -279,7 +279,8 @@ pub fn create(call: &Call, args: Report) -> Outcome {
     let has_ended = matches!(status.as_str(), "completed" | "error");
     let lease = Held::of(&task, args.lease_token.as_deref())?;
     if matches!(lease, Held::Other)
-        || matches!(lease, Held::Untold) && call.setting("services_require_lease").as_deref() == Some("true")
+        || matches!(lease, Held::Untold)
+            && call.setting("services_require_lease").as_deref() == Some("true")
     {
         return Err(refused("conflict", "Lease lost."));
     }

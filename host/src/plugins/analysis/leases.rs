@@ -129,9 +129,7 @@ pub(super) async fn claim(work: &mut Work, args: &[Arg]) -> Result<Outcome, Fail
     let seconds = seconds(args, USUAL)?;
     let now = dates::text(work.now());
     if !state.is_external {
-        return Err(conflict(
-            "Only tasks of external services can be claimed.",
-        ));
+        return Err(conflict("Only tasks of external services can be claimed."));
     }
     if state.has_ended() {
         return Err(conflict("Task has ended already."));
@@ -205,12 +203,7 @@ fn take(
 }
 
 /// Writes a lease that ends so many seconds from now; when that is.
-fn lend(
-    work: &mut Work,
-    number: DocNumber,
-    worker: &str,
-    seconds: i64,
-) -> Result<String, Failure> {
+fn lend(work: &mut Work, number: DocNumber, worker: &str, seconds: i64) -> Result<String, Failure> {
     let expires = dates::text(work.now() + seconds * 1_000);
     let lease = doc! { "worker": worker, "expires": &expires };
     work.put(number, Op::Set(path("lease"), lease.into()))?;
@@ -236,7 +229,10 @@ pub(super) async fn renew(work: &mut Work, args: &[Arg]) -> Result<Outcome, Fail
     let seconds = seconds(args, before)?;
     let expires = lend(work, state.number, &worker, seconds)?;
     if seconds != before {
-        work.put(state.number, Op::Set(path("_lease.seconds"), seconds.into()))?;
+        work.put(
+            state.number,
+            Op::Set(path("_lease.seconds"), seconds.into()),
+        )?;
     }
     // It was put back when it ran out.
     if state.status == "created" {
@@ -331,9 +327,7 @@ pub(super) async fn claim_next(work: &mut Work, args: &[Arg]) -> Result<Outcome,
             "User does not have permission to run services.",
         ));
     }
-    let record = records::named(store, service)
-        .await
-        .map_err(admin_failed)?;
+    let record = records::named(store, service).await.map_err(admin_failed)?;
     let Some(record) = record.filter(Record::is_usable) else {
         return Ok(nothing());
     };
@@ -434,7 +428,9 @@ pub(in crate::plugins) async fn sweep(
                 // Somebody else was faster: the worker, or another process that swept.
                 Ok(()) | Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Store(error)) => return Err(error),
-                Err(error) => tracing::error!(task = %task.id, "a lease could not be ended: {error}"),
+                Err(error) => {
+                    tracing::error!(task = %task.id, "a lease could not be ended: {error}")
+                }
             }
         }
         match ids.last() {

@@ -233,7 +233,13 @@ mod tests {
         let names: Vec<&str> = actions.iter().map(|action| action.name.as_str()).collect();
         assert_eq!(
             names,
-            ["run_service", "claim_task", "renew_lease", "release_task", "cancel_task"]
+            [
+                "run_service",
+                "claim_task",
+                "renew_lease",
+                "release_task",
+                "cancel_task"
+            ]
         );
         assert!(actions[1].is_specific_to("Task") && actions[0].applies_to("Event"));
         assert_eq!(claim_arguments().len(), 4);

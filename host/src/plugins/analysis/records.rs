@@ -7,8 +7,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use serde_json::{Map, Value as Json, json};
 
-use crate::access::records::{self, AdminError, AdminResult, truth};
 use crate::access::SERVICES;
+use crate::access::records::{self, AdminError, AdminResult, truth};
 use crate::dates::{self, Zones};
 use crate::plugins::arguments;
 use crate::plugins::declaration::check::{is_pattern_of_types, is_service_version};
@@ -253,10 +253,17 @@ impl Record {
         let declared = self
             .options
             .iter()
-            .filter(|option| !option.is_for_runs() || self.config.contains_key(&option.declared.name))
+            .filter(|option| {
+                !option.is_for_runs() || self.config.contains_key(&option.declared.name)
+            })
             .map(|option| &option.declared);
-        let checked =
-            arguments::for_service(registry, &Zones::default(), dates::now(), declared, &self.config);
+        let checked = arguments::for_service(
+            registry,
+            &Zones::default(),
+            dates::now(),
+            declared,
+            &self.config,
+        );
         checked.err().map(|refusal| refusal.message)
     }
 }
@@ -370,7 +377,8 @@ async fn update(
         let mut operations = Vec::new();
         for (name, value) in &wanted {
             if body.get(name).unwrap_or(&Bson::Null) != value {
-                let path = FieldPath::parse(name).map_err(|error| AdminError::refused(error.to_string()))?;
+                let path = FieldPath::parse(name)
+                    .map_err(|error| AdminError::refused(error.to_string()))?;
                 operations.push(Op::Set(path, value.clone()));
             }
         }
@@ -636,7 +644,8 @@ pub async fn register(store: &dyn Store, name: &str, external: &External) -> Adm
     change(store, name, |record| {
         refuse_unless_external(record)?;
         let changed = described.iter().map(|(field, value)| {
-            let path = FieldPath::parse(field).map_err(|error| AdminError::refused(error.to_string()))?;
+            let path =
+                FieldPath::parse(field).map_err(|error| AdminError::refused(error.to_string()))?;
             Ok(Op::Set(path, value.clone()))
         });
         changed.collect()
@@ -698,7 +707,10 @@ fn refuse_unless_external(record: &Record) -> AdminResult<()> {
     match record.kind {
         Kind::External => Ok(()),
         Kind::Internal => Err(AdminError::with_hint(
-            format!("`{}` is no external service: a plugin provides it, or did", record.name),
+            format!(
+                "`{}` is no external service: a plugin provides it, or did",
+                record.name
+            ),
             "the manifest says which plugins are loaded; `critd service disable` switches a service off",
         )),
     }

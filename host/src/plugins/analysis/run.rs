@@ -142,7 +142,11 @@ impl Run {
             }
         };
         if let Err(Failure::Abort(abort)) = stored {
-            tracing::error!(service, task, "the end of a run could not be stored: {abort}");
+            tracing::error!(
+                service,
+                task,
+                "the end of a run could not be stored: {abort}"
+            );
         }
     }
 
@@ -161,14 +165,18 @@ impl Run {
             .plugin(&service.plugin)
             .cloned()
             .ok_or_else(|| failed("Unable to get service class."))?;
-        let record = usable(store.as_ref(), &name).await.map_err(Broken::Failed)?;
+        let record = usable(store.as_ref(), &name)
+            .await
+            .map_err(Broken::Failed)?;
         let analyst = self.text("analyst");
         let caller = self.plugins.services.access.acting_for(analyst).await;
         let caller = caller
             .map_err(|error| Broken::Failed(error.to_string()))?
             .ok_or_else(|| Broken::Failed(format!("The user {analyst} is not active.")))?;
         *self.analyst.lock().await = Some(Arc::clone(&caller));
-        let (of, id) = self.object().ok_or_else(|| failed("Could not find object."))?;
+        let (of, id) = self
+            .object()
+            .ok_or_else(|| failed("Could not find object."))?;
         let of = self
             .registry
             .type_named(&of)
@@ -196,8 +204,7 @@ impl Run {
         {
             return Err(failed("Could not find object."));
         }
-        let (_, answer) =
-            runtime::analyse(work, &plugin, &name, options, service.limits).await?;
+        let (_, answer) = runtime::analyse(work, &plugin, &name, options, service.limits).await?;
         answer.map_err(|fault| Broken::Failed(text_of(fault)))
     }
 
@@ -326,10 +333,17 @@ impl Run {
     }
 
     /// Takes an operation up; it is stored soon, together with those that come at the same time.
-    async fn add(&self, mut pending: tokio::sync::MutexGuard<'_, Pending>, operation: Op) -> Result<(), Failure> {
+    async fn add(
+        &self,
+        mut pending: tokio::sync::MutexGuard<'_, Pending>,
+        operation: Op,
+    ) -> Result<(), Failure> {
         pending.operations.push(operation);
         let since = *pending.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < TOGETHER && pending.operations.len() > 1 && pending.operations.len() < 500 {
+        if since.elapsed() < TOGETHER
+            && pending.operations.len() > 1
+            && pending.operations.len() < 500
+        {
             return Ok(());
         }
         pending.since = Some(Instant::now());
@@ -456,11 +470,15 @@ impl Sink for Run {
         files: Vec<Arc<StagedFile>>,
     ) -> Result<(Outcome, Option<(String, ObjectId)>), Failure> {
         let caller = self.caller().await?;
-        let depth = self.task.body.get("triage_depth").map_or(0, |depth| match depth {
-            Bson::Int32(depth) => i64::from(*depth),
-            Bson::Int64(depth) => *depth,
-            _ => 0,
-        });
+        let depth = self
+            .task
+            .body
+            .get("triage_depth")
+            .map_or(0, |depth| match depth {
+                Bson::Int32(depth) => i64::from(*depth),
+                Bson::Int64(depth) => *depth,
+                _ => 0,
+            });
         self.plugins
             .create_in_service(&self.registry, &caller, type_name, args, files, depth + 1)
             .await
@@ -501,7 +519,10 @@ impl Sink for Run {
                 Err(error) => return Err(Abort::Store(error.to_string()).into()),
             }
         }
-        Err(Abort::Unavailable("a relationship met other changes again and again".to_owned()).into())
+        Err(
+            Abort::Unavailable("a relationship met other changes again and again".to_owned())
+                .into(),
+        )
     }
 }
 
@@ -511,7 +532,9 @@ fn details_of(text: &str) -> Result<Document, Failure> {
     let details: Json = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     match json_to_bson(&details) {
         Ok(Bson::Document(details)) => Ok(details),
-        Ok(_) => Err(wrong("The details of a result are a JSON object.".to_owned())),
+        Ok(_) => Err(wrong(
+            "The details of a result are a JSON object.".to_owned(),
+        )),
         Err(reason) => Err(wrong(reason)),
     }
 }

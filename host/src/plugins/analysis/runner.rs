@@ -20,8 +20,8 @@ use super::triage;
 use crate::dates;
 use crate::plugins::Plugins;
 use crate::store::{
-    CommitError, Direction, DocKey, DocRead, Filter, KeyValue, ListQuery, Op, SortKey, Store, StoreError,
-    StoredDocument, Test, Visible, Write, WriteSet,
+    CommitError, Direction, DocKey, DocRead, Filter, KeyValue, ListQuery, Op, SortKey, Store,
+    StoreError, StoredDocument, Test, Visible, Write, WriteSet,
 };
 
 /// How often tasks of others are looked for.

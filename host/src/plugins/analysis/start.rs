@@ -69,8 +69,7 @@ pub(super) async fn run_service(work: &mut Work, args: &[Arg]) -> Result<Outcome
         Json::Object(sent) => sent,
         _ => Map::new(),
     };
-    let unknown =
-        || Objection::Unavailable(format!("Service {name} is unknown or not enabled."));
+    let unknown = || Objection::Unavailable(format!("Service {name} is unknown or not enabled."));
     let record = records::named(request.services.store.as_ref(), name)
         .await
         .map_err(admin_failed)?
@@ -164,12 +163,13 @@ pub(super) async fn check(
     eyes: Eyes,
 ) -> Result<(), Failure> {
     let name = &record.name;
-    let service = match record.kind {
-        Kind::External => None,
-        Kind::Internal => Some(request.registry.service(name).ok_or_else(|| {
-            Objection::Unavailable("Unable to get service class.".to_owned())
-        })?),
-    };
+    let service =
+        match record.kind {
+            Kind::External => None,
+            Kind::Internal => Some(request.registry.service(name).ok_or_else(|| {
+                Objection::Unavailable("Unable to get service class.".to_owned())
+            })?),
+        };
     let type_name = &of.declaration.name;
     if !of.declaration.top_level || !record.supports(type_name) {
         return Err(Objection::Unsupported(format!(
@@ -178,9 +178,7 @@ pub(super) async fn check(
         .into());
     }
     if let Some(field) = lacking {
-        return Err(
-            Objection::Invalid(format!("Service {name} requires field '{field}'.")).into(),
-        );
+        return Err(Objection::Invalid(format!("Service {name} requires field '{field}'.")).into());
     }
     match service {
         Some(service) => accepted(request, service, of, id, eyes).await,

@@ -48,7 +48,7 @@ pub(super) fn line(level: &str, message: &str, now: &str) -> Document {
 }
 
 /// Names of the contract's levels.
-pub(super) fn level(number: u8) -> &'static str {
+pub(in crate::plugins) fn level(number: u8) -> &'static str {
     match number {
         0 => "debug",
         1 => "info",
@@ -172,7 +172,11 @@ mod tests {
     #[test]
     fn svc_19_identifiers_are_compared_as_uuids() {
         const ID: &str = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
-        for text in [ID, "1B9D6BCD-BBFD-4B2D-9B5D-AB8DFBBD4BED", "{1b9d6bcdbbfd4b2d9b5dab8dfbbd4bed}"] {
+        for text in [
+            ID,
+            "1B9D6BCD-BBFD-4B2D-9B5D-AB8DFBBD4BED",
+            "{1b9d6bcdbbfd4b2d9b5dab8dfbbd4bed}",
+        ] {
             assert_eq!(spellings(text)[0], ID, "{text}");
         }
         assert_eq!(spellings("x"), ["x"]);
@@ -180,6 +184,9 @@ mod tests {
 
     #[test]
     fn levels_have_names() {
-        assert_eq!([0, 1, 2, 3, 4, 9].map(level), ["debug", "info", "warning", "error", "critical", "critical"]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 9].map(level),
+            ["debug", "info", "warning", "error", "critical", "critical"]
+        );
     }
 }

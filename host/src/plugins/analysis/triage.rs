@@ -115,7 +115,12 @@ impl Round {
             .iter()
             .filter(|record| record.supports(type_name))
             .collect();
-        if fitting.is_empty() || !self.is_due(object).await.map_err(|error| error.to_string())? {
+        if fitting.is_empty()
+            || !self
+                .is_due(object)
+                .await
+                .map_err(|error| error.to_string())?
+        {
             return Ok(Vec::new());
         }
         let stored = store
@@ -125,7 +130,8 @@ impl Round {
         let Some(stored) = stored else {
             return Ok(Vec::new());
         };
-        let body = bson::Document::try_from(stored.body.as_ref()).map_err(|error| error.to_string())?;
+        let body =
+            bson::Document::try_from(stored.body.as_ref()).map_err(|error| error.to_string())?;
         let request = self.request()?;
         let mut started = Vec::new();
         for record in fitting {

@@ -159,8 +159,7 @@ impl Work {
         });
         // What it analyses may be related to whatever it may create or relate.
         let allowed = both.iter().all(|index| {
-            subject == Some(*index)
-                || self.may_relate(&self.documents[*index].of.declaration.name)
+            subject == Some(*index) || self.may_relate(&self.documents[*index].of.declaration.name)
         });
         match allowed {
             true => Ok((sink, [left, right])),
@@ -288,9 +287,10 @@ impl Work {
 
     /// Documents that this transaction makes, and those that it was asked to make and that were there.
     pub(in crate::plugins) fn made(&self) -> Vec<crate::plugins::analysis::Made> {
-        let open = self.documents.iter().filter(|document| {
-            !document.withdrawn && document.of.declaration.top_level
-        });
+        let open = self
+            .documents
+            .iter()
+            .filter(|document| !document.withdrawn && document.of.declaration.top_level);
         let made = open.filter(|document| document.revision.is_none() || document.was_made);
         made.map(|document| crate::plugins::analysis::Made {
             of: Arc::clone(&document.of),

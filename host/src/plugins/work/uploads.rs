@@ -215,7 +215,10 @@ impl Work {
     /// # Errors
     ///
     /// Fault `internal`: an unknown number. The store's.
-    pub(super) async fn staged(&mut self, upload: UploadNumber) -> Result<Arc<StagedFile>, Failure> {
+    pub(super) async fn staged(
+        &mut self,
+        upload: UploadNumber,
+    ) -> Result<Arc<StagedFile>, Failure> {
         let index = self.upload_index(upload)?;
         match self.closed(index)? {
             Content::Staged(file) => Ok(Arc::clone(file)),

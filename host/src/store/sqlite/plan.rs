@@ -341,7 +341,12 @@ fn necessary(collection: &Collection, list: &FieldPath, condition: &Filter, plan
             let on_document = Filter::Field(whole.clone(), test.clone());
             plans.extend(plan_test(collection, &whole, test, &on_document));
         }
-        Filter::All | Filter::Or(_) | Filter::Not(_) | Filter::Element(..) | Filter::Seen(_) | Filter::Judged(_) => {}
+        Filter::All
+        | Filter::Or(_)
+        | Filter::Not(_)
+        | Filter::Element(..)
+        | Filter::Seen(_)
+        | Filter::Judged(_) => {}
     }
 }
 
