@@ -9,7 +9,7 @@ use super::body::Decoded;
 use super::create::insert_further;
 use super::failure::Failure;
 use super::pipeline::Call;
-use super::{Patch, answer, once};
+use super::{Patch, answer, difference, once};
 use crate::plugins::{Mode, NotDone, Param, Params, TypeEntry};
 use crate::query::{Parameters, is_on, is_reading_parameter};
 
@@ -34,8 +34,9 @@ pub(super) async fn patch(
         &id.to_hex(),
         action.as_deref().unwrap_or_default(),
     ];
+    let dry_run = is_on(call.parameters.last("dry_run"));
     let mode = Mode {
-        dry_run: is_on(call.parameters.last("dry_run")),
+        dry_run,
         once: once::Key::of(call)?.map(|key| key.once(None, &what, &arguments)),
     };
     let mut is_repeated = false;
@@ -68,6 +69,10 @@ pub(super) async fn patch(
                 answer.insert("warnings".into(), performed.warnings.into());
             }
             insert_further(&mut answer, performed.extra, call.settings.zones());
+            if dry_run {
+                let difference = difference::of(call, performed.changed).await?;
+                answer.insert("difference".into(), difference);
+            }
         }
         Err(NotDone::Refused(refusal)) => {
             begin(1, refusal.message.into());

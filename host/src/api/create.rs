@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::failure::Failure;
 use super::pipeline::{Call, path_of};
-use super::{answer, once, render};
+use super::{answer, difference, once, render};
 use crate::dates::Zones;
 use crate::plugins::{Created, Mode, NotDone, Params, Refusal, Registry, TypeEntry};
 use crate::query::is_on;
@@ -20,8 +20,9 @@ pub(super) async fn post(
     params: Params,
 ) -> Result<Response, Failure> {
     let what = ["POST", &of.declaration.resource];
+    let dry_run = is_on(call.parameters.last("dry_run"));
     let mode = Mode {
-        dry_run: is_on(call.parameters.last("dry_run")),
+        dry_run,
         once: once::Key::of(call)?.map(|key| key.once(None, &what, &params)),
     };
     let envelopes = Envelopes::new(call, of);
@@ -31,7 +32,7 @@ pub(super) async fn post(
         .create(&call.registry, &call.caller, of, params, mode)
         .await
     {
-        Ok(created) => Ok(made(call, &envelopes, created)),
+        Ok(created) => made(call, &envelopes, created, dry_run).await,
         Err(NotDone::Refused(refusal)) => {
             let body = Json::Object(envelopes.refused(refusal));
             Ok(answer::json(StatusCode::OK, &body))
@@ -41,20 +42,29 @@ pub(super) async fn post(
 }
 
 /// Rules B14 to B17, B23.
-fn made(call: &Call<'_>, envelopes: &Envelopes, created: Created) -> Response {
+async fn made(
+    call: &Call<'_>,
+    envelopes: &Envelopes,
+    mut created: Created,
+    dry_run: bool,
+) -> Result<Response, Failure> {
     let status = if created.fresh && wants_201(call) {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
     let is_repeated = created.is_repeated;
-    let (body, url) = envelopes.made(created);
+    let changed = std::mem::take(&mut created.changed);
+    let (mut body, url) = envelopes.made(created);
+    if dry_run {
+        body.insert("difference".into(), difference::of(call, changed).await?);
+    }
     let mut response = answer::json(status, &Json::Object(body));
     once::mark(&mut response, is_repeated);
     if let Some(location) = url.and_then(|url| HeaderValue::from_str(&url).ok()) {
         response.headers_mut().insert(LOCATION, location);
     }
-    response
+    Ok(response)
 }
 
 /// Words the answers to POSTs to one resource.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::failure::Failure;
 use super::format::Format;
 use super::models::model;
-use super::{State, answer, schema, vocabulary};
+use super::{State, actions, answer, schema, vocabulary};
 use crate::plugins::Registry;
 use crate::query::Parameters;
 
@@ -19,7 +19,7 @@ pub(super) fn get(
     let is_full = parameters
         .last("fullschema")
         .is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
-    let mut types: Vec<_> = registry.types().collect();
+    let mut types: Vec<_> = registry.types().chain(registry.own()).collect();
     types.sort_by(|one, other| one.declaration.resource.cmp(&other.declaration.resource));
     let mut resources = Map::new();
     for entry in types {
@@ -36,11 +36,10 @@ pub(super) fn get(
             json!({"list_endpoint": path, "schema": schema}),
         );
     }
-    let vocabularies = format!("{}/api/v1/{}/", state.prefix, vocabulary::RESOURCE);
-    resources.insert(
-        vocabulary::RESOURCE.to_owned(),
-        json!({"list_endpoint": vocabularies}),
-    );
+    for name in [actions::RESOURCE, vocabulary::RESOURCE] {
+        let path = format!("{}/api/v1/{name}/", state.prefix);
+        resources.insert(name.to_owned(), json!({"list_endpoint": path}));
+    }
     let format = Format::of(parameters);
     Ok(answer::rendered(
         StatusCode::OK,

@@ -10,7 +10,9 @@
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH                bulk  many POSTs in one request
 //! services     GET of analysis services, names of tasks
+//! actions      what can be done with PATCH, as the plugins declare it
 //! once         requests that are carried out once
+//! difference   what a dry run would change
 //! models       the fields of each type              explain  a list for `critd explain`
 //! format       which format is asked for         render  a stored document as answers show it
 //! rows, export CSV and NDJSON                    download, inline  files, as archives and inside documents
@@ -21,6 +23,7 @@
 //! `access` (visible, clean); a query string is never logged.
 
 mod action;
+mod actions;
 mod answer;
 mod body;
 mod bulk;
@@ -28,6 +31,7 @@ mod confine;
 mod create;
 mod credentials;
 mod detail;
+mod difference;
 mod download;
 pub mod explain;
 mod export;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use super::actions::Catalogue;
 use crate::access::Collections;
 use crate::plugins::Registry;
 use crate::plugins::declaration::{FieldDeclaration, FieldKind, TypeDeclaration};
@@ -21,6 +22,8 @@ pub(super) struct OfRegistry {
     by_type: HashMap<String, Arc<Model>>,
     /// Type name → (collection, has sources), for the partners of relationships.
     pub(super) collections: Arc<Collections>,
+    /// What can be done to objects.
+    pub(super) actions: Catalogue,
 }
 
 impl Models {
@@ -48,6 +51,10 @@ impl OfRegistry {
     fn new(registry: Arc<Registry>) -> Self {
         let mut by_type = HashMap::new();
         let mut collections = Collections::new();
+        for own in registry.own() {
+            let of = &own.declaration;
+            by_type.insert(of.name.clone(), Arc::new(model(of)));
+        }
         for entry in registry.types() {
             let of = &entry.declaration;
             by_type.insert(of.name.clone(), Arc::new(model(of)));
@@ -57,6 +64,7 @@ impl OfRegistry {
             collections.insert(of.name.clone(), (of.collection.clone(), of.sources));
         }
         Self {
+            actions: Catalogue::new(&registry),
             registry,
             by_type,
             collections: Arc::new(collections),

@@ -14,16 +14,17 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
+use super::actions::Which;
 use super::body::{self, Allowance, Decoded};
 use super::credentials::{self, Offered, Pair};
 use super::failure::{self, Failure};
 use super::format::Format;
 use super::route::{self, Target};
 use super::{
-    State, action, answer, bulk, create, detail, health, https, list, listing, schema, services,
-    set, vocabulary,
+    State, action, actions, answer, bulk, create, detail, health, https, list, listing, schema,
+    services, set, vocabulary,
 };
-use crate::access::Caller;
+use crate::access::{Caller, catalogue};
 use crate::plugins::Registry;
 use crate::query::Parameters;
 use crate::registers::Current;
@@ -42,9 +43,10 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// May the caller do this with objects of a type? The flag is one of the type, or names another type itself.
+    /// May the caller do this with objects of a type? The flag is one of the type, names another type itself, or is one of
+    /// no type.
     pub(super) fn may(&self, type_name: &str, flag: &str) -> bool {
-        if flag.contains('.') {
+        if flag.contains('.') || catalogue::general_flags().contains(&flag) {
             self.caller.rights.may(flag)
         } else {
             self.caller.rights.may(&format!("{type_name}.{flag}"))
@@ -149,6 +151,8 @@ async fn serve(
         | Target::Vocabulary(_)
         | Target::Services(_)
         | Target::Service(_)
+        | Target::Actions(_)
+        | Target::ActionsOn(_)
         | Target::Collection(_)
         | Target::Schema(_)
         | Target::Set(..)
@@ -228,6 +232,9 @@ async fn serve(
         }
         Target::Vocabulary(None) => vocabulary::list(&call).await,
         Target::Vocabulary(Some(category)) => vocabulary::detail(&call, &category),
+        Target::Actions(None) => actions::get(&call, Which::All),
+        Target::Actions(Some(name)) => actions::get(&call, Which::Named(&name)),
+        Target::ActionsOn(of) => actions::get(&call, Which::On(&of)),
         Target::Schema(of) => schema::get(&call, &of),
         Target::Set(of, ids) => set::get(&call, &of, &ids).await,
         Target::Live | Target::Ready | Target::Listing => Err(Failure::NotFound),

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use bson::oid::ObjectId;
 use percent_encoding::percent_decode_str;
 
-use super::{services, vocabulary};
+use super::{actions, services, vocabulary};
 use crate::plugins::{Registry, TypeEntry};
 
 /// What a path addresses.
@@ -24,6 +24,10 @@ pub(super) enum Target {
     Services(Option<Arc<TypeEntry>>),
     /// `/api/v1/services/ID or NAME/`.
     Service(String),
+    /// `/api/v1/actions/` and `/api/v1/actions/NAME/`.
+    Actions(Option<String>),
+    /// `/api/v1/RESOURCE/actions/`.
+    ActionsOn(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/`.
     Collection(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/schema/` (rule U15).
@@ -78,6 +82,10 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["api", "v1", services::RESOURCE, name] if *name != "schema" => {
             return Some(Target::Service((*name).to_owned()));
         }
+        ["api", "v1", actions::RESOURCE] => return Some(Target::Actions(None)),
+        ["api", "v1", actions::RESOURCE, name] => {
+            return Some(Target::Actions(Some((*name).to_owned())));
+        }
         ["api", "v1", resource, rest @ ..] => (*resource, rest),
         _ => return None,
     };
@@ -85,6 +93,7 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
     Some(match rest {
         [] => Target::Collection(of),
         ["schema"] => Target::Schema(of),
+        [actions::RESOURCE] => Target::ActionsOn(of),
         ["set", ids @ ..] => Target::Set(
             of,
             ids.join("/")
@@ -114,6 +123,8 @@ impl Target {
             | Self::Ready
             | Self::Listing
             | Self::Vocabulary(_)
+            | Self::Actions(_)
+            | Self::ActionsOn(_)
             | Self::Schema(_)
             | Self::Set(..) => vec!["GET"],
             Self::Service(_) => vec!["GET"],

@@ -7,25 +7,31 @@ use serde_json::{Value as Json, json};
 use super::failure::Failure;
 use super::format::Format;
 use super::pipeline::Call;
-use super::{answer, list};
+use super::{actions, answer, list};
 use crate::{query, vocabulary};
 
 /// Name of the resource.
 pub(super) const RESOURCE: &str = "vocab";
 
-/// The categories that clients know; `TLP` is the host's own.
+/// The categories that clients know, and the names of actions as the last; `TLP` is the host's own.
 fn categories() -> Vec<&'static str> {
     vocabulary::categories()
         .iter()
         .copied()
         .filter(|category| *category != "TLP")
+        .chain([actions::CATEGORY])
         .collect()
 }
 
 fn entry(call: &Call<'_>, category: &str) -> Json {
+    let uri = format!("{}{category}/", call.path_of(RESOURCE));
+    if category == actions::CATEGORY {
+        let (names, declarations) = actions::category(call);
+        return json!({"category": category, "resource_uri": uri, "values": names, "actions": declarations});
+    }
     let mut values = vocabulary::values(category).unwrap_or_default().to_vec();
     values.sort_unstable();
-    json!({"category": category, "resource_uri": format!("{}{category}/", call.path_of(RESOURCE)), "values": values})
+    json!({"category": category, "resource_uri": uri, "values": values})
 }
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use service::{ServiceDeclaration, ServiceExample, ServiceOption};
@@ -220,7 +220,7 @@ pub struct AnswerKeys {
 }
 
 /// An action on existing documents.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionDeclaration {
     /// Name: `ticket_add`.
@@ -230,26 +230,26 @@ pub struct ActionDeclaration {
     /// Flag needed.
     pub permission: ActionPermission,
     /// Text of the refusal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub refusal: Option<String>,
     /// Description for users.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub summary: String,
     /// Arguments.
     pub args: Vec<ArgDeclaration>,
     /// What it may write.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub touches: Vec<String>,
     /// What `object` of the answer holds.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub answers: Option<String>,
     /// Executable examples.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub examples: Vec<ExampleDeclaration>,
 }
 
 /// The flag an action needs.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum ActionPermission {
     /// Always this one.
@@ -261,7 +261,7 @@ pub enum ActionPermission {
         /// Its values and their flags.
         map: BTreeMap<String, String>,
         /// Its values and the texts of refusals, where one text does not do for all.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_usual")]
         refusals: BTreeMap<String, String>,
     },
 }
@@ -343,7 +343,7 @@ pub enum FieldKind {
 }
 
 /// An argument of an action or of a create.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArgDeclaration {
     /// Name.
@@ -352,60 +352,60 @@ pub struct ArgDeclaration {
     #[serde(rename = "type")]
     pub kind: ArgKind,
     /// Type of a list's elements.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub of: Option<ArgKind>,
     /// Keys of a map (or of a list's maps).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub keys: Vec<ArgDeclaration>,
     /// Must be sent.
     #[serde(default)]
     pub required: bool,
     /// Value if not sent; `now` for dates.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub default: Option<Json>,
     /// Closed set of values.
-    #[serde(default, rename = "enum")]
+    #[serde(default, rename = "enum", skip_serializing_if = "is_usual")]
     pub choices: Vec<Json>,
     /// Name of a vocabulary.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub vocab: Option<String>,
     /// Longest text in bytes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub max_length: Option<u64>,
     /// Blanks at the ends go.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub trim: Option<bool>,
     /// Must not be empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub nonempty: bool,
     /// HTML entities are decoded once (ACT-14).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub unescape: bool,
     /// Other names it is accepted under.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub synonyms: Vec<String>,
     /// Text when missing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub missing: Option<String>,
     /// Text when invalid; `{value}` is what was sent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub invalid: Option<String>,
     /// Description for users.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub summary: String,
     /// An example value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub example: Option<Json>,
     /// Of service options: kept or not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub scope: Option<String>,
     /// Never shown.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub secret: bool,
 }
 
 /// Type of an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "docs/PLUGINS.md lists them")]
 pub enum ArgKind {
@@ -425,27 +425,27 @@ pub enum ArgKind {
 }
 
 /// An executable example.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExampleDeclaration {
     /// What it shows.
     pub name: String,
     /// The document before, without the fields every one has.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub before: Option<Json>,
     /// Other documents.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub others: Vec<Json>,
     /// Flags the user has; absent: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub may: Option<Vec<String>>,
     /// Sources the user may write; absent: `Example`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub sources: Option<Vec<String>>,
     /// Arguments as a client sends them.
     pub args: Json,
     /// Files by argument.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub files: Option<Json>,
     /// What comes out: `message`, `extra`, `operations` or `fault`.
     pub expect: Json,
@@ -477,6 +477,11 @@ impl ActionDeclaration {
         !excluded
             && (self.is_specific_to(type_name) || self.on.iter().any(|pattern| pattern == "*"))
     }
+}
+
+/// Need it not be said?
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn one() -> i32 {

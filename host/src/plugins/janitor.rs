@@ -2,7 +2,9 @@
 //! off by the end of the process (check UP-13).
 //!
 //! Only files kept lately are looked at: whatever an older database holds without a document stays where it is
-//! (documents.md M27), and a file is young for a day, so that no request under way loses one.
+//! (documents.md M27), and a file is young for a day, so that no request under way loses one. A document refers to its file
+//! whether or not the plugin of its type is loaded: the store knows where documents of all types that ever served have what
+//! they are found by, and a file's id is among that.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -30,13 +32,17 @@ type Places = BTreeMap<String, Vec<(String, FieldPath)>>;
 /// The store's.
 pub(super) async fn sweep(store: &dyn Store, registry: &Registry, now: i64) -> Result<u64> {
     let mut gone = 0;
+    let elsewhere = indexes(store).await?;
     for (bucket, places) in places(registry) {
         let (mut referred, mut after, mut orphans) = (HashSet::new(), None, 0);
         loop {
             let page = store.files(&bucket, after, PAGE).await?;
             for (id, info) in &page {
                 let is_looked_at = info.kept_at < now - YOUNG && info.kept_at >= now - OLD;
-                if is_looked_at && !is_referred(store, &places, *id, info).await? {
+                if is_looked_at
+                    && !is_referred(store, &places, *id, info).await?
+                    && !is_indexed(store, &elsewhere, *id, info).await?
+                {
                     orphans += 1;
                 } else {
                     referred.insert(*id);
@@ -75,6 +81,18 @@ fn places(registry: &Registry) -> Places {
     places
 }
 
+/// By what the documents of all collections are found, those of types that are not loaded included: (collection, path).
+async fn indexes(store: &dyn Store) -> Result<Vec<(String, FieldPath)>> {
+    let declared = store.declarations().await?;
+    let indexes = declared.into_iter().flat_map(|declared| {
+        let paths = declared.spec.indexes.into_iter().map(|index| index.path);
+        paths.map(move |path| (declared.spec.name.clone(), path))
+    });
+    Ok(indexes.collect())
+}
+
+const MD5: &str = "md5";
+
 /// Does a document refer to a file: by its id, or as those of old do, by its MD5 (documents.md M26)?
 async fn is_referred(
     store: &dyn Store,
@@ -82,23 +100,49 @@ async fn is_referred(
     id: ObjectId,
     info: &FileInfo,
 ) -> Result<bool> {
-    let md5 = Filter::Field(
-        FieldPath::literal("md5"),
-        Test::Eq(hex::encode(info.md5).into()),
-    );
     for (collection, path) in places {
-        let by_id = Filter::Field(path.clone(), Test::Eq(Bson::ObjectId(id)));
-        for condition in [by_id, md5.clone()] {
-            if !store
-                .select(collection, &condition, None, 1)
-                .await?
-                .is_empty()
-            {
+        let by_md5 = is_md5(FieldPath::literal(MD5), info);
+        for condition in [is_id(path.clone(), id), by_md5] {
+            if is_met(store, collection, &condition).await? {
                 return Ok(true);
             }
         }
     }
     Ok(false)
+}
+
+/// The same, of whatever documents are found by.
+async fn is_indexed(
+    store: &dyn Store,
+    indexes: &[(String, FieldPath)],
+    id: ObjectId,
+    info: &FileInfo,
+) -> Result<bool> {
+    for (collection, path) in indexes {
+        let condition = match path.as_str() == MD5 {
+            true => is_md5(path.clone(), info),
+            false => is_id(path.clone(), id),
+        };
+        if is_met(store, collection, &condition).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_id(path: FieldPath, id: ObjectId) -> Filter {
+    Filter::Field(path, Test::Eq(Bson::ObjectId(id)))
+}
+
+fn is_md5(path: FieldPath, info: &FileInfo) -> Filter {
+    Filter::Field(path, Test::Eq(hex::encode(info.md5).into()))
+}
+
+async fn is_met(store: &dyn Store, collection: &str, condition: &Filter) -> Result<bool> {
+    Ok(!store
+        .select(collection, condition, None, 1)
+        .await?
+        .is_empty())
 }
 
 #[cfg(test)]
@@ -109,6 +153,37 @@ mod tests {
     use super::*;
     use crate::plugins::declaration::Declaration;
     use crate::store::{Write, WriteSet};
+
+    /// A bucket that another plugin's type shares, while that plugin is not loaded.
+    #[tokio::test]
+    async fn up_13_files_of_types_that_are_not_loaded_stay() {
+        let of = |name: &str, resource: &str| {
+            let declaration = json!({"format": 1, "contract": "1.0", "name": resource, "version": "1.0.0", "summary": "",
+                "types": [{"name": name, "resource": resource, "collection": resource, "keys": [], "args": [],
+                    "fields": [{"name": "data", "kind": "file", "bucket": "shared"}]}]});
+            Declaration::read(&declaration.to_string()).unwrap()
+        };
+        let both = [of("One", "ones"), of("Other", "others")];
+        let both = Registry::of_declarations(both).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::testing::open(folder.path()).await;
+        store.declare(&both.collection_specs()).await.unwrap();
+        let staged = crate::plugins::work::stage(store.as_ref(), "f", "bytes".into()).await;
+        let id = store.keep_file("shared", &staged.unwrap()).await.unwrap();
+        let set = WriteSet {
+            writes: vec![Write::Insert {
+                collection: "others".into(),
+                body: doc! { "_id": ObjectId::new(), "data": id },
+            }],
+            ..WriteSet::default()
+        };
+        store.commit(set).await.unwrap();
+        let one = Registry::of_declarations([of("One", "ones")]).unwrap();
+        let later = bson::DateTime::now().timestamp_millis() + YOUNG + 60_000;
+        assert_eq!(sweep(store.as_ref(), &one, later).await.unwrap(), 0);
+        assert!(store.file("shared", id).await.unwrap().is_some());
+        store.close().await.unwrap();
+    }
 
     #[tokio::test]
     async fn up_13_files_without_a_document_go_after_a_day() {

@@ -5,6 +5,7 @@
 //! declaration   what a plugin says of itself (`describe`), read and checked
 //! arguments     a request's parameters checked against a declaration, before any plugin runs
 //! analysis      analysis services: their records, tasks, leases, background runs
+//! own           resources that belong to no plugin: the audit log
 //! registry      an immutable set of loaded plugins: look-ups by resource, type, action
 //! perform       a POST or PATCH from its parameters to what is stored: checks, handler, commit, retries
 //! loader        a file → a loaded plugin, or a sentence why not
@@ -24,6 +25,7 @@ pub mod examples;
 mod janitor;
 pub mod loader;
 pub mod manifest;
+mod own;
 pub mod registry;
 pub mod reload;
 mod runtime;
@@ -52,6 +54,7 @@ pub use registry::{ActionEntry, Conflict, Loaded, Registry, ServiceEntry, TypeEn
 pub use reload::{PluginStatus, Status, declared, read_status, rollback};
 pub use runtime::limits::Limits;
 pub use value::{Abort, Arg, Failure, Fault, Outcome, Value};
+pub use work::Changed;
 
 /// Everything a handler needs besides the request: shared by all requests.
 #[derive(Clone)]
@@ -133,6 +136,8 @@ pub struct Created {
     pub warnings: Vec<String>,
     /// It had been carried out before ([`Mode::once`]): this is what it was answered then.
     pub is_repeated: bool,
+    /// Of a dry run of this POST alone: the documents that would have been written.
+    pub changed: Vec<Changed>,
 }
 
 /// A successful PATCH.
@@ -148,6 +153,8 @@ pub struct Performed {
     pub warnings: Vec<String>,
     /// See [`Created::is_repeated`].
     pub is_repeated: bool,
+    /// Of a dry run: the documents that would have been written.
+    pub changed: Vec<Changed>,
 }
 
 /// A request that was refused; nothing was stored.

@@ -11,22 +11,27 @@ use serde_json::{Map, Value as Json};
 use self::once::Known;
 use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
+use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
-use super::work::{Budgets, Concerned, Request, Waits, Work};
+use super::work::{Budgets, Changed, Concerned, Request, Waits, Work};
 use super::{
-    Created, LONGEST_CHANGE, Mode, NotDone, Params, Performed, Plugins, Refusal, Services,
+    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
+use crate::registers::Registers;
 use crate::store::{CommitError, DocKey, StagedFile, StoreError, StoredDocument};
 
-/// How often a handler is run at least before a conflict is the client's business, and for how long at least.
+/// How often a handler is run at least before a conflict is the client's business.
 const ATTEMPTS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long at least (rule CON-8), if the setting `patch_lock_timeout` can't be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Argument of every action (rule CON-9).
+const EXPECTED: &str = "expected_modified";
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
-pub(super) const OWN_KEYS: [&str; 13] = [
+pub(super) const OWN_KEYS: [&str; 14] = [
     "return_code",
     "type",
     "id",
@@ -40,6 +45,7 @@ pub(super) const OWN_KEYS: [&str; 13] = [
     "error_message",
     "dry_run",
     "operations",
+    "difference",
 ];
 
 /// What one handler call is.
@@ -49,6 +55,8 @@ enum Job {
         action: Arc<ActionEntry>,
         on: Arc<TypeEntry>,
         id: ObjectId,
+        /// What `modified` of the document must be (rule CON-9): the stored dates that were meant.
+        expected: Option<Vec<i64>>,
     },
     Create {
         of: Arc<TypeEntry>,
@@ -69,7 +77,7 @@ impl Job {
 impl std::fmt::Display for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Action { action, on, id } => write!(
+            Self::Action { action, on, id, .. } => write!(
                 f,
                 "`{}` on {} {id}",
                 action.declaration.name, on.declaration.name
@@ -90,8 +98,10 @@ struct Settled {
     outcome: Outcome,
     concerned: Option<Concerned>,
     warnings: Vec<String>,
-    /// Of a dry run: what would have been written.
+    /// Of a dry run: the operations that would have been stored.
     operations: Option<Vec<Json>>,
+    /// Of a dry run: the documents that would have been written.
+    changed: Vec<Changed>,
     /// Answered before, and not carried out again.
     is_repeated: bool,
     /// What was made or found by it, for analysis services.
@@ -149,6 +159,11 @@ impl Plugins {
             denied,
         };
         self.before_tasks(entry, now).await?;
+        // The answer to a claim holds a token, of which nothing but a digest is kept.
+        let mode = match entry.declaration.tasks {
+            true => Mode { once: None, ..mode },
+            false => mode,
+        };
         let mut settled = self.settle(request, job, args, mode).await?;
         let made = std::mem::take(&mut settled.made);
         let mut created = created(settled, &entry.plugin, warnings)?;
@@ -251,12 +266,18 @@ impl Plugins {
             zones: &zones,
         };
         let checked = match find_action(registry, name, action) {
-            Ok(action) => arguments::for_action(context, on, action, &params)
-                .await
-                .map(|checked| (action.clone(), checked)),
+            Ok(action) => {
+                let (params, expected) = expected(&action.declaration, params);
+                arguments::for_action(context, on, action, &params)
+                    .await
+                    .and_then(|checked| {
+                        let expected = expected.map(|sent| dates_meant(&sent, &zones));
+                        Ok((action.clone(), checked, expected.transpose()?))
+                    })
+            }
             Err(refusal) => Err(NotDone::Refused(refusal)),
         };
-        let (action, checked) = match checked {
+        let (action, checked, expected) = match checked {
             Ok(checked) => checked,
             // ACT-1 comes before all that: whoever may not see the document learns nothing else. When all is well,
             // the transaction itself finds out.
@@ -288,6 +309,7 @@ impl Plugins {
                     action,
                     on: on.clone(),
                     id,
+                    expected,
                 },
                 args,
                 mode,
@@ -310,6 +332,7 @@ impl Plugins {
                 .chain(said)
                 .collect(),
             is_repeated: settled.is_repeated,
+            changed: settled.changed,
         })
     }
 
@@ -453,11 +476,18 @@ impl Plugins {
             .concerned(&outcome)
             .map_err(|failure| failed(failure, plugin, job))?;
         let warnings = work.warnings().to_vec();
+        let changed = match mode.dry_run {
+            true => work
+                .changed()
+                .map_err(|failure| failed(failure, plugin, job))?,
+            false => Vec::new(),
+        };
         let settled = Settled {
             outcome,
             concerned,
             warnings,
             operations: mode.dry_run.then(|| work.operations()),
+            changed,
             is_repeated: false,
             made: match (job, mode.dry_run) {
                 (Job::Create { .. }, false) => work.made(),
@@ -585,6 +615,7 @@ fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
 
 /// How often and how long a handler has met other changes.
 struct Patience {
+    registers: Arc<Registers>,
     began: Instant,
     attempt: u32,
     seed: [u8; 32],
@@ -593,16 +624,25 @@ struct Patience {
 impl Patience {
     fn new(request: &Request) -> Self {
         Self {
+            registers: Arc::clone(&request.services.registers),
             began: Instant::now(),
             attempt: 0,
             seed: request.seed,
         }
     }
 
+    /// Rule CON-8.
+    async fn longest(&self) -> Duration {
+        let settings = self.registers.current().await.ok();
+        settings
+            .and_then(|settings| settings.number("patch_lock_timeout"))
+            .map_or(PATIENCE, Duration::from_secs)
+    }
+
     /// Waits before the next run; an error if it is at an end.
     async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
         self.attempt += 1;
-        if self.attempt >= ATTEMPTS && self.began.elapsed() >= PATIENCE {
+        if self.attempt >= ATTEMPTS && self.began.elapsed() >= self.longest().await {
             return Err(NotDone::Busy(format!(
                 "{job} met other changes {} times, at last: {obstacle}",
                 self.attempt
@@ -635,12 +675,23 @@ async fn run(
     };
     let mut work = Box::new(Work::new(request, budgets(&plugin)));
     let entry = match &job {
-        Job::Action { action, on, id } => {
+        Job::Action {
+            action,
+            on,
+            id,
+            expected,
+        } => {
             if !work.begin_action(action, on, *id).await? {
                 return Ok(Run::NoDocument);
             }
             if on.declaration.tasks && !analysis::sees_object(&mut work).await? {
                 return Ok(Run::NoDocument);
+            }
+            if let Some(expected) = expected
+                && !work.was_modified_at(expected)?
+            {
+                let changed = Fault::Refused("conflict".into(), "Document has changed.".into());
+                return Ok(Run::Answered(work, Err(changed)));
             }
             if action.plugin == analysis::HOST {
                 let (work, answer) = analysis::act(work, &action.declaration.name, &args).await?;
@@ -678,6 +729,39 @@ fn find_action<'a>(
         "unknown_action"
     };
     Err(refusal(code, format!("'{name}' is not a valid action.")))
+}
+
+/// Rule CON-9: takes the argument that every action has out of the parameters, unless the action has declared it itself.
+fn expected(action: &ActionDeclaration, params: Params) -> (Params, Option<Param>) {
+    if action.args.iter().any(|arg| arg.name == EXPECTED) {
+        return (params, None);
+    }
+    let (mut expected, params): (Vec<_>, Vec<_>) =
+        params.into_iter().partition(|(name, _)| name == EXPECTED);
+    let expected = expected.pop().map(|(_, value)| value);
+    let is_absent = |value: &Param| match value {
+        Param::Json(value) => value.is_null() || value == "",
+        Param::Text(text) => text.is_empty(),
+        Param::File(_) => false,
+    };
+    (params, expected.filter(|value| !is_absent(value)))
+}
+
+/// The stored dates that a text from an answer may mean: two in an hour that occurs twice.
+fn dates_meant(sent: &Param, zones: &Zones) -> Result<Vec<i64>, NotDone> {
+    let text = match sent {
+        Param::Json(Json::String(text)) | Param::Text(text) => Some(text),
+        Param::Json(_) | Param::File(_) => None,
+    };
+    if let Some(written) = text.and_then(|text| dates::strict(text)) {
+        return Ok(zones.read_all(written));
+    }
+    let mut refusal = refusal(
+        "invalid_date",
+        format!("Argument '{EXPECTED}' must match %Y-%m-%d %H:%M:%S.%f."),
+    );
+    refusal.error.insert("argument".into(), EXPECTED.into());
+    Err(NotDone::Refused(refusal))
 }
 
 fn refusal(code: &str, message: String) -> Refusal {
@@ -749,6 +833,7 @@ fn created(settled: Settled, plugin: &str, warnings: Vec<String>) -> Result<Crea
             .chain(said)
             .collect(),
         is_repeated: settled.is_repeated,
+        changed: settled.changed,
     })
 }
 

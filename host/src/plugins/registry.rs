@@ -8,6 +8,7 @@ use super::declaration::{
     ActionDeclaration, Declaration, FieldDeclaration, FieldKind, ServiceDeclaration,
     TypeDeclaration,
 };
+use super::own;
 use super::runtime::{Code, Limits};
 use crate::store::{CollectionSpec, FieldPath, IndexSpec, KeySpec};
 
@@ -79,6 +80,8 @@ pub struct Registry {
     /// The type of the tasks of analysis services.
     tasks: Option<Arc<TypeEntry>>,
     plugins: BTreeMap<String, Arc<Loaded>>,
+    /// Resources of the host itself.
+    own: Vec<Arc<TypeEntry>>,
     generation: u64,
 }
 
@@ -93,6 +96,7 @@ impl Registry {
         generation: u64,
     ) -> Result<Self, Conflict> {
         let mut registry = Self {
+            own: own::types(),
             generation,
             ..Self::default()
         };
@@ -263,6 +267,11 @@ impl Registry {
         self.types.values()
     }
 
+    /// Resources of the host itself, which are no types of objects.
+    pub fn own(&self) -> impl Iterator<Item = &Arc<TypeEntry>> {
+        self.own.iter()
+    }
+
     /// All actions by name, every declaration.
     pub fn actions(&self) -> impl Iterator<Item = &Arc<ActionEntry>> {
         self.actions.values().flatten()
@@ -338,7 +347,11 @@ impl Registry {
     /// The type behind a resource of the URL.
     #[must_use]
     pub fn resource(&self, resource: &str) -> Option<&Arc<TypeEntry>> {
-        self.resources.get(resource)
+        let own = || {
+            let mut own = self.own.iter();
+            own.find(|own| own.declaration.resource == resource)
+        };
+        self.resources.get(resource).or_else(own)
     }
 
     /// All declarations of an action name, whatever types they are for.

@@ -289,6 +289,15 @@ pub const SETTINGS: &[Setting] = &[
         "most bytes of files in one archive",
     ),
     setting(
+        "patch_lock_timeout",
+        Kind::Number {
+            least: 1,
+            greatest: 30,
+        },
+        "10",
+        "seconds after which a change that keeps meeting others is answered 503",
+    ),
+    setting(
         "post_created_status",
         Kind::Choice(&["200", "201"]),
         "200",

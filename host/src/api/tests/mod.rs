@@ -78,6 +78,7 @@ fn made(id: Option<ObjectId>) -> Created {
         extra: serde_json::Map::new(),
         warnings: Vec::new(),
         is_repeated: false,
+        changed: Vec::new(),
     }
 }
 
@@ -150,6 +151,7 @@ impl Handlers for Recorder {
                 ignored_arguments: Vec::new(),
                 warnings: Vec::new(),
                 is_repeated: false,
+                changed: Vec::new(),
             })
         })
     }

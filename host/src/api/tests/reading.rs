@@ -439,7 +439,7 @@ async fn u10_vocabularies() {
             &list["objects"][0]["resource_uri"]
         ),
         (
-            Some(16),
+            Some(17),
             &json!("ThreatTypes"),
             &json!("/api/v1/vocab/ThreatTypes/")
         )

@@ -200,6 +200,7 @@ async fn p13a_p14a_p15a_envelope_of_an_action() {
         ignored_arguments: vec!["x".into()],
         warnings: vec!["w".into()],
         is_repeated: false,
+        changed: Vec::new(),
     }));
     let answer = server
         .patch(

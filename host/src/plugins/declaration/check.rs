@@ -59,6 +59,10 @@ const RESERVED: [&str; 18] = [
     "services",
 ];
 
+/// Resources, and the name of the type behind one, that are the host's own.
+const OWN_RESOURCES: [&str; 3] = ["actions", "audit", "vocab"];
+const OWN_TYPES: [&str; 1] = ["AuditEntry"];
+
 /// Everything that is wrong, a sentence each.
 pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     let mut found = Found::default();
@@ -210,6 +214,15 @@ fn check_type(found: &mut Found, of: &TypeDeclaration) {
             "the resource `{}` is not made of lower-case letters and `_`",
             of.resource
         ));
+    }
+    if OWN_RESOURCES.contains(&of.resource.as_str()) {
+        found.add(format!(
+            "the resource `{}` is the server's own",
+            of.resource
+        ));
+    }
+    if OWN_TYPES.contains(&of.name.as_str()) {
+        found.add(format!("the type `{}` is the server's own", of.name));
     }
     let collection = of.collection.as_str();
     let legal = collection.starts_with(|first: char| first.is_ascii_lowercase())

@@ -301,6 +301,7 @@ fn outcomes(
             concerned,
             warnings: item.warnings,
             operations: mode.dry_run.then_some(item.operations),
+            changed: Vec::new(),
             is_repeated: false,
             made: Vec::new(),
         }),

@@ -136,6 +136,7 @@ impl Record {
                     .map(str::to_owned)
                     .collect(),
                 operations: None,
+                changed: Vec::new(),
                 is_repeated: true,
                 made: Vec::new(),
             },
@@ -198,6 +199,7 @@ mod tests {
             concerned: None,
             warnings: vec!["careful".to_owned()],
             operations: None,
+            changed: Vec::new(),
             is_repeated: false,
             made: Vec::new(),
         };

@@ -280,6 +280,7 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
         concerned: None,
         warnings: Vec::new(),
         operations: None,
+        changed: Vec::new(),
         is_repeated: false,
     };
     let wrong = |extra: &str| match extra_of(&settled(extra), "p") {

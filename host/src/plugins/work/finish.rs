@@ -20,7 +20,8 @@ use crate::store::{
 };
 
 /// Who did what (documents.md 6.3).
-const AUDIT: &str = "audit_log";
+/// Collection of the audit log.
+pub(crate) const AUDIT: &str = "audit_log";
 /// Lists whose values are counted by type: field, collection, `schema_version` of the counters.
 const COUNTED: [(&str, &str, i32); 2] = [
     ("bucket_list", "bucket_lists", 2),
@@ -409,7 +410,7 @@ fn instances(draft: &Draft) -> Result<BTreeMap<String, usize>, Failure> {
 }
 
 /// A field that was set to something else and back is no change (ACT-18).
-fn leaves_all_as_it_was(document: &Open, operations: &[Op]) -> Result<bool, Failure> {
+pub(super) fn leaves_all_as_it_was(document: &Open, operations: &[Op]) -> Result<bool, Failure> {
     if !operations
         .iter()
         .all(|operation| matches!(operation, Op::Set(..) | Op::Unset(_)))

@@ -16,11 +16,13 @@
 //! relate       relationships, on both sides
 //! own          calls that are no handler's: actions of the host, analysis services
 //! uploads      bytes of files
+//! difference   what would be written, for dry runs
 //! finish       the write set, with audit entries and counters
 //! ```
 
 mod changes;
 mod conditions;
+mod difference;
 mod documents;
 mod fields;
 mod finish;
@@ -56,6 +58,8 @@ use crate::access::Caller;
 use crate::dates::Zones;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
+pub use self::difference::Changed;
+pub(crate) use self::finish::AUDIT;
 pub use self::finish::collections;
 pub(super) use self::items::{Item, Refused};
 pub use self::own::Eyes;
@@ -434,6 +438,20 @@ impl Work {
         let request = Arc::clone(&self.request);
         self.number_files(&request.files);
         Ok(true)
+    }
+
+    /// Is `modified` of the document that the action is about one of these dates? What it is counts as read.
+    ///
+    /// # Errors
+    ///
+    /// The store holds something unreadable.
+    pub fn was_modified_at(&mut self, dates: &[i64]) -> Result<bool, Failure> {
+        let Some(subject) = self.frame().and_then(|frame| frame.subject) else {
+            return Ok(false);
+        };
+        let modified = self.read(subject, &FieldPath::literal("modified"))?;
+        let modified = modified.and_then(|date| date.as_datetime().copied());
+        Ok(modified.is_some_and(|date| dates.contains(&date.timestamp_millis())))
     }
 
     /// Opens the frame of a client's POST. Arguments and permission were checked before ([`super::arguments`]); `denied`
