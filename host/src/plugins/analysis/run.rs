@@ -40,6 +40,8 @@ const MOST_LOG: usize = 512 << 10;
 const LONGEST_LINE: usize = 4 << 10;
 /// Results and lines are stored together as long as they come faster than this.
 const TOGETHER: Duration = Duration::from_millis(50);
+/// Who asks again within this time waits a little.
+const OFTEN: Duration = Duration::from_millis(20);
 /// How often something is stored in spite of others' changes.
 const ATTEMPTS: u32 = 8;
 
@@ -62,6 +64,8 @@ pub(super) struct Run {
     /// A line of level error or critical was written.
     has_failed: AtomicBool,
     pending: Mutex<Pending>,
+    /// When the service asked last whether it was cancelled.
+    asked: Mutex<Option<Instant>>,
 }
 
 /// What is not stored yet, and what was stored so far.
@@ -111,6 +115,7 @@ impl Run {
             analyst: Mutex::new(None),
             has_failed: AtomicBool::new(false),
             pending: Mutex::default(),
+            asked: Mutex::new(None),
         })
     }
 
@@ -305,20 +310,10 @@ impl Run {
                     }
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 5)).await;
                 }
-                CommitError::Impossible(_) | CommitError::Duplicate { .. } => {
-                    return Err(self.used_up("bytes of results"));
-                }
+                CommitError::Impossible(_) | CommitError::Duplicate { .. } => return Err(full()),
                 CommitError::Store(error) => return Err(Abort::from(&error).into()),
             }
         }
-    }
-
-    fn used_up(&self, what: &str) -> Failure {
-        Abort::Budget {
-            plugin: self.text("service_name").to_owned(),
-            what: what.to_owned(),
-        }
-        .into()
     }
 
     /// Stores what has come together.
@@ -379,7 +374,7 @@ impl Run {
         }
         operations.push(Op::Unset(path(RUN)));
         let stored = self.store(&operations).await;
-        if matches!(stored, Err(Failure::Abort(Abort::Budget { .. }))) {
+        if matches!(stored, Err(Failure::Fault(_))) {
             // There is no room for the last words.
             operations.retain(|operation| !matches!(operation, Op::Push(..)));
             return self.store(&operations).await;
@@ -403,6 +398,12 @@ impl Run {
         let caller = self.analyst.lock().await.clone();
         caller.ok_or_else(|| Fault::Internal("nobody to act for".to_owned()).into())
     }
+}
+
+/// A task holds no more.
+fn full() -> Failure {
+    let message = "The task has as many results and lines as it can have.";
+    Fault::Refused("limit".to_owned(), message.to_owned()).into()
 }
 
 /// What has become of the task.
@@ -434,7 +435,7 @@ impl Sink for Run {
         pending.results += 1;
         pending.bytes += subtype.len() + text.len() + details.len() + 64;
         if pending.results > MOST_RESULTS || pending.bytes > MOST_BYTES {
-            return Err(self.used_up("results"));
+            return Err(full());
         }
         self.add(pending, Op::Push(path("results"), result.into()))
             .await
@@ -448,13 +449,18 @@ impl Sink for Run {
         let mut pending = self.pending.lock().await;
         pending.log += message.len() + 128;
         if pending.log > MOST_LOG {
-            return Err(self.used_up("lines of the task's log"));
+            return Err(full());
         }
         let said = line(level(number), message, &self.now());
         self.add(pending, Op::Push(path("log"), said.into())).await
     }
 
     async fn is_cancelled(&self) -> Result<bool, Failure> {
+        // Whoever asks without end asks no more than a thousand times a second.
+        let asked = self.asked.lock().await.replace(Instant::now());
+        if asked.is_some_and(|asked| asked.elapsed() < OFTEN) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         self.flush().await?;
         match self.state().await? {
             State::Ours => Ok(false),
