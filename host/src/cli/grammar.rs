@@ -398,8 +398,8 @@ pub(crate) struct ExternalService {
     /// What it does
     #[arg(long, value_name = "TEXT")]
     pub(crate) summary: Option<String>,
-    /// A type of objects; may be repeated [default: all]
-    #[arg(long = "type", value_name = "TYPE")]
+    /// A type of objects, -TYPE for all others; may be repeated [default: all]
+    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     pub(crate) types: Vec<String>,
     /// A stored field that objects must have; may be repeated
     #[arg(long, value_name = "FIELD")]

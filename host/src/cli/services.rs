@@ -6,7 +6,8 @@ use super::Failure;
 use super::grammar::{ExternalService, ServiceCommand, Switch};
 use super::output::{Terminal, yes};
 use super::records::Shared;
-use crate::plugins::analysis::records::{self, External, Kind, Record};
+use crate::plugins::analysis::operators::{self, External};
+use crate::plugins::analysis::records::{self, Kind, Record};
 
 pub(super) async fn run(
     store: &Shared,
@@ -16,20 +17,20 @@ pub(super) async fn run(
     let store = store.as_ref();
     match command {
         ServiceCommand::List => list(&records::all(store).await?, terminal),
-        ServiceCommand::Show { name } => show(&records::show(store, &name).await?, terminal),
+        ServiceCommand::Show { name } => show(&operators::show(store, &name).await?, terminal),
         ServiceCommand::Enable { name } => {
-            records::enable(store, &name, true).await?;
+            operators::enable(store, &name, true).await?;
             terminal.say(&format!("The service `{name}` is on"));
             Ok(())
         }
         ServiceCommand::Disable { name } => {
-            records::enable(store, &name, false).await?;
+            operators::enable(store, &name, false).await?;
             terminal.say(&format!("The service `{name}` is off"));
             Ok(())
         }
         ServiceCommand::Triage { name, on } => {
-            records::set_triage(store, &name, on == Switch::On).await?;
-            let is_enabled = records::show(store, &name).await?.enabled;
+            operators::set_triage(store, &name, on == Switch::On).await?;
+            let is_enabled = operators::show(store, &name).await?.enabled;
             terminal.say(&match on {
                 Switch::On => format!("The service `{name}` runs on new objects"),
                 Switch::Off => format!("The service `{name}` does not run on new objects"),
@@ -46,7 +47,7 @@ pub(super) async fn run(
             values,
             unset,
         } => {
-            let objection = records::configure(store, &name, &values, &unset).await?;
+            let objection = operators::configure(store, &name, &values, &unset).await?;
             terminal.say(&format!("Changed the options of `{name}`"));
             if let Some(objection) = objection {
                 terminal.say(&format!(
@@ -56,7 +57,7 @@ pub(super) async fn run(
             Ok(())
         }
         ServiceCommand::Add { name, described } => {
-            records::register(store, &name, &external(described)?).await?;
+            operators::register(store, &name, &external(described)?).await?;
             terminal.say(&format!("Registered the external service `{name}`"));
             terminal.say(&format!(
                 "hint: `critd service enable {name}` switches it on; its worker is a user with a key and the flags `TYPE.services_execute`, `TYPE.services_read`"
@@ -64,7 +65,7 @@ pub(super) async fn run(
             Ok(())
         }
         ServiceCommand::Remove { name } => {
-            records::remove(store, &name).await?;
+            operators::remove(store, &name).await?;
             terminal.say(&format!(
                 "Removed the external service `{name}`; its tasks stay"
             ));

@@ -13,7 +13,12 @@ async fn patch(server: &Server, id: &str, body: &Json) -> Result<Answer> {
 }
 
 async fn claim(server: &Server, id: &str, worker: &str) -> Result<Answer> {
-    patch(server, id, &json!({"action": "claim_task", "worker": worker})).await
+    patch(
+        server,
+        id,
+        &json!({"action": "claim_task", "worker": worker}),
+    )
+    .await
 }
 
 async fn claim_next(server: &Server, worker: &str) -> Result<Json> {
@@ -26,7 +31,9 @@ async fn claim_next(server: &Server, worker: &str) -> Result<Json> {
 fn token(answer: &Answer) -> Result<String> {
     let body = answer.json();
     let token = body["object"]["lease_token"].as_str();
-    token.map(str::to_owned).with_context(|| format!("no token: {}", answer.text))
+    token
+        .map(str::to_owned)
+        .with_context(|| format!("no token: {}", answer.text))
 }
 
 /// A task of `yara` on a new event: the event and the task.
@@ -37,7 +44,11 @@ async fn pending(server: &Server) -> Result<(String, String)> {
 }
 
 async fn report(server: &Server, event: &str, id: &str, form: &[(&str, &str)]) -> Result<Answer> {
-    let mut whole = vec![("object_type", "Event"), ("object_id", event), ("analysis_id", id)];
+    let mut whole = vec![
+        ("object_type", "Event"),
+        ("object_id", event),
+        ("analysis_id", id),
+    ];
     whole.extend(form);
     server.post("/api/v1/services/", &whole).await
 }
@@ -46,7 +57,9 @@ async fn report(server: &Server, event: &str, id: &str, form: &[(&str, &str)]) -
 async fn let_run_out(server: &Server, id: &str, token: &str) -> Result<()> {
     let body = json!({"action": "renew_lease", "lease_token": token, "lease_seconds": 10});
     patch(server, id, &body).await?;
-    until(server, id, |task| task["lease"].is_null()).await.map(drop)
+    until(server, id, |task| task["lease"].is_null())
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -68,14 +81,22 @@ async fn svc_20_svc_29_the_oldest_task_is_handed_out_first() -> Result<()> {
         });
         assert_eq!(body, expected);
         assert_eq!(
-            (&shown["status"], &shown["lease"]["worker"], &shown["attempts"]),
+            (
+                &shown["status"],
+                &shown["lease"]["worker"],
+                &shown["attempts"]
+            ),
             (&json!("started"), &json!("w1"), &json!(1))
         );
         assert_eq!(shown["lease"].as_object().map(|lease| lease.len()), Some(2));
     }
     let nothing = claim_next(&server, "w1").await?;
     assert_eq!(
-        (&nothing["return_code"], &nothing["message"], nothing.get("id")),
+        (
+            &nothing["return_code"],
+            &nothing["message"],
+            nothing.get("id")
+        ),
         (&json!(0), &json!("No pending task."), None)
     );
     Ok(())
@@ -86,25 +107,54 @@ async fn svc_20_only_what_is_asked_for_and_what_is_on_is_handed_out() -> Result<
     let server = server_with_yara(&[]).await?;
     let (_, id) = pending(&server).await?;
     let next = async |body: Json| -> Result<Json> {
-        Ok(server.post_json("/api/v1/analysis_results/", &body).await?.json())
+        Ok(server
+            .post_json("/api/v1/analysis_results/", &body)
+            .await?
+            .json())
     };
-    let other = next(json!({"service_name": "yara", "worker": "w", "object_type": "Sample"})).await?;
+    let other =
+        next(json!({"service_name": "yara", "worker": "w", "object_type": "Sample"})).await?;
     assert_eq!(other["message"], "No pending task.");
     let other = next(json!({"service_name": "nothing", "worker": "w"})).await?;
     assert_eq!(other["message"], "No pending task.");
     for (body, message) in [
-        (json!({"worker": "w"}), "Missing required argument 'service_name'."),
-        (json!({"service_name": "yara"}), "Missing required argument 'worker'."),
-        (json!({"service_name": "yara", "worker": "w", "object_type": "Nonsense"}), "Unknown object type: Nonsense."),
-        (json!({"service_name": "yara", "worker": "w", "lease_seconds": 9}), "Argument 'lease_seconds' must be between 10 and 86400."),
-        (json!({"service_name": "yara", "worker": "w", "lease_seconds": 86_401}), "Argument 'lease_seconds' must be between 10 and 86400."),
+        (
+            json!({"worker": "w"}),
+            "Missing required argument 'service_name'.",
+        ),
+        (
+            json!({"service_name": "yara"}),
+            "Missing required argument 'worker'.",
+        ),
+        (
+            json!({"service_name": "yara", "worker": "w", "object_type": "Nonsense"}),
+            "Unknown object type: Nonsense.",
+        ),
+        (
+            json!({"service_name": "yara", "worker": "w", "lease_seconds": 9}),
+            "Argument 'lease_seconds' must be between 10 and 86400.",
+        ),
+        (
+            json!({"service_name": "yara", "worker": "w", "lease_seconds": 86_401}),
+            "Argument 'lease_seconds' must be between 10 and 86400.",
+        ),
     ] {
         let answer = next(body).await?;
-        assert_eq!((&answer["return_code"], &answer["message"]), (&json!(1), &json!(message)));
+        assert_eq!(
+            (&answer["return_code"], &answer["message"]),
+            (&json!(1), &json!(message))
+        );
     }
     server.cli(&["service", "disable", "yara"])?;
-    assert_eq!(claim_next(&server, "w").await?["message"], "No pending task.");
-    refused(&claim(&server, &id, "w").await?, "Service yara is unknown or not enabled.", "unavailable");
+    assert_eq!(
+        claim_next(&server, "w").await?["message"],
+        "No pending task."
+    );
+    refused(
+        &claim(&server, &id, "w").await?,
+        "Service yara is unknown or not enabled.",
+        "unavailable",
+    );
     Ok(())
 }
 
@@ -112,16 +162,25 @@ async fn svc_20_only_what_is_asked_for_and_what_is_on_is_handed_out() -> Result<
 async fn svc_20_secrets_go_to_workers_who_may_read_the_control_panel() -> Result<()> {
     let mut server = Server::prepare()?;
     let options = server.folder().join("options.json");
-    std::fs::write(&options, r#"[{"name": "depth", "type": "int", "default": 2}, {"name": "token", "type": "string", "secret": true, "scope": "stored"}]"#)?;
+    std::fs::write(
+        &options,
+        r#"[{"name": "depth", "type": "int", "default": 2}, {"name": "token", "type": "string", "secret": true, "scope": "stored"}]"#,
+    )?;
     crate::world::add_yara(&server, &["--options", &options.display().to_string()])?;
     server.cli(&["service", "configure", "yara", "token=f00d"])?;
     server.run().await?;
     let alpha: (&str, &[&str]) = ("Alpha", &["--read", "--tlp", "red,amber,green"]);
     let worker = server.add_user("worker", &["Event.services_execute"], &[alpha])?;
-    for (user, config) in [(&worker, json!({"depth": 2})), (&admin(), json!({"depth": 2, "token": "f00d"}))] {
+    for (user, config) in [
+        (&worker, json!({"depth": 2})),
+        (&admin(), json!({"depth": 2, "token": "f00d"})),
+    ] {
         pending(&server).await?;
         let form = [("service_name", "yara"), ("worker", "w")];
-        let body = server.post_as(user, "/api/v1/analysis_results/", &form).await?.json();
+        let body = server
+            .post_as(user, "/api/v1/analysis_results/", &form)
+            .await?
+            .json();
         assert_eq!(body["config"], config, "{body:#}");
     }
     Ok(())
@@ -134,9 +193,12 @@ async fn svc_23_of_many_simultaneous_claims_one_succeeds() -> Result<()> {
     let workers: Vec<String> = (0..16).map(|number| format!("w{number}")).collect();
     let claims = workers.iter().map(|worker| claim(&server, &id, worker));
     let answers = futures_util::future::try_join_all(claims).await?;
-    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.json()["return_code"] == 0);
+    let (won, lost): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.json()["return_code"] == 0);
     assert_eq!(won.len(), 1, "{answers:#?}");
-    lost.into_iter().for_each(|answer| refused(answer, "Task is already claimed.", "conflict"));
+    lost.into_iter()
+        .for_each(|answer| refused(answer, "Task is already claimed.", "conflict"));
     assert_eq!(task(&server, &id).await?["attempts"], 1);
     Ok(())
 }
@@ -167,12 +229,26 @@ async fn svc_23_what_is_not_free_can_not_be_claimed() -> Result<()> {
     crate::world::add_yara(&server, &[])?;
     let event = server.event("e").await?;
     let own = started(&run_on(&server, &event, "probe", &json!({"wait": 20})).await?)?;
-    refused(&claim(&server, &own, "w").await?, "Only tasks of external services can be claimed.", "conflict");
+    refused(
+        &claim(&server, &own, "w").await?,
+        "Only tasks of external services can be claimed.",
+        "conflict",
+    );
     let id = started(&run_on(&server, &event, "yara", &json!({})).await?)?;
-    report(&server, &event, &id, &[("finish", "1")]).await?.created_id()?;
-    refused(&claim(&server, &id, "w").await?, "Task has ended already.", "conflict");
+    report(&server, &event, &id, &[("finish", "1")])
+        .await?
+        .created_id()?;
+    refused(
+        &claim(&server, &id, "w").await?,
+        "Task has ended already.",
+        "conflict",
+    );
     let body = json!({"action": "status_update", "value": "New"});
-    refused(&patch(&server, &id, &body).await?, "'status_update' is not a valid action.", "unsupported_for_type");
+    refused(
+        &patch(&server, &id, &body).await?,
+        "'status_update' is not a valid action.",
+        "unsupported_for_type",
+    );
     Ok(())
 }
 
@@ -183,18 +259,38 @@ async fn svc_24_tokens_are_random_and_kept_as_digests() -> Result<()> {
     for _ in 0..2 {
         let (_, id) = pending(&server).await?;
         let token = token(&claim(&server, &id, "w").await?)?;
-        assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+        assert!(
+            token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{token}"
+        );
         let shown = task(&server, &id).await?.to_string();
-        assert!(!shown.contains(&token) && !shown.contains("token"), "{shown}");
+        assert!(
+            !shown.contains(&token) && !shown.contains("token"),
+            "{shown}"
+        );
         tokens.push(token);
     }
     assert_ne!(tokens[0], tokens[1]);
     // Not even with a key that would answer the same again.
     let (_, id) = pending(&server).await?;
-    let url = format!("{}/api/v1/analysis_results/{id}/?username=admin&api_key={}", server.url(), critd_tests::ADMIN_KEY);
-    let claim = || server.client().patch(&url).header("Idempotency-Key", "k").json(&json!({"action": "claim_task", "worker": "w"}));
+    let url = format!(
+        "{}/api/v1/analysis_results/{id}/?username=admin&api_key={}",
+        server.url(),
+        critd_tests::ADMIN_KEY
+    );
+    let claim = || {
+        server
+            .client()
+            .patch(&url)
+            .header("Idempotency-Key", "k")
+            .json(&json!({"action": "claim_task", "worker": "w"}))
+    };
     token(&server.send(claim()).await?)?;
-    refused(&server.send(claim()).await?, "Task is already claimed.", "conflict");
+    refused(
+        &server.send(claim()).await?,
+        "Task is already claimed.",
+        "conflict",
+    );
     Ok(())
 }
 
@@ -206,30 +302,82 @@ async fn svc_25_svc_26_svc_27_a_lease_that_ran_out_goes_to_another_worker() -> R
     let first = token(&claim(&server, &id, "w1").await?)?;
     let_run_out(&server, &id, &first).await?;
     let shown = task(&server, &id).await?;
-    assert_eq!((&shown["status"], &shown["attempts"]), (&json!("created"), &json!(1)));
+    assert_eq!(
+        (&shown["status"], &shown["attempts"]),
+        (&json!("created"), &json!(1))
+    );
     // Nobody has it yet: whoever was late may go on (SVC-25).
     let renew = json!({"action": "renew_lease", "lease_token": first});
     assert_eq!(patch(&server, &id, &renew).await?.json()["return_code"], 0);
     assert_eq!(task(&server, &id).await?["status"], "started");
-    refused(&claim(&server, &id, "w2").await?, "Task is already claimed.", "conflict");
+    refused(
+        &claim(&server, &id, "w2").await?,
+        "Task is already claimed.",
+        "conflict",
+    );
     let_run_out(&server, &id, &first).await?;
     let second = claim_next(&server, "w2").await?;
-    assert_eq!((&second["analysis_id"], &second["attempt"]), (&json!(id), &json!(2)));
-    let second = second["lease_token"].as_str().unwrap_or_default().to_owned();
-    refused(&patch(&server, &id, &renew).await?, "Lease lost.", "conflict");
-    let late = [("result", "late"), ("result_type", "t"), ("result_subtype", "s"), ("log_message", "late"), ("lease_token", &first)];
-    refused(&report(&server, &event, &id, &late).await?, "Lease lost.", "conflict");
+    assert_eq!(
+        (&second["analysis_id"], &second["attempt"]),
+        (&json!(id), &json!(2))
+    );
+    let second = second["lease_token"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    refused(
+        &patch(&server, &id, &renew).await?,
+        "Lease lost.",
+        "conflict",
+    );
+    let late = [
+        ("result", "late"),
+        ("result_type", "t"),
+        ("result_subtype", "s"),
+        ("log_message", "late"),
+        ("lease_token", &first),
+    ];
+    refused(
+        &report(&server, &event, &id, &late).await?,
+        "Lease lost.",
+        "conflict",
+    );
     let shown = task(&server, &id).await?;
     assert_eq!((&shown["results"], &shown["log"]), (&json!([]), &json!([])));
     // The successor's counts, and it is given up when it has been tried too often.
-    report(&server, &event, &id, &[("log_message", "mine"), ("lease_token", &second)]).await?.created_id()?;
+    report(
+        &server,
+        &event,
+        &id,
+        &[("log_message", "mine"), ("lease_token", &second)],
+    )
+    .await?
+    .created_id()?;
     let_run_out(&server, &id, &second).await?;
     let shown = task(&server, &id).await?;
     assert_eq!(shown["status"], "error");
-    assert_eq!(log(&shown).last().map(|(level, text)| (level.as_str(), text.as_str())), Some(("error", "Lease expired 2 times.")));
+    assert_eq!(
+        log(&shown)
+            .last()
+            .map(|(level, text)| (level.as_str(), text.as_str())),
+        Some(("error", "Lease expired 2 times."))
+    );
     assert!(shown["finish_date"].is_string());
-    refused(&report(&server, &event, &id, &[("finish", "1"), ("lease_token", &second)]).await?, "Lease lost.", "conflict");
-    assert_eq!(claim_next(&server, "w3").await?["message"], "No pending task.");
+    refused(
+        &report(
+            &server,
+            &event,
+            &id,
+            &[("finish", "1"), ("lease_token", &second)],
+        )
+        .await?,
+        "Lease lost.",
+        "conflict",
+    );
+    assert_eq!(
+        claim_next(&server, "w3").await?["message"],
+        "No pending task."
+    );
     Ok(())
 }
 
@@ -240,10 +388,20 @@ async fn svc_25_a_report_with_the_token_renews() -> Result<()> {
     let token = token(&claim(&server, &id, "w1").await?)?;
     let before = task(&server, &id).await?["lease"]["expires"].clone();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    report(&server, &event, &id, &[("log_message", "m"), ("lease_token", &token)]).await?.created_id()?;
+    report(
+        &server,
+        &event,
+        &id,
+        &[("log_message", "m"), ("lease_token", &token)],
+    )
+    .await?
+    .created_id()?;
     let after = task(&server, &id).await?["lease"].clone();
     assert_eq!(after["worker"], "w1");
-    assert!(after["expires"].as_str() > before.as_str(), "{before} {after}");
+    assert!(
+        after["expires"].as_str() > before.as_str(),
+        "{before} {after}"
+    );
     Ok(())
 }
 
@@ -257,8 +415,22 @@ async fn svc_26_reports_without_a_token() -> Result<()> {
     claim(&server, &id, "w1").await?;
     report(&server, &event, &id, &said).await?.created_id()?;
     server.cli(&["set", "services_require_lease=true"])?;
-    refused(&report(&server, &event, &id, &said).await?, "Lease lost.", "conflict");
-    refused(&report(&server, &event, &id, &[("log_message", "m"), ("lease_token", "0123")]).await?, "Lease lost.", "conflict");
+    refused(
+        &report(&server, &event, &id, &said).await?,
+        "Lease lost.",
+        "conflict",
+    );
+    refused(
+        &report(
+            &server,
+            &event,
+            &id,
+            &[("log_message", "m"), ("lease_token", "0123")],
+        )
+        .await?,
+        "Lease lost.",
+        "conflict",
+    );
     let (event, id) = pending(&server).await?;
     report(&server, &event, &id, &said).await?.created_id()?;
     Ok(())
@@ -270,17 +442,34 @@ async fn svc_28_pl_14_finish_ends_the_lease_and_may_be_repeated() -> Result<()> 
     let server = server_with_yara(&[]).await?;
     let (event, id) = pending(&server).await?;
     let token = token(&claim(&server, &id, "w1").await?)?;
-    let end = [("finish", "1"), ("status", "completed"), ("lease_token", token.as_str())];
+    let end = [
+        ("finish", "1"),
+        ("status", "completed"),
+        ("lease_token", token.as_str()),
+    ];
     report(&server, &event, &id, &end).await?.created_id()?;
     let first = task(&server, &id).await?;
-    assert_eq!((&first["status"], &first["lease"]), (&json!("completed"), &json!(null)));
+    assert_eq!(
+        (&first["status"], &first["lease"]),
+        (&json!("completed"), &json!(null))
+    );
     report(&server, &event, &id, &end).await?.created_id()?;
     assert_eq!(task(&server, &id).await?, first);
     // Another end than before is recorded, also without a token (8.3).
-    report(&server, &event, &id, &[("finish", "1"), ("status", "error")]).await?.created_id()?;
+    report(
+        &server,
+        &event,
+        &id,
+        &[("finish", "1"), ("status", "error")],
+    )
+    .await?
+    .created_id()?;
     let shown = task(&server, &id).await?;
     assert_eq!(shown["status"], "error");
-    assert_eq!(log(&shown).last().map(|(_, text)| text.as_str()), Some("Finished again: error."));
+    assert_eq!(
+        log(&shown).last().map(|(_, text)| text.as_str()),
+        Some("Finished again: error.")
+    );
     Ok(())
 }
 
@@ -291,10 +480,20 @@ async fn svc_28_a_released_task_is_free_and_the_attempt_does_not_count() -> Resu
     for _ in 0..3 {
         let token = token(&claim(&server, &id, "w1").await?)?;
         let release = json!({"action": "release_task", "lease_token": token});
-        assert_eq!(patch(&server, &id, &release).await?.json()["object"]["status"], "created");
+        assert_eq!(
+            patch(&server, &id, &release).await?.json()["object"]["status"],
+            "created"
+        );
         let shown = task(&server, &id).await?;
-        assert_eq!((&shown["status"], &shown["attempts"], &shown["lease"]), (&json!("created"), &json!(0), &json!(null)));
-        refused(&patch(&server, &id, &release).await?, "Lease lost.", "conflict");
+        assert_eq!(
+            (&shown["status"], &shown["attempts"], &shown["lease"]),
+            (&json!("created"), &json!(0), &json!(null))
+        );
+        refused(
+            &patch(&server, &id, &release).await?,
+            "Lease lost.",
+            "conflict",
+        );
     }
     Ok(())
 }
@@ -319,11 +518,36 @@ async fn svc_21_cancelled_tasks_end_as_error_and_their_worker_is_told() -> Resul
     let token = token(&claim(&server, &id, "w1").await?)?;
     let cancel = json!({"action": "cancel_task"});
     let answer = patch(&server, &id, &cancel).await?;
-    assert_eq!(answer.json()["object"]["status"], "error", "{}", answer.text);
+    assert_eq!(
+        answer.json()["object"]["status"],
+        "error",
+        "{}",
+        answer.text
+    );
     let shown = task(&server, &id).await?;
-    assert_eq!((&shown["status"], &shown["lease"]), (&json!("error"), &json!(null)));
-    assert_eq!(log(&shown), [("error".to_owned(), "Cancelled by admin.".to_owned())]);
-    refused(&report(&server, &event, &id, &[("log_message", "m"), ("lease_token", &token)]).await?, "Lease lost.", "conflict");
-    refused(&patch(&server, &id, &cancel).await?, "Task has ended already.", "conflict");
+    assert_eq!(
+        (&shown["status"], &shown["lease"]),
+        (&json!("error"), &json!(null))
+    );
+    assert_eq!(
+        log(&shown),
+        [("error".to_owned(), "Cancelled by admin.".to_owned())]
+    );
+    refused(
+        &report(
+            &server,
+            &event,
+            &id,
+            &[("log_message", "m"), ("lease_token", &token)],
+        )
+        .await?,
+        "Lease lost.",
+        "conflict",
+    );
+    refused(
+        &patch(&server, &id, &cancel).await?,
+        "Task has ended already.",
+        "conflict",
+    );
     Ok(())
 }

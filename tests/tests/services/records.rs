@@ -21,7 +21,10 @@ async fn services(server: &Server, user: &User, query: &str) -> Result<Vec<Json>
         .get_as(user, &format!("/api/v1/services/?{query}"))
         .await?;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    Ok(answer.json()["objects"].as_array().cloned().unwrap_or_default())
+    Ok(answer.json()["objects"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default())
 }
 
 #[tokio::test]
@@ -30,19 +33,36 @@ async fn svc_1_records_come_with_the_plugin_are_off_and_go_off_with_it() -> Resu
     server.run().await?;
     let record = shown(&server, "probe")?;
     assert_eq!(
-        (&record["kind"], &record["status"], &record["enabled"], &record["run_on_triage"]),
-        (&json!("internal"), &json!("available"), &json!(false), &json!(false))
+        (
+            &record["kind"],
+            &record["status"],
+            &record["enabled"],
+            &record["run_on_triage"]
+        ),
+        (
+            &json!("internal"),
+            &json!("available"),
+            &json!(false),
+            &json!(false)
+        )
     );
     server.cli(&["service", "enable", "probe"])?;
     server.cli(&["service", "triage", "probe", "on"])?;
     server.stop().await?;
     let manifest = server.folder().join("plugin-manifest.toml");
     let text = std::fs::read_to_string(&manifest)?;
-    std::fs::write(&manifest, text.replace("[plugins.analyst]", "[plugins.analyst]\nenabled = false"))?;
+    std::fs::write(
+        &manifest,
+        text.replace("[plugins.analyst]", "[plugins.analyst]\nenabled = false"),
+    )?;
     server.run().await?;
     let record = shown(&server, "probe")?;
     assert_eq!(
-        (&record["status"], &record["enabled"], &record["run_on_triage"]),
+        (
+            &record["status"],
+            &record["enabled"],
+            &record["run_on_triage"]
+        ),
         (&json!("unavailable"), &json!(false), &json!(false))
     );
     assert!(refused(&server, &["service", "enable", "probe"])?.contains("no plugin provides it"));
@@ -61,7 +81,9 @@ async fn svc_1_records_come_with_the_plugin_are_off_and_go_off_with_it() -> Resu
 async fn svc_2_all_and_an_absent_list_mean_all_types() -> Result<()> {
     let server = server().await?;
     add_yara(&server, &[])?;
-    server.cli(&["service", "add", "none", "--type", "-Event", "--type", "all"])?;
+    server.cli(&[
+        "service", "add", "none", "--type", "-Event", "--type", "all",
+    ])?;
     server.cli(&["service", "enable", "none"])?;
     let event = server.event("e").await?;
     started(&run_on(&server, &event, "yara", &json!({})).await?)?;
@@ -76,7 +98,12 @@ async fn svc_2_all_and_an_absent_list_mean_all_types() -> Result<()> {
 #[tokio::test]
 async fn svc_3_required_fields_are_asked_for_before_there_is_a_task() -> Result<()> {
     let server = server().await?;
-    let form = [("md5", "0123456789abcdef0123456789abcdef"), ("source", "Alpha"), ("upload_type", "metadata"), ("filename", "a")];
+    let form = [
+        ("md5", "0123456789abcdef0123456789abcdef"),
+        ("source", "Alpha"),
+        ("upload_type", "metadata"),
+        ("filename", "a"),
+    ];
     let sample = server.post("/api/v1/samples/", &form).await?.created_id()?;
     let path = format!("/api/v1/samples/{sample}/");
     let body = json!({"action": "run_service", "name": "reads_file"});
@@ -102,31 +129,59 @@ async fn svc_4_a_run_overlays_what_is_stored_and_secrets_stay_with_the_server() 
     let task = run(json!({"task": "options"})).await?;
     assert_eq!(results(&task), [("options".into(), "none".into())]);
     assert_eq!(task["results"][0]["count"], 3);
-    server.cli(&["service", "configure", "probe", "count=7", &format!("api_key={KEY}")])?;
+    server.cli(&[
+        "service",
+        "configure",
+        "probe",
+        "count=7",
+        &format!("api_key={KEY}"),
+    ])?;
     let task = run(json!({"task": "options"})).await?;
     assert_eq!(results(&task), [("options".into(), KEY.into())]);
     assert_eq!(task["results"][0]["count"], 7);
     let task = run(json!({"task": "options", "count": "9"})).await?;
     assert_eq!(task["results"][0]["count"], 9);
-    assert_eq!(task["config"], json!({"task": "options", "count": 9, "name": "found.example.com"}));
+    assert_eq!(
+        task["config"],
+        json!({"task": "options", "count": 9, "name": "found.example.com"})
+    );
     assert!(!task["config"].to_string().contains(KEY));
     // Nobody is shown the secret.
     let record = shown(&server, "probe")?;
     assert_eq!(record["config"], json!({"count": 7, "api_key": "********"}));
     assert!(!server.cli(&["service", "show", "probe"])?.contains(KEY));
     let all = server.get("/api/v1/services/").await?;
-    assert!(!all.text.contains(KEY) && all.text.contains("********"), "{}", all.text);
+    assert!(
+        !all.text.contains(KEY) && all.text.contains("********"),
+        "{}",
+        all.text
+    );
     for (config, message) in [
-        (json!({"api_key": "mine"}), "Service probe has no run-time option 'api_key'."),
-        (json!({"colour": "red"}), "Service probe has no run-time option 'colour'."),
-        (json!({"count": "many"}), "Argument 'count' must be an integer."),
+        (
+            json!({"api_key": "mine"}),
+            "Service probe has no run-time option 'api_key'.",
+        ),
+        (
+            json!({"colour": "red"}),
+            "Service probe has no run-time option 'colour'.",
+        ),
+        (
+            json!({"count": "many"}),
+            "Argument 'count' must be an integer.",
+        ),
     ] {
         let answer = run_on(&server, &event, "probe", &json!({"custom_config": config})).await?;
         crate::world::refused(&answer, message, "invalid_value");
     }
     for (value, sentence) in [
-        ("colour=red", "the service `probe` has no option `colour`; it has count, api_key"),
-        ("task=find", "the service `probe` has no option `task`; it has count, api_key"),
+        (
+            "colour=red",
+            "the service `probe` has no option `colour`; it has count, api_key",
+        ),
+        (
+            "task=find",
+            "the service `probe` has no option `task`; it has count, api_key",
+        ),
         ("count=many", "Argument 'count' must be an integer."),
     ] {
         let said = refused(&server, &["service", "configure", "probe", value])?;
@@ -138,7 +193,17 @@ async fn svc_4_a_run_overlays_what_is_stored_and_secrets_stay_with_the_server() 
 #[tokio::test]
 async fn svc_16_svc_17_services_are_listed_for_those_who_may_run_or_read() -> Result<()> {
     let server = server().await?;
-    add_yara(&server, &["--summary", "Rules", "--type", "Sample", "--requires", "filedata"])?;
+    add_yara(
+        &server,
+        &[
+            "--summary",
+            "Rules",
+            "--type",
+            "Sample",
+            "--requires",
+            "filedata",
+        ],
+    )?;
     server.cli(&["service", "configure", "probe", "count=7"])?;
     let nobody = server.add_user("nobody", &["Event.read"], &[])?;
     let runner = server.add_user("runner", &["Event.services_execute"], &[])?;
@@ -147,7 +212,9 @@ async fn svc_16_svc_17_services_are_listed_for_those_who_may_run_or_read() -> Re
         assert_eq!(server.get_as(&runner, path).await?.status, 200, "{path}");
     }
     let names = |all: &[Json]| -> Vec<String> {
-        all.iter().map(|one| one["name"].as_str().unwrap_or_default().to_owned()).collect()
+        all.iter()
+            .map(|one| one["name"].as_str().unwrap_or_default().to_owned())
+            .collect()
     };
     let found = services(&server, &runner, "order_by=-name&limit=2").await?;
     assert_eq!(names(&found), ["yara", "reads_file"]);
@@ -164,15 +231,29 @@ async fn svc_16_svc_17_services_are_listed_for_those_who_may_run_or_read() -> Re
         })
     );
     for name in [id, "yara"] {
-        let one = server.get_as(&runner, &format!("/api/v1/services/{name}/")).await?;
+        let one = server
+            .get_as(&runner, &format!("/api/v1/services/{name}/"))
+            .await?;
         assert_eq!(&one.json(), yara, "{name}");
     }
     assert_eq!(server.get("/api/v1/services/nothing/").await?.status, 404);
     // Options are an administrator's; what is not shown can't be found.
-    assert!(services(&server, &runner, "c-config.count=7").await?.is_empty());
+    assert!(
+        services(&server, &runner, "c-config.count=7")
+            .await?
+            .is_empty()
+    );
     let probe = services(&server, &critd_tests::admin(), "c-config.count=7").await?;
-    assert_eq!((names(&probe), &probe[0]["config"]), (vec!["probe".into()], &json!({"count": 7})));
-    let options: Vec<&Json> = probe[0]["runtime_options"].as_array().into_iter().flatten().map(|option| &option["name"]).collect();
+    assert_eq!(
+        (names(&probe), &probe[0]["config"]),
+        (vec!["probe".into()], &json!({"count": 7}))
+    );
+    let options: Vec<&Json> = probe[0]["runtime_options"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|option| &option["name"])
+        .collect();
     assert_eq!(options, ["task", "count", "name"]);
     let only = services(&server, &runner, "only=name&c-name=yara").await?;
     assert_eq!(only, [json!({"_id": id, "name": "yara"})]);
@@ -183,23 +264,54 @@ async fn svc_16_svc_17_services_are_listed_for_those_who_may_run_or_read() -> Re
 async fn external_services_are_an_operators() -> Result<()> {
     let server = server().await?;
     let options = server.folder().join("options.json");
-    std::fs::write(&options, r#"[{"name": "depth", "type": "int", "required": true, "scope": "stored"}, {"name": "token", "type": "string", "secret": true, "scope": "stored"}]"#)?;
+    std::fs::write(
+        &options,
+        r#"[{"name": "depth", "type": "int", "required": true, "scope": "stored"}, {"name": "token", "type": "string", "secret": true, "scope": "stored"}]"#,
+    )?;
     let path = options.display().to_string();
-    server.cli(&["service", "add", "deep", "--version", "0.9b1", "--options", &path, "--max-attempts", "5"])?;
+    server.cli(&[
+        "service",
+        "add",
+        "deep",
+        "--version",
+        "0.9b1",
+        "--options",
+        &path,
+        "--max-attempts",
+        "5",
+    ])?;
     assert_eq!(shown(&server, "deep")?["status"], "misconfigured");
-    assert!(refused(&server, &["service", "enable", "deep"])?.contains("Missing required option 'depth'."));
+    assert!(
+        refused(&server, &["service", "enable", "deep"])?
+            .contains("Missing required option 'depth'.")
+    );
     server.cli(&["service", "configure", "deep", "depth=3"])?;
     assert_eq!(shown(&server, "deep")?["status"], "available");
     server.cli(&["service", "enable", "deep"])?;
     // What it needs is taken away: it is off.
     server.cli(&["service", "configure", "deep", "--unset", "depth"])?;
     let record = shown(&server, "deep")?;
-    assert_eq!((&record["status"], &record["enabled"]), (&json!("misconfigured"), &json!(false)));
+    assert_eq!(
+        (&record["status"], &record["enabled"]),
+        (&json!("misconfigured"), &json!(false))
+    );
     for (arguments, sentence) in [
-        (&["service", "add", "probe"][..], "`probe` is no external service"),
-        (&["service", "remove", "probe"], "`probe` is no external service"),
-        (&["service", "remove", "nothing"], "there is no service `nothing`"),
-        (&["service", "add", "x", "--version", "one"], "`one` is no version of a service"),
+        (
+            &["service", "add", "probe"][..],
+            "`probe` is no external service",
+        ),
+        (
+            &["service", "remove", "probe"],
+            "`probe` is no external service",
+        ),
+        (
+            &["service", "remove", "nothing"],
+            "there is no service `nothing`",
+        ),
+        (
+            &["service", "add", "x", "--version", "one"],
+            "`one` is no version of a service",
+        ),
         (&["service", "add", "a b"], "the name is no word"),
     ] {
         let said = refused(&server, arguments)?;

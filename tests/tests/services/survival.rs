@@ -3,7 +3,9 @@
 use anyhow::Result;
 use critd_tests::{Server, is_embedded, json};
 
-use crate::world::{ended, log, probe, results, run_on, server, server_with_yara, started, task, until};
+use crate::world::{
+    ended, log, probe, results, run_on, server, server_with_yara, started, task, until,
+};
 
 const BEGUN_ANEW: &str = "Begun anew: the server that ran it has ended.";
 
@@ -14,7 +16,8 @@ async fn let_it_come(server: &Server) -> Result<()> {
 }
 
 async fn is_running(server: &Server, id: &str) -> Result<()> {
-    let has_results = |task: &critd_tests::Json| !task["results"].as_array().is_some_and(Vec::is_empty);
+    let has_results =
+        |task: &critd_tests::Json| !task["results"].as_array().is_some_and(Vec::is_empty);
     until(server, id, has_results).await.map(drop)
 }
 
@@ -31,7 +34,10 @@ async fn svc_10_a_task_survives_kill_9_of_the_server() -> Result<()> {
     let_it_come(&server).await?;
     let task = ended(&server, &runs).await?;
     assert_eq!(task["status"], "completed", "{task:#}");
-    assert!(log(&task).contains(&("warning".to_owned(), BEGUN_ANEW.to_owned())), "{task:#}");
+    assert!(
+        log(&task).contains(&("warning".to_owned(), BEGUN_ANEW.to_owned())),
+        "{task:#}"
+    );
     // What the first run had found is there once.
     assert_eq!(results(&task).len(), 1, "{task:#}");
     let task = ended(&server, &waits).await?;
@@ -52,8 +58,15 @@ async fn a_stop_puts_tasks_back() -> Result<()> {
     }
     let_it_come(&server).await?;
     let task = ended(&server, &id).await?;
-    assert_eq!((&task["status"], results(&task).len()), (&json!("completed"), 1), "{task:#}");
-    assert!(!log(&task).iter().any(|(_, text)| text == BEGUN_ANEW), "{task:#}");
+    assert_eq!(
+        (&task["status"], results(&task).len()),
+        (&json!("completed"), 1),
+        "{task:#}"
+    );
+    assert!(
+        !log(&task).iter().any(|(_, text)| text == BEGUN_ANEW),
+        "{task:#}"
+    );
     Ok(())
 }
 
@@ -65,7 +78,10 @@ async fn a_task_that_outlives_too_many_servers_is_given_up() -> Result<()> {
     let id = probe(&server, &event, "wait").await?;
     for attempt in 1..=3 {
         until(&server, &id, |task| {
-            let begun = log(task).iter().filter(|(_, text)| text == BEGUN_ANEW).count();
+            let begun = log(task)
+                .iter()
+                .filter(|(_, text)| text == BEGUN_ANEW)
+                .count();
             begun + 1 == attempt && !task["results"].as_array().is_some_and(Vec::is_empty)
         })
         .await?;
@@ -74,7 +90,10 @@ async fn a_task_that_outlives_too_many_servers_is_given_up() -> Result<()> {
     }
     let task = ended(&server, &id).await?;
     assert_eq!(task["status"], "error");
-    assert_eq!(log(&task).last().map(|(_, text)| text.as_str()), Some("The server ended 3 times while it ran."));
+    assert_eq!(
+        log(&task).last().map(|(_, text)| text.as_str()),
+        Some("The server ended 3 times while it ran.")
+    );
     Ok(())
 }
 
@@ -102,8 +121,15 @@ async fn of_several_servers_one_runs_a_task_and_another_takes_it_over() -> Resul
     first.kill()?;
     let_it_come(&second).await?;
     let task = ended(&second, &id).await?;
-    assert_eq!((&task["status"], results(&task).len()), (&json!("completed"), 1), "{task:#}");
-    assert!(log(&task).contains(&("warning".to_owned(), BEGUN_ANEW.to_owned())), "{task:#}");
+    assert_eq!(
+        (&task["status"], results(&task).len()),
+        (&json!("completed"), 1),
+        "{task:#}"
+    );
+    assert!(
+        log(&task).contains(&("warning".to_owned(), BEGUN_ANEW.to_owned())),
+        "{task:#}"
+    );
     Ok(())
 }
 
@@ -124,13 +150,25 @@ async fn svc_27_leases_survive_kill_9_of_the_server() -> Result<()> {
     let event = server.event("e").await?;
     let id = started(&run_on(&server, &event, "yara", &json!({})).await?)?;
     let body = json!({"service_name": "yara", "worker": "w"});
-    let claimed = server.post_json("/api/v1/analysis_results/", &body).await?.json();
+    let claimed = server
+        .post_json("/api/v1/analysis_results/", &body)
+        .await?
+        .json();
     server.kill()?;
     server.run().await?;
     assert_eq!(task(&server, &id).await?["lease"]["worker"], "w");
     let token = claimed["lease_token"].as_str().unwrap_or_default();
-    let form = [("object_type", "Event"), ("object_id", event.as_str()), ("analysis_id", id.as_str()), ("finish", "1"), ("lease_token", token)];
-    server.post("/api/v1/services/", &form).await?.created_id()?;
+    let form = [
+        ("object_type", "Event"),
+        ("object_id", event.as_str()),
+        ("analysis_id", id.as_str()),
+        ("finish", "1"),
+        ("lease_token", token),
+    ];
+    server
+        .post("/api/v1/services/", &form)
+        .await?
+        .created_id()?;
     assert_eq!(task(&server, &id).await?["status"], "completed");
     Ok(())
 }

@@ -3,12 +3,15 @@
 use anyhow::Result;
 use critd_tests::{Json, Server, json};
 
-use crate::world::{add_yara, ended, found_as, results, server, task};
+use crate::world::{add_yara, ended, found_as, results, sample, server, task};
 
 /// Waits until there are so many tasks; their services and objects, by begin.
 async fn tasks(server: &Server, count: usize) -> Result<Vec<(String, String)>> {
     for _ in 0..400 {
-        let list = server.get("/api/v1/analysis_results/?limit=100").await?.json();
+        let list = server
+            .get("/api/v1/analysis_results/?limit=100")
+            .await?
+            .json();
         let found: Vec<(String, String)> = list["objects"]
             .as_array()
             .into_iter()
@@ -43,7 +46,12 @@ async fn triaging(services: &[&str]) -> Result<Server> {
 }
 
 async fn event(server: &Server, title: &str) -> Result<Json> {
-    let form = [("title", title), ("event_type", "Phishing"), ("description", "d"), ("source", "Alpha")];
+    let form = [
+        ("title", title),
+        ("event_type", "Phishing"),
+        ("description", "d"),
+        ("source", "Alpha"),
+    ];
     let answer = server.post("/api/v1/events/", &form).await?;
     answer.created_id()?;
     Ok(answer.json())
@@ -53,7 +61,12 @@ async fn event(server: &Server, title: &str) -> Result<Json> {
 async fn svc_12_svc_14_a_new_object_is_analysed_by_all_that_are_on_and_fit() -> Result<()> {
     let server = triaging(&["yara", "picky", "probe"]).await?;
     let body = event(&server, "fine").await?;
-    let ids: Vec<&str> = body["analysis_ids"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let ids: Vec<&str> = body["analysis_ids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
     let found = tasks(&server, 3).await?;
     let mut names: Vec<&str> = found.iter().map(|(service, _)| service.as_str()).collect();
     names.sort_unstable();
@@ -61,7 +74,12 @@ async fn svc_12_svc_14_a_new_object_is_analysed_by_all_that_are_on_and_fit() -> 
     // What was started by then is told, in the order of names.
     let mut told = Vec::new();
     for id in &ids {
-        told.push(task(&server, id).await?["service_name"].as_str().unwrap_or_default().to_owned());
+        told.push(
+            task(&server, id).await?["service_name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
     }
     assert!(told.is_sorted(), "{told:?}");
     // One refuses, one breaks: the POST is answered as ever, the others run.
@@ -85,16 +103,21 @@ async fn svc_12_svc_14_a_new_object_is_analysed_by_all_that_are_on_and_fit() -> 
 #[tokio::test]
 async fn triage_is_for_new_objects_and_for_files_without_any_result() -> Result<()> {
     let server = triaging(&[]).await?;
-    let form = [("upload_type", "file"), ("filedata", "MZ"), ("filename", "a"), ("source", "Alpha")];
     let domain = [("domain", "a.example.com"), ("source", "Alpha")];
-    server.post("/api/v1/samples/", &form).await?.created_id()?;
-    server.post("/api/v1/domains/", &domain).await?.created_id()?;
+    sample(&server).await?;
+    server
+        .post("/api/v1/domains/", &domain)
+        .await?
+        .created_id()?;
     server.cli(&["service", "triage", "probe", "on"])?;
-    server.post("/api/v1/domains/", &domain).await?.created_id()?;
+    server
+        .post("/api/v1/domains/", &domain)
+        .await?
+        .created_id()?;
     settled(&server, 0).await?;
-    let sample = server.post("/api/v1/samples/", &form).await?.created_id()?;
-    assert_eq!(tasks(&server, 1).await?, [("probe".to_owned(), sample)]);
-    server.post("/api/v1/samples/", &form).await?.created_id()?;
+    let again = sample(&server).await?;
+    assert_eq!(tasks(&server, 1).await?, [("probe".to_owned(), again)]);
+    sample(&server).await?;
     settled(&server, 1).await
 }
 
@@ -102,7 +125,12 @@ async fn triage_is_for_new_objects_and_for_files_without_any_result() -> Result<
 async fn triage_of_objects_made_on_the_way_and_of_many_at_once() -> Result<()> {
     let server = triaging(&["probe"]).await?;
     // The root domain comes with it.
-    let answer = server.post("/api/v1/domains/", &[("domain", "www.example.com"), ("source", "Alpha")]).await?;
+    let answer = server
+        .post(
+            "/api/v1/domains/",
+            &[("domain", "www.example.com"), ("source", "Alpha")],
+        )
+        .await?;
     answer.created_id()?;
     let found = tasks(&server, 2).await?;
     assert_ne!(found[0].1, found[1].1);
@@ -114,7 +142,17 @@ async fn triage_of_objects_made_on_the_way_and_of_many_at_once() -> Result<()> {
     assert_eq!(tasks(&server, 32).await?.len(), 32);
     settled(&server, 32).await?;
     // Neither a dry run nor a refused POST starts anything.
-    server.post("/api/v1/events/?dry_run=1", &[("title", "t"), ("event_type", "Phishing"), ("description", "d"), ("source", "Alpha")]).await?;
+    server
+        .post(
+            "/api/v1/events/?dry_run=1",
+            &[
+                ("title", "t"),
+                ("event_type", "Phishing"),
+                ("description", "d"),
+                ("source", "Alpha"),
+            ],
+        )
+        .await?;
     server.post("/api/v1/events/", &[("title", "t")]).await?;
     settled(&server, 32).await
 }
@@ -124,13 +162,29 @@ async fn triage_of_objects_made_on_the_way_and_of_many_at_once() -> Result<()> {
 async fn svc_13_triage_asks_nobody_who_may_see_the_object() -> Result<()> {
     let server = triaging(&["picky"]).await?;
     let rights: &[&str] = &["--write"];
-    let writer = server.add_user("writer", &["Event.write", "Event.services_read"], &[("Alpha", rights)])?;
-    let form = [("title", "blind"), ("event_type", "Phishing"), ("description", "d"), ("source", "Alpha")];
-    server.post_as(&writer, "/api/v1/events/", &form).await?.created_id()?;
+    let writer = server.add_user(
+        "writer",
+        &["Event.write", "Event.services_read"],
+        &[("Alpha", rights)],
+    )?;
+    let form = [
+        ("title", "blind"),
+        ("event_type", "Phishing"),
+        ("description", "d"),
+        ("source", "Alpha"),
+    ];
+    server
+        .post_as(&writer, "/api/v1/events/", &form)
+        .await?
+        .created_id()?;
     tasks(&server, 1).await?;
     let ids = found_as(&server, &critd_tests::admin(), "c-analyst=writer").await?;
     let task = ended(&server, &ids[0]).await?;
-    assert_eq!(results(&task), [("title".into(), "blind".into())], "{task:#}");
+    assert_eq!(
+        results(&task),
+        [("title".into(), "blind".into())],
+        "{task:#}"
+    );
     assert!(found_as(&server, &writer, "").await?.is_empty());
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use critd_tests::{Answer, Json, Server, User, admin, json};
+use reqwest::multipart::{Form, Part};
 
 /// Grants of the test guest.
 const GRANTS: &str = "grants = [\"create:Domain\", \"create:Event\"]";
@@ -41,6 +42,22 @@ pub(crate) fn add_yara(server: &Server, further: &[&str]) -> Result<()> {
     server.cli(&command)?;
     server.cli(&["service", "enable", "yara"])?;
     Ok(())
+}
+
+/// A sample with a file, as the administrator posts it; its id.
+pub(crate) async fn sample(server: &Server) -> Result<String> {
+    let url = format!(
+        "{}/api/v1/samples/?username=admin&api_key={}",
+        server.url(),
+        critd_tests::ADMIN_KEY
+    );
+    let file = Part::bytes(b"MZ and more".as_slice()).file_name("a.bin");
+    let form = Form::new()
+        .text("upload_type", "file")
+        .text("source", "Alpha")
+        .part("filedata", file);
+    let request = server.client().post(url).multipart(form);
+    server.send(request).await?.created_id()
 }
 
 /// A PATCH on an event.
@@ -85,7 +102,9 @@ pub(crate) async fn probe(server: &Server, event: &str, task: &str) -> Result<St
 
 /// A task as the administrator reads it.
 pub(crate) async fn task(server: &Server, id: &str) -> Result<Json> {
-    let answer = server.get(&format!("/api/v1/analysis_results/{id}/")).await?;
+    let answer = server
+        .get(&format!("/api/v1/analysis_results/{id}/"))
+        .await?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.text);
     Ok(answer.json())
 }

@@ -1,7 +1,8 @@
 //! Analysis services: what looks at objects in the background, in a plugin or elsewhere (actions.md section 8).
 //!
 //! ```text
-//! records    which services there are, and how an operator has set them up
+//! records    which services there are, and how they are set up
+//! operators  what operators do with the records
 //! tasks      the documents that say what became of a run, and who may see them
 //! start      run_service: from a request to a task
 //! leases     who works on a task of an external service: claims, renewals, releases; cancellation
@@ -16,6 +17,7 @@
 //! user may read the control panel's services.
 
 mod leases;
+pub mod operators;
 pub mod records;
 mod run;
 mod runner;

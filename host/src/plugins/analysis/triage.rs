@@ -51,10 +51,13 @@ impl Plugins {
             return Vec::new();
         };
         let services = self.desk.triaging(self.services.store.as_ref()).await;
+        if services.is_empty() {
+            return Vec::new();
+        }
         let deepest = self.services.registers.current().await;
         let deepest = deepest.ok().and_then(|on| on.number("triage_max_depth"));
         let is_too_deep = deepest.is_some_and(|deepest| depth.unsigned_abs() > deepest);
-        if services.is_empty() || is_too_deep {
+        if is_too_deep {
             return Vec::new();
         }
         let round = Round {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 
 use super::once::{self, Known};
+use super::tasks::tell_of;
 use super::{
     Again, Job, NotDone, Patience, Request, Settled, about, budgets, created, failed, is_overdue,
-    plugin_of, refusal, refused, tell_of,
+    plugin_of, refusal, refused,
 };
 use crate::access::Caller;
 use crate::dates;

@@ -34,7 +34,11 @@ pub struct Options {
 /// # Errors
 ///
 /// As asked for.
-#[service(on("*", "-Campaign"), touches("create:Domain"), template = "probe.html")]
+#[service(
+    on("*", "-Campaign"),
+    touches("create:Domain"),
+    template = "probe.html"
+)]
 pub fn probe(tlo: &Tlo, task: &Task, call: &Call, options: Options) -> Analysis {
     match options.task.as_str() {
         "find" => {
@@ -67,9 +71,21 @@ pub fn probe(tlo: &Tlo, task: &Task, call: &Call, options: Options) -> Analysis 
         "write" => {
             let mut tlo = Tlo::by_id(&tlo.type_of()?, tlo.id()?)?;
             let outcome = tlo.set("description", "changed");
-            task.result("write", if outcome.is_err() { "refused" } else { "done" }, ())?;
+            task.result(
+                "write",
+                if outcome.is_err() { "refused" } else { "done" },
+                (),
+            )?;
             let unrelated = Tlo::create("IP", params! { "ip" => "10.0.0.1", "source" => "Alpha" });
-            task.result("undeclared", if unrelated.is_err() { "refused" } else { "done" }, ())?;
+            task.result(
+                "undeclared",
+                if unrelated.is_err() {
+                    "refused"
+                } else {
+                    "done"
+                },
+                (),
+            )?;
             Ok(String::new())
         }
         "create" => {
@@ -80,7 +96,11 @@ pub fn probe(tlo: &Tlo, task: &Task, call: &Call, options: Options) -> Analysis 
             };
             let mut tlo = Tlo::by_id(&tlo.type_of()?, tlo.id()?)?;
             tlo.relate("Related To", &domain, Params::new())?;
-            task.result("domain", domain.text("domain")?, json!({ "user": call.user() }))?;
+            task.result(
+                "domain",
+                domain.text("domain")?,
+                json!({ "user": call.user() }),
+            )?;
             panic!("after what is stored at once")
         }
         // Until the object of this name is there.
