@@ -16,14 +16,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bson::oid::ObjectId;
 use bson::{Bson, DateTime, doc};
 
 use crate::access::records::{self, AdminError, AdminResult};
 use crate::access::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
 use crate::dates::Zones;
-use crate::store::{FieldPath, Op, Store, StoreError};
+use crate::store::{FieldPath, KeyRead, Op, Store, StoreError, Write};
 use crate::vocabulary;
 use hosts::{SuffixList, SuffixRules};
+
+/// Where types of actions are kept.
+const ACTION_TYPES: &str = "idb_actions";
 
 /// A database-managed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +86,35 @@ impl Register {
             .find(|register| register.name() == name)
     }
 
+    /// The flag of those who may add to it by the API; none: it is the administrators' alone.
+    #[must_use]
+    pub fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::IdentifierType => Some("add_new_actor_identifier_type"),
+            Self::RawDataType => Some("add_new_raw_data_type"),
+            Self::SignatureType => Some("add_new_signature_type"),
+            Self::SignatureDependency => Some("add_new_signature_dependency"),
+            Self::ActionType => Some("add_new_indicator_action"),
+            Self::Source | Self::Sector | Self::Location => None,
+        }
+    }
+
+    /// What adds an entry as part of a larger change; none for the closed set.
+    pub(crate) fn insertion(self, id: ObjectId, name: &str) -> Option<(KeyRead, Write)> {
+        let collection = self.collection()?;
+        let mut body = seeds::entry(self, name);
+        body.insert("_id", id);
+        let key = KeyRead {
+            key: records::key(collection, "name", name),
+            holder: None,
+        };
+        let write = Write::Insert {
+            collection: collection.to_owned(),
+            body,
+        };
+        Some((key, write))
+    }
+
     /// Where it is stored; none for the closed set.
     fn collection(self) -> Option<&'static str> {
         match self {
@@ -90,10 +123,29 @@ impl Register {
             Self::RawDataType => Some("raw_data_types"),
             Self::SignatureType => Some("signature_types"),
             Self::SignatureDependency => Some("signature_dependency"),
-            Self::ActionType => Some("idb_actions"),
+            Self::ActionType => Some(ACTION_TYPES),
             Self::Sector => None,
             Self::Location => Some("locations"),
         }
+    }
+}
+
+/// Can this be the name of an entry?
+///
+/// # Errors
+///
+/// What it must be: not empty, no blanks around it, no control characters, at most 200 characters.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let legal = !name.is_empty()
+        && name.trim() == name
+        && !name.chars().any(char::is_control)
+        && name.chars().count() <= 200;
+    if legal {
+        Ok(())
+    } else {
+        Err(format!(
+            "{name:?} is not a name: 1 to 200 characters, no blanks around it"
+        ))
     }
 }
 
@@ -101,10 +153,38 @@ impl Register {
 struct Snapshot {
     revision: u64,
     entries: HashMap<Register, BTreeSet<String>>,
+    action_types: BTreeMap<String, ActionType>,
     settings: BTreeMap<&'static str, String>,
     /// Settings whose value came from `config` of a taken-over database.
     from_config: BTreeSet<&'static str>,
     zones: Zones,
+}
+
+/// What the register says of a type of actions besides its name.
+struct ActionType {
+    is_active: bool,
+    /// Types of objects that it is for; empty: all.
+    object_types: Vec<String>,
+}
+
+impl ActionType {
+    fn read(entry: &bson::Document) -> Self {
+        let object_types = entry.get_array("object_types").ok();
+        Self {
+            is_active: entry.get_str("active").ok() != Some("off"),
+            object_types: object_types
+                .into_iter()
+                .flatten()
+                .filter_map(Bson::as_str)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    fn is_for(&self, type_name: &str) -> bool {
+        self.is_active
+            && (self.object_types.is_empty() || self.object_types.iter().any(|of| of == type_name))
+    }
 }
 
 /// The list in use and the revision of the document it came from.
@@ -254,6 +334,16 @@ impl Registers {
             };
             entries.insert(register, names);
         }
+        let action_types = records::all(store, ACTION_TYPES)
+            .await?
+            .iter()
+            .filter_map(|entry| {
+                Some((
+                    entry.get_str("name").ok()?.to_owned(),
+                    ActionType::read(entry),
+                ))
+            })
+            .collect();
         let mut settings = BTreeMap::new();
         let mut from_config = BTreeSet::new();
         // The first document counts (documents 6.3).
@@ -289,6 +379,7 @@ impl Registers {
         Ok(Snapshot {
             revision,
             entries,
+            action_types,
             settings,
             from_config,
             zones,
@@ -343,6 +434,17 @@ impl Registers {
             .is_some_and(|names| names.contains(name)))
     }
 
+    /// Is there a type of actions of this name that is in use and for objects of this type (rule action_add.4)?
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn has_action_type(&self, name: &str, of: &str) -> Result<bool, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let found = snapshot.action_types.get(name);
+        Ok(found.is_some_and(|action_type| action_type.is_for(of)))
+    }
+
     /// At most 1,000 entries in alphabetic order after `after`.
     ///
     /// # Errors
@@ -367,15 +469,7 @@ impl Registers {
     ///
     /// Refused: not a name (empty, blanks around it, control characters, over 200 characters), or a closed set.
     pub async fn add(&self, register: Register, name: &str) -> AdminResult<bool> {
-        if name.is_empty()
-            || name.trim() != name
-            || name.chars().any(char::is_control)
-            || name.chars().count() > 200
-        {
-            return Err(AdminError::refused(format!(
-                "{name:?} is not a name: 1 to 200 characters, no blanks around it"
-            )));
-        }
+        check_name(name).map_err(AdminError::refused)?;
         let Some(collection) = register.collection() else {
             return Err(AdminError::refused(format!(
                 "entries of `{}` are fixed",

@@ -1,7 +1,7 @@
 //! Who asked for what, and when.
 
 use crate::sys::call;
-use crate::{Date, Fault, ObjectId, refused};
+use crate::{Date, Fault, ObjectId, invalid, refused};
 
 /// The call that is being answered. All answers stay the same during a call.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +74,23 @@ impl Call {
                 "User does not have permission to create Object.",
             ))
         }
+    }
+
+    /// The fault for an argument that is needed only beside others, and was not sent (core-api 13.3).
+    #[must_use]
+    pub fn missing_argument(&self, name: &str) -> Fault {
+        let action = self.action();
+        invalid(
+            name,
+            [
+                "Missing required argument '",
+                name,
+                "' for action '",
+                &action,
+                "'.",
+            ]
+            .concat(),
+        )
     }
 
     /// May the user add things under this source? False for unknown sources.

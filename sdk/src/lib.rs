@@ -41,6 +41,7 @@ pub mod digest;
 pub mod log;
 pub mod merge;
 pub mod net;
+pub mod observable;
 mod params;
 mod plugin;
 pub mod registers;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{Fault, Json, Params, Tlo, params};
+use crate::{Choice, Fault, Json, Params, Tlo, params};
 
 /// A stored description with what was posted: blank: the new text; else appended on a line of its own, unless it is
 /// blank or there already (create.md 5.13). None: nothing changes.
@@ -46,6 +46,42 @@ where
     distinct
 }
 
+/// What an action does with the values that it is sent for a list (actions.md 3.1, 3.6, section 10).
+#[derive(Choice, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They become the list.
+    Replace,
+    /// Those that are not in the list are appended.
+    Add,
+    /// They are taken out of the list.
+    Remove,
+}
+
+impl Mode {
+    /// The list as it is afterwards. `given`: without repetitions, as the host hands lists over.
+    ///
+    /// ```
+    /// # use critd_sdk::merge::Mode;
+    /// let before = ["a".to_owned(), "b".to_owned()];
+    /// assert_eq!(Mode::Add.apply(&before, vec!["b".into(), "c".into()]), ["a", "b", "c"]);
+    /// ```
+    #[must_use]
+    pub fn apply(self, before: &[String], given: Vec<String>) -> Vec<String> {
+        match self {
+            Self::Replace => given,
+            Self::Add => {
+                let new = given.into_iter().filter(|value| !before.contains(value));
+                before.iter().cloned().chain(new).collect()
+            }
+            Self::Remove => before
+                .iter()
+                .filter(|value| !given.contains(value))
+                .cloned()
+                .collect(),
+        }
+    }
+}
+
 /// Attributes `target` to the campaigns of `origin`, each with its confidence, by the rules of create.md 2.3.
 ///
 /// # Errors
@@ -56,6 +92,20 @@ pub fn inherit_campaigns(origin: &Tlo, target: &mut Tlo) -> Result<(), Fault> {
         target.merge_shared(campaign)?;
     }
     Ok(())
+}
+
+/// The names of the campaigns that a document is attributed to.
+///
+/// # Errors
+///
+/// Only if the host does not know the document.
+pub fn campaign_names(tlo: &Tlo) -> Result<Vec<String>, Fault> {
+    let campaigns: Vec<Json> = tlo.list("campaign")?;
+    Ok(distinct(
+        campaigns
+            .iter()
+            .filter_map(|campaign| campaign["name"].as_str()),
+    ))
 }
 
 /// The arguments that attribute something to these campaigns. Old databases hold other words for the confidence, which
@@ -85,7 +135,7 @@ fn campaign_arguments(campaigns: Vec<Json>) -> impl Iterator<Item = Params> {
 
 #[cfg(test)]
 mod tests {
-    use super::{campaign_arguments, description, distinct};
+    use super::{Mode, campaign_arguments, description, distinct};
     use crate::{Value, json};
 
     #[test]
@@ -127,6 +177,19 @@ mod tests {
                 now,
                 "{stored:?} + {posted:?}"
             );
+        }
+    }
+
+    #[test]
+    fn update_actor_aliases_has_three_modes() {
+        let list = |text: &str| distinct(text.split_whitespace());
+        for (mode, before, given, after) in [
+            (Mode::Replace, "a b", "c", "c"),
+            (Mode::Replace, "a b", "", ""),
+            (Mode::Add, "a b", "b c", "a b c"),
+            (Mode::Remove, "a b c", "c a x", "b"),
+        ] {
+            assert_eq!(mode.apply(&list(before), list(given)), list(after));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the installation knows: registers, vocabularies, the public suffix list.
 
+use crate::Fault;
 use crate::sys::registers;
 
 /// Is the name in the register? `source` (only those that the user has), `identifier-type`, `raw-data-type`,
@@ -7,6 +8,17 @@ use crate::sys::registers;
 #[must_use]
 pub fn has(register: &str, name: &str) -> bool {
     registers::has(register, name)
+}
+
+/// Adds an entry to a register when the call succeeds. False: it is there. Needs `touches("registry:REGISTER")`.
+/// Registers: `identifier-type`, `raw-data-type`, `signature-type`, `signature-dependency`, `action-type`.
+///
+/// # Errors
+///
+/// `refused(forbidden)`: the user does not hold the flag of that register, such as `add_new_signature_dependency`.
+/// `invalid(name)`: no name of 1 to 200 characters without blanks around it.
+pub fn add(register: &str, name: &str) -> Result<bool, Fault> {
+    registers::add(register, name)
 }
 
 /// All names of a register, in alphabetic order.

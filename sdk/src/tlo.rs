@@ -374,6 +374,16 @@ impl Tlo {
         documents::pull(self.0, path, &condition.to_string(), 0)
     }
 
+    /// Takes the document away when the call succeeds: in an action, a document of a type of this plugin that is no
+    /// top-level object. Needs `touches("other:TYPE")`.
+    ///
+    /// # Errors
+    ///
+    /// `refused(forbidden)`: a top-level object, or another plugin's.
+    pub fn remove(self) -> Result<(), Fault> {
+        documents::remove(self.0)
+    }
+
     /// Relates two documents, on both sides, read from the left: `domain.relate("Resolved To", &ip, Params::new())`.
     /// Details: `relationship_date` (date), `rel_confidence`, `rel_reason` (text), `anonymous` (flag: no analyst is named).
     ///
@@ -387,6 +397,44 @@ impl Tlo {
         details: impl Into<Params>,
     ) -> Result<Relation, Fault> {
         documents::relate(self.0, relationship, right.0, details.into().as_wire())
+    }
+
+    /// Takes a relationship away, on both sides: the first of this name, read from this document, to the one of this type and
+    /// id, which need not exist any more. Details: `relationship_date`. False: there is none that the user may see.
+    ///
+    /// # Errors
+    ///
+    /// `invalid`: unknown relationship.
+    pub fn unrelate(
+        &mut self,
+        relationship: &str,
+        right_type: &str,
+        right_id: &ObjectId,
+        details: impl Into<Params>,
+    ) -> Result<bool, Fault> {
+        let details = details.into();
+        let id = right_id.as_str();
+        documents::unrelate(self.0, relationship, right_type, id, details.as_wire())
+    }
+
+    /// Changes a relationship, on both sides, that is found as by [`Tlo::unrelate`]: `relationship`, `relationship_date`,
+    /// `rel_confidence`, `rel_reason`. False: there is none that the user may see.
+    ///
+    /// # Errors
+    ///
+    /// `invalid`: unknown relationship or confidence. `refused(already_exists)`.
+    pub fn change_relation(
+        &mut self,
+        relationship: &str,
+        right_type: &str,
+        right_id: &ObjectId,
+        details: impl Into<Params>,
+        changes: impl Into<Params>,
+    ) -> Result<bool, Fault> {
+        let (details, changes) = (details.into(), changes.into());
+        let (details, changes) = (details.as_wire(), changes.as_wire());
+        let id = right_id.as_str();
+        documents::change_relation(self.0, relationship, right_type, id, details, changes)
     }
 
     /// Adds a source instance: `method`, `reference`, `tlp` (text), `date`. False: an equal one was there.

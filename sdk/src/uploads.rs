@@ -12,6 +12,15 @@ pub struct Upload(u32);
 
 const PIECE: u32 = 1 << 20;
 
+/// Vocabulary.md 16: how captures of network traffic begin.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
+
 impl Upload {
     #[doc(hidden)]
     #[must_use]
@@ -102,6 +111,15 @@ impl Upload {
     /// Only if the host does not know the file.
     pub fn kind(self) -> Result<(String, String), Fault> {
         uploads::kind(self.0)
+    }
+
+    /// Does it begin as a capture of network traffic does?
+    ///
+    /// # Errors
+    ///
+    /// Only if the host does not know the file.
+    pub fn is_capture(self) -> Result<bool, Fault> {
+        Ok(begins_as_capture(&self.read(0, 4)?))
     }
 
     /// At most `len` bytes (1 MiB) from `offset`; fewer only at the end, none after it.
@@ -311,6 +329,10 @@ impl Write for UploadWriter {
     }
 }
 
+fn begins_as_capture(head: &[u8]) -> bool {
+    CAPTURES.iter().any(|capture| head.starts_with(capture))
+}
+
 fn named(name: String) -> String {
     match name.trim() {
         "" | "." | ".." => "unknown".to_owned(),
@@ -320,7 +342,23 @@ fn named(name: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::{begins_as_capture, named};
+
+    #[test]
+    fn create_5_16_captures_in_both_byte_orders() {
+        for head in [
+            b"\xa1\xb2\xc3\xd4",
+            b"\xd4\xc3\xb2\xa1",
+            b"\x4d\x3c\xb2\xa1",
+            b"\xa1\xb2\x3c\x4d",
+            b"\x0a\x0d\x0d\x0a",
+        ] {
+            assert!(begins_as_capture(head), "{head:?}");
+        }
+        for head in [&b""[..], b"\xa1\xb2\xc3", b"MZ\x90\x00", b"\n\r\r\r"] {
+            assert!(!begins_as_capture(head), "{head:?}");
+        }
+    }
 
     #[test]
     fn create_1_1_what_has_no_name_is_unknown() {

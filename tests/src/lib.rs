@@ -4,6 +4,9 @@
 //! beside the test's own (`target/debug/critd`), plugins in `target/plugins`, test guests in `target/guests`;
 //! `cargo xtask test` builds all three first.
 
+pub mod objects;
+pub mod zips;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

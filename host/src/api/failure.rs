@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Forbidden(&'static str),
     /// 404: no such thing, or nothing that the caller may see (rule S8).
     NotFound,
+    /// 404: a resource that is gone, and what there is instead.
+    Replaced(&'static str),
     /// 405, with the methods that would do.
     MethodNotAllowed(String),
     /// 408: the body stopped coming.
@@ -62,6 +64,7 @@ impl Failure {
             ),
             Self::Forbidden(message) => error(StatusCode::FORBIDDEN, message),
             Self::NotFound => error(StatusCode::NOT_FOUND, "Not found."),
+            Self::Replaced(message) => error(StatusCode::NOT_FOUND, message),
             Self::MethodNotAllowed(methods) => with(
                 error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."),
                 ALLOW,

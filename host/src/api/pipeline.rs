@@ -130,7 +130,9 @@ async fn serve(
         return Ok(redirect);
     }
     let registry = state.handlers.current();
-    let target = route::resolve(&state.prefix, path, &registry).ok_or(Failure::NotFound)?;
+    let target = route::resolve(&state.prefix, path, &registry).ok_or_else(|| {
+        route::replaced(&state.prefix, path).map_or(Failure::NotFound, Failure::Replaced)
+    })?;
     let method = route::effective_method(&parts.method, &parts.headers);
     let methods = target.methods();
     if method == Method::OPTIONS {

@@ -77,7 +77,11 @@ impl Reader {
     pub(super) fn filter(&self, filter: Filter) -> Filter {
         let filter = self.confines().filter(filter);
         match &self.narrowed {
-            // Whether an object is visible is asked last: it costs more.
+            // A search that comes to a limit would tell of what is not visible.
+            Some(narrowed) if filter.is_searched_stepwise() => {
+                Filter::And(vec![narrowed.clone(), filter])
+            }
+            // Else whether an object is visible is asked last: it costs more.
             Some(narrowed) => Filter::And(vec![filter, narrowed.clone()]),
             None => filter,
         }

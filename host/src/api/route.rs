@@ -38,6 +38,24 @@ pub(super) enum Target {
     Document(Arc<TypeEntry>, Option<ObjectId>, String),
 }
 
+/// Resources that older servers had, and what has taken their place (field case O31).
+const REPLACED: &[(&str, &str)] = &[(
+    "relationships",
+    "There is no resource 'relationships': PATCH one of the two objects with the action 'forge_relationship'.",
+)];
+
+/// What a client of a resource that is gone is told.
+pub(super) fn replaced(prefix: &str, path: &str) -> Option<&'static str> {
+    let segments = segments(prefix, path)?;
+    match segments.as_slice() {
+        [api, v1, resource, ..] if api == "api" && v1 == "v1" => REPLACED
+            .iter()
+            .find(|(name, _)| name == resource)
+            .map(|(_, text)| *text),
+        _ => None,
+    }
+}
+
 /// Is this below `/api/`?
 pub(super) fn is_api(prefix: &str, path: &str) -> bool {
     segments(prefix, path)

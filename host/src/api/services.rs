@@ -57,13 +57,17 @@ fn model() -> Model {
     }
 }
 
-/// Rule SVC-16: whoever sees or starts tasks of any type.
-fn admit(call: &Call<'_>) -> Result<(), Failure> {
+/// Does the caller see or start tasks on objects of any type (rule SVC-16)?
+pub(super) fn may_see_tasks(call: &Call<'_>) -> bool {
     let may = |of: &Arc<TypeEntry>| {
         let of = &of.declaration;
         of.top_level && (call.may(&of.name, tasks::READ) || call.may(&of.name, tasks::EXECUTE))
     };
-    match call.registry.types().any(may) {
+    call.registry.types().any(may)
+}
+
+fn admit(call: &Call<'_>) -> Result<(), Failure> {
+    match may_see_tasks(call) {
         true => Ok(()),
         false => Err(Failure::Forbidden(NO_ACCESS)),
     }

@@ -13,13 +13,14 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use self::convert::{Converter, Pending};
 use super::declaration::{
-    ActionPermission, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration,
+    ActionPermission, ArgCheck, ArgDeclaration, ArgKind, PermissionCheck, TypeDeclaration,
 };
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::{Arg, NotDone, Param, Params, Refusal, Services, Value};
@@ -148,7 +149,7 @@ async fn checked_create(
     }
     let mut check = Check::new(context, Purpose::Create, sent);
     for declaration in &declarations {
-        if declaration.required
+        if is_demanded(declaration)
             && declaration.default.is_none()
             && check.sent_for(declaration).is_none()
         {
@@ -181,22 +182,41 @@ fn permission(context: Context<'_>, of: &TypeDeclaration, args: &[Arg]) -> Resul
     if of.tasks {
         return Ok(());
     }
-    let filled = |template: &str| {
-        args.iter()
-            .fold(template.to_owned(), |text, arg| match &arg.value {
-                Value::Text(value) => text.replace(&format!("{{{}}}", arg.name), value),
-                _ => text,
-            })
-    };
-    let flag = qualified(&filled(&of.permission), &of.name);
+    let flag = qualified(&filled(&of.permission, args), &of.name);
     if context.caller.rights.may(&flag) {
         return Ok(());
     }
     let message = match &of.refusal {
-        Some(template) => filled(template),
+        Some(template) => filled(template, args),
         None => "User does not have permission to create Object.".to_owned(),
     };
     Err(refusal(message, "forbidden", &[("permission", &flag)]))
+}
+
+/// A template with the values of text arguments in place of `{NAME}`.
+fn filled(template: &str, args: &[Arg]) -> String {
+    args.iter()
+        .fold(template.to_owned(), |text, arg| match &arg.value {
+            Value::Text(value) => text.replace(&format!("{{{}}}", arg.name), value),
+            _ => text,
+        })
+}
+
+/// The declaration with the values of arguments before it in its text about invalid ones: `Invalid {ci_type}: {value}.`
+fn naming<'a>(declaration: &'a ArgDeclaration, before: &[Arg]) -> Cow<'a, ArgDeclaration> {
+    // `{value}` is what was sent for the argument itself.
+    let named = |template: &str| {
+        before
+            .iter()
+            .any(|arg| arg.name != "value" && template.contains(&format!("{{{}}}", arg.name)))
+    };
+    match &declaration.invalid {
+        Some(template) if named(template) => Cow::Owned(ArgDeclaration {
+            invalid: Some(filled(template, before)),
+            ..declaration.clone()
+        }),
+        _ => Cow::Borrowed(declaration),
+    }
 }
 
 /// Checks permission and arguments of a PATCH on a document of this type.
@@ -423,11 +443,12 @@ impl<'a> Check<'a> {
     }
 
     async fn argument(&mut self, declaration: &ArgDeclaration) -> Result<(), NotDone> {
+        let declaration = &*naming(declaration, &self.args);
         let value = match self.sent_for(declaration) {
             Some(sent) => self.converter.argument(declaration, &sent)?,
             None => match &declaration.default {
                 Some(default) => self.converter.default(declaration, default)?,
-                None if declaration.required => {
+                None if is_demanded(declaration) => {
                     return Err(missing(self.purpose, declaration).into());
                 }
                 None => return Ok(()),
@@ -521,6 +542,11 @@ impl<'a> Check<'a> {
             denied: None,
         })
     }
+}
+
+/// Is it refused here if it is not there?
+fn is_demanded(declaration: &ArgDeclaration) -> bool {
+    declaration.required && declaration.check == ArgCheck::Before
 }
 
 fn goes_by(declaration: &ArgDeclaration, name: &str) -> bool {

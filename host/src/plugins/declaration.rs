@@ -21,7 +21,7 @@ pub use service::{ServiceDeclaration, ServiceExample, ServiceOption};
 pub struct Declaration {
     /// Form of the declaration: 1.
     pub format: u32,
-    /// Contract version the plugin was built for: `1.0`.
+    /// Contract version the plugin was built for: `1.1`.
     pub contract: String,
     /// Name of the plugin.
     pub name: String,
@@ -363,6 +363,9 @@ pub struct ArgDeclaration {
     /// Value if not sent; `now` for dates.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub default: Option<Json>,
+    /// Of dates: what an empty text means, if something else than an absent one: `now` (action_update.2).
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub empty: Option<EmptyDate>,
     /// Closed set of values.
     #[serde(default, rename = "enum", skip_serializing_if = "is_usual")]
     pub choices: Vec<Json>,
@@ -384,12 +387,15 @@ pub struct ArgDeclaration {
     /// Other names it is accepted under.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub synonyms: Vec<String>,
-    /// Text when missing.
+    /// Text when missing, and when empty if `nonempty`.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub missing: Option<String>,
-    /// Text when invalid; `{value}` is what was sent.
+    /// Text when invalid; `{value}` is what was sent, `{NAME}` a text argument before this one.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub invalid: Option<String>,
+    /// Who checks that it is there and of its vocabulary.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub check: ArgCheck,
     /// Description for users.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub summary: String,
@@ -402,6 +408,25 @@ pub struct ArgDeclaration {
     /// Never shown.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub secret: bool,
+}
+
+/// Who checks presence and vocabulary of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgCheck {
+    /// The host, before the plugin runs.
+    #[default]
+    Before,
+    /// The plugin, at its place among its own checks: they are declared for whoever reads them.
+    Within,
+}
+
+/// What an empty text means where a date is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyDate {
+    /// The time of the request.
+    Now,
 }
 
 /// Type of an argument.

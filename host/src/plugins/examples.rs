@@ -80,7 +80,7 @@ pub(super) async fn run(registry: &Arc<Registry>, loaded: &Arc<Loaded>) -> Resul
                     )
                 };
                 let name = subject_of(registry, &action.on);
-                let registry = with_type(registry, &name, example, &[]).map_err(said)?;
+                let registry = with_types(registry, &name, example, &[]).map_err(said)?;
                 let entry = Arc::new(ActionEntry {
                     declaration: Arc::new(action.clone()),
                     plugin: loaded.declaration.name.clone(),
@@ -131,61 +131,46 @@ fn subject_of(registry: &Registry, on: &[String]) -> String {
     })
 }
 
-/// The registry, with a stand-in for a type that no plugin of it provides.
-fn with_type(
+/// The registry, with stand-ins for types of the example's documents that no plugin of it provides. `files`: fields of the
+/// subject that hold files.
+fn with_types(
     registry: &Arc<Registry>,
-    name: &str,
+    subject: &str,
     example: &ExampleDeclaration,
     files: &[&str],
 ) -> Result<Arc<Registry>, String> {
-    if registry.type_named(name).is_some() {
-        return Ok(registry.clone());
-    }
-    let mut fields = vec![json!({"name": "description", "kind": "text"})];
-    for field in files {
-        fields.push(json!({"name": field, "kind": "file", "bucket": "stand_in"}));
-    }
-    for field in example
-        .before
-        .iter()
-        .filter_map(Json::as_object)
-        .flatten()
-        .map(|(field, _)| field)
-    {
-        let shared = [
-            "description",
-            "_id",
-            "source",
-            "status",
-            "tickets",
-            "actions",
-            "campaign",
-            "bucket_list",
-            "relationships",
-            "objects",
-        ];
-        if !shared.contains(&field.as_str()) && !files.contains(&field.as_str()) {
-            fields.push(json!({"name": field, "kind": "any"}));
+    let others = example.others.iter().map(|other| {
+        (
+            other["type"].as_str().unwrap_or_default(),
+            Some(&other["document"]),
+        )
+    });
+    let mut types: Vec<TypeDeclaration> = Vec::new();
+    for (name, fields) in std::iter::once((subject, example.before.as_ref())).chain(others) {
+        let is_known = registry.type_named(name).is_some()
+            || types.iter().any(|stand_in| stand_in.name == name);
+        if !is_known {
+            let files = if name == subject { files } else { &[] };
+            types.push(stand_in(name, types.len(), fields, files)?);
         }
     }
-    let of: TypeDeclaration = serde_json::from_value(json!({
-        "name": name, "resource": "stand_in", "collection": "stand_in", "sources": true, "fields": fields, "args": []
-    }))
-    .map_err(|error| error.to_string())?;
-    let stand_in = Declaration {
+    if types.is_empty() {
+        return Ok(registry.clone());
+    }
+    let declaration = Declaration {
         format: 1,
         contract: "1.0".into(),
         name: "stand-in".into(),
         version: semver::Version::new(1, 0, 0),
         summary: String::new(),
-        types: vec![of],
+        types,
         actions: Vec::new(),
         services: Vec::new(),
         needs: BTreeMap::new(),
         limits: BTreeMap::new(),
     };
     let stand_in = Loaded {
-        declaration: Arc::new(stand_in),
+        declaration: Arc::new(declaration),
         text: "".into(),
         sha256: String::new(),
         limits: runtime::Limits::default(),
@@ -196,6 +181,34 @@ fn with_type(
     Registry::of(all, 0)
         .map(Arc::new)
         .map_err(|conflict| conflict.to_string())
+}
+
+/// A type with the fields that a document of the example has.
+fn stand_in(
+    name: &str,
+    number: usize,
+    document: Option<&Json>,
+    files: &[&str],
+) -> Result<TypeDeclaration, String> {
+    let mut fields = vec![json!({"name": "description", "kind": "text"})];
+    let held = files
+        .iter()
+        .map(|field| json!({"name": field, "kind": "file", "bucket": "stand_in"}));
+    fields.extend(held);
+    let own = document
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(field, _)| field)
+        .filter(|field| !["description", "_id"].contains(&field.as_str()))
+        .filter(|field| !files.contains(&field.as_str()))
+        .filter(|field| !super::work::is_common_field(field));
+    fields.extend(own.map(|field| json!({"name": field, "kind": "any"})));
+    serde_json::from_value(json!({
+        "name": name, "resource": format!("stand_in_{number}"), "collection": format!("stand_in_{number}"),
+        "sources": true, "fields": fields, "args": []
+    }))
+    .map_err(|error| error.to_string())
 }
 
 async fn one(

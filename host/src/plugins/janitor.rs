@@ -22,8 +22,17 @@ const OLD: i64 = 30 * YOUNG;
 /// Files looked at in one go.
 const PAGE: u32 = 500;
 
-/// Where documents refer to the files of a bucket: (collection, field).
-type Places = BTreeMap<String, Vec<(String, FieldPath)>>;
+/// How a field refers to files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reference {
+    /// By id, or as in documents of old by the document's MD5 (documents.md M26).
+    Id,
+    /// By MD5 (documents.md 4.1).
+    Md5,
+}
+
+/// Where documents refer to the files of a bucket: collection, field, and how.
+type Places = BTreeMap<String, Vec<(String, FieldPath, Reference)>>;
 
 /// Takes away files without a document, of buckets that the types of the registry declare. How many there were.
 ///
@@ -60,15 +69,64 @@ pub(super) async fn sweep(store: &dyn Store, registry: &Registry, now: i64) -> R
     Ok(gone)
 }
 
+/// Takes away a file that a document has just ceased to refer to, unless others do. A young one is left to [`sweep`]: a
+/// request under way may be about to refer to it.
+///
+/// # Errors
+///
+/// The store's.
+pub(super) async fn release(
+    store: &dyn Store,
+    registry: &Registry,
+    bucket: &str,
+    md5: &[u8; 16],
+    now: i64,
+) -> Result<()> {
+    let places = places(registry);
+    let (Some(places), Some((id, info))) =
+        (places.get(bucket), store.file_by_md5(bucket, md5).await?)
+    else {
+        return Ok(());
+    };
+    if info.kept_at >= now - YOUNG
+        || is_referred(store, places, id, &info).await?
+        || is_indexed(store, &indexes(store).await?, id, &info).await?
+    {
+        return Ok(());
+    }
+    let (mut others, mut after) = (HashSet::new(), None);
+    loop {
+        let page = store.files(bucket, after, PAGE).await?;
+        others.extend(
+            page.iter()
+                .map(|(other, _)| *other)
+                .filter(|other| *other != id),
+        );
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE as usize => after = Some(*last),
+            _ => break,
+        }
+    }
+    store
+        .sweep_files(bucket, &others, now - YOUNG)
+        .await
+        .map(|_| ())
+}
+
 fn places(registry: &Registry) -> Places {
     fn add(places: &mut Places, collection: &str, prefix: &str, fields: &[FieldDeclaration]) {
         for field in fields {
             let path = format!("{prefix}{}", field.stored_name());
-            if let (FieldKind::File, Some(bucket), Ok(place)) =
-                (field.kind, &field.bucket, FieldPath::parse(&path))
+            let reference = match field.kind {
+                FieldKind::File => Some(Reference::Id),
+                FieldKind::Text => Some(Reference::Md5),
+                _ => None,
+            };
+            if let (Some(reference), Some(bucket), Ok(place)) =
+                (reference, &field.bucket, FieldPath::parse(&path))
             {
                 let known = places.entry(bucket.clone()).or_default();
-                known.push((collection.to_owned(), place));
+                known.push((collection.to_owned(), place, reference));
             }
             add(places, collection, &format!("{path}."), &field.fields);
         }
@@ -77,6 +135,14 @@ fn places(registry: &Registry) -> Places {
     for of in registry.types() {
         let of = &of.declaration;
         add(&mut places, &of.collection, "", &of.fields);
+        if of.top_level && of.part_of.is_none() {
+            add(
+                &mut places,
+                &of.collection,
+                "",
+                super::work::common_fields(),
+            );
+        }
     }
     places
 }
@@ -91,18 +157,22 @@ async fn indexes(store: &dyn Store) -> Result<Vec<(String, FieldPath)>> {
     Ok(indexes.collect())
 }
 
-const MD5: &str = "md5";
-
-/// Does a document refer to a file: by its id, or as those of old do, by its MD5 (documents.md M26)?
+/// Does a document refer to a file?
 async fn is_referred(
     store: &dyn Store,
-    places: &[(String, FieldPath)],
+    places: &[(String, FieldPath, Reference)],
     id: ObjectId,
     info: &FileInfo,
 ) -> Result<bool> {
-    for (collection, path) in places {
-        let by_md5 = is_md5(FieldPath::literal(MD5), info);
-        for condition in [is_id(path.clone(), id), by_md5] {
+    for (collection, path, reference) in places {
+        let conditions = match reference {
+            Reference::Id => vec![
+                is_id(path.clone(), id),
+                is_md5(FieldPath::literal("md5"), info),
+            ],
+            Reference::Md5 => vec![is_md5(path.clone(), info)],
+        };
+        for condition in conditions {
             if is_met(store, collection, &condition).await? {
                 return Ok(true);
             }
@@ -118,11 +188,9 @@ async fn is_indexed(
     id: ObjectId,
     info: &FileInfo,
 ) -> Result<bool> {
+    let either = vec![Bson::ObjectId(id), hex::encode(info.md5).into()];
     for (collection, path) in indexes {
-        let condition = match path.as_str() == MD5 {
-            true => is_md5(path.clone(), info),
-            false => is_id(path.clone(), id),
-        };
+        let condition = Filter::Field(path.clone(), Test::In(either.clone()));
         if is_met(store, collection, &condition).await? {
             return Ok(true);
         }
@@ -152,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::plugins::declaration::Declaration;
-    use crate::store::{Write, WriteSet};
+    use crate::store::{DocKey, Op, Write, WriteSet};
 
     /// A bucket that another plugin's type shares, while that plugin is not loaded.
     #[tokio::test]
@@ -202,9 +270,22 @@ mod tests {
             let id = store.keep_file("sample", &staged).await.unwrap();
             ids.push((id, hex::encode(staged.md5)));
         }
+        // Those of lists of objects are found by their MD5 (documents.md 4.1).
+        let mut uploads = Vec::new();
+        for bytes in ["an object's", "no object's"] {
+            let staged = crate::plugins::work::stage(store.as_ref(), "f", bytes.into()).await;
+            let staged = staged.unwrap();
+            let id = store.keep_file("objects", &staged).await.unwrap();
+            uploads.push((id, hex::encode(staged.md5)));
+        }
+        let object = doc! { "type": "File Upload", "value": &uploads[0].1 };
+        let holder = DocKey {
+            collection: "sample".into(),
+            id: ObjectId::new(),
+        };
         let writes = [
             doc! { "_id": ObjectId::new(), "md5": "other", "filedata": ids[0].0 },
-            doc! { "_id": ObjectId::new(), "md5": &ids[1].1 },
+            doc! { "_id": holder.id, "md5": &ids[1].1, "objects": [object] },
         ];
         let writes = writes.map(|body| Write::Insert {
             collection: "sample".into(),
@@ -220,7 +301,7 @@ mod tests {
         for (later, gone) in [
             (0, 0),
             (OLD + 1, 0),
-            (YOUNG + 60_000, 1),
+            (YOUNG + 60_000, 2),
             (YOUNG + 60_000, 0),
         ] {
             let swept = sweep(store.as_ref(), &registry, now + later).await.unwrap();
@@ -230,6 +311,27 @@ mod tests {
             let file = store.file("sample", *id).await.unwrap();
             assert_eq!(file.is_some(), is_there);
         }
+        // What an object had goes with the object: at once, if the file is not young.
+        let (kept, md5) = &uploads[0];
+        let digest: [u8; 16] = hex::decode(md5).unwrap().try_into().unwrap();
+        let release = async |later| {
+            let now = now + later;
+            release(store.as_ref(), &registry, "objects", &digest, now)
+                .await
+                .unwrap();
+            store.file("objects", *kept).await.unwrap().is_some()
+        };
+        assert!(release(YOUNG + 60_000).await, "an object has it");
+        let set = WriteSet {
+            writes: vec![Write::Change {
+                document: holder,
+                operations: vec![Op::Unset(FieldPath::literal("objects"))],
+            }],
+            ..WriteSet::default()
+        };
+        store.commit(set).await.unwrap();
+        assert!(release(0).await, "it is young");
+        assert!(!release(YOUNG + 60_000).await, "nobody has it");
         store.close().await.unwrap();
     }
 }

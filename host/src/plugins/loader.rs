@@ -111,7 +111,7 @@ pub(super) fn check_exports(declaration: &Declaration, code: &Code) -> Result<()
     let handlers = !declaration.types.is_empty() || !declaration.actions.is_empty();
     if handlers && !code.handles() {
         return Err(
-            "it declares types or actions, but does not export `critd:plugin/handler@1.0.0`".into(),
+            "it declares types or actions, but does not export `critd:plugin/handler@1`".into(),
         );
     }
     let services = !declaration.services.is_empty();

@@ -2,6 +2,7 @@
 
 mod bulk;
 pub(super) mod once;
+mod refusals;
 mod tasks;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use self::refusals::{absent_arguments, as_of_argument};
 use self::tasks::tell_of;
 use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
@@ -18,9 +20,10 @@ use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Changed, Concerned, Request, Waits, Work};
+use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
 use super::{
     Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
+    janitor,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
@@ -241,6 +244,7 @@ impl Plugins {
             true => Mode { once: None, ..mode },
             false => mode,
         };
+        let absent = absent_arguments(&action, &args);
         let mut settled = self
             .settle(
                 request,
@@ -253,7 +257,8 @@ impl Plugins {
                 args,
                 mode,
             )
-            .await?;
+            .await
+            .map_err(|not_done| as_of_argument(not_done, &absent))?;
         if is_own && !mode.dry_run {
             self.desk.wake();
         }
@@ -404,6 +409,9 @@ impl Plugins {
             },
         };
         let record = once.map(|once| (once, work.new_id()));
+        let freed = work
+            .freed_files()
+            .map_err(|failure| failed(failure, plugin, job))?;
         let mut changes = work
             .into_write_set()
             .await
@@ -416,8 +424,20 @@ impl Plugins {
                 return Err(NotDone::Busy(format!("{job} took longer than a change may")).into());
             }
             self.commit(changes, job, attempt).await?;
+            self.release(&request.registry, freed).await;
         }
         Ok(settled)
+    }
+
+    /// Takes away files that no document refers to any more. What fails here is the janitor's.
+    async fn release(&self, registry: &Registry, freed: Vec<FreedFile>) {
+        for FreedFile { bucket, md5 } in freed {
+            let store = self.services.store.as_ref();
+            if let Err(error) = janitor::release(store, registry, &bucket, &md5, dates::now()).await
+            {
+                tracing::warn!(%error, %bucket, "a file that is not needed any more could not be removed");
+            }
+        }
     }
 
     /// Does what was read still hold?

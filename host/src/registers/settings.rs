@@ -222,7 +222,8 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "of a visible object, leave out source instances with a TLP that the reader may not see",
-    ),
+    )
+    .for_plugins(),
     setting(
         "html_messages",
         Kind::Switch,

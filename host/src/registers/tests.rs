@@ -315,3 +315,30 @@ async fn create_5_7_a_loaded_suffix_list_replaces_the_built_in_one_at_the_next_r
         Some("example.org")
     );
 }
+
+#[tokio::test]
+async fn action_add_4_types_of_actions_in_use_for_a_type_of_objects() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path()).await;
+    for entry in [
+        doc! { "name": "all", "active": "on", "object_types": [] },
+        doc! { "name": "old" },
+        doc! { "name": "some", "active": "on", "object_types": ["Domain", "IP"] },
+        doc! { "name": "off", "active": "off", "object_types": ["Domain"] },
+    ] {
+        insert(store.as_ref(), "idb_actions", entry).await;
+    }
+    let registers = Registers::new(store);
+    for (name, of, is_there) in [
+        ("all", "Domain", true),
+        ("old", "Domain", true),
+        ("some", "Domain", true),
+        ("some", "Event", false),
+        ("off", "Domain", false),
+        ("none", "Domain", false),
+        ("All", "Domain", false),
+    ] {
+        let answered = registers.has_action_type(name, of).await.expect("store");
+        assert_eq!(answered, is_there, "{name} {of}");
+    }
+}

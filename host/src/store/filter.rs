@@ -187,6 +187,20 @@ impl<'a> Reached<'a> {
 }
 
 impl Filter {
+    /// Is there an expression in it that is searched step by step, up to a limit?
+    #[must_use]
+    pub fn is_searched_stepwise(&self) -> bool {
+        match self {
+            Self::And(conditions) | Self::Or(conditions) => {
+                conditions.iter().any(Self::is_searched_stepwise)
+            }
+            Self::Not(condition) | Self::Element(_, condition) => condition.is_searched_stepwise(),
+            Self::Seen(seen) => seen.condition.is_searched_stepwise(),
+            Self::Field(_, test) => matches!(test, Test::MatchesStepwise(_)),
+            Self::All | Self::Nothing | Self::Judged(_) => false,
+        }
+    }
+
     /// Does the condition hold for a document?
     ///
     /// # Errors

@@ -146,6 +146,17 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The collection that is written to.
+    #[must_use]
+    pub fn collection(&self) -> &str {
+        match self {
+            Self::Insert { collection, .. } | Self::Copy { collection, .. } => collection,
+            Self::Change { document, .. } | Self::Remove { document } => &document.collection,
+        }
+    }
+}
+
 /// An operation on one path of a document. An operation that finds the document other than it says (`added`,
 /// `removed`) is a conflict.
 #[derive(Debug, Clone)]

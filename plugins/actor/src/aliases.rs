@@ -1,5 +1,6 @@
 //! `update_actor_aliases`
 
+use critd_sdk::merge::Mode;
 use critd_sdk::prelude::*;
 
 /// Replaces the aliases of the actor, adds some, or removes some.
@@ -26,12 +27,9 @@ use critd_sdk::prelude::*;
 #[example("an empty list clears them",
     before = {"aliases": ["a"]}, args = {"aliases": []}, message = "Aliases updated.", object = {"aliases": []})]
 pub(crate) fn update_actor_aliases(tlo: &mut Tlo, args: UpdateActorAliases) -> Outcome {
-    let before: Vec<String> = tlo.list("aliases")?;
-    let after = args.mode.apply(&before, args.aliases);
-    if after != before {
-        tlo.set("aliases", &after)?;
-    }
-    Ok(Answer::new("Aliases updated.").object(json!({ "aliases": after })))
+    let aliases = args.mode.apply(&tlo.list("aliases")?, args.aliases);
+    tlo.set("aliases", &aliases)?;
+    Ok(Answer::new("Aliases updated.").object(json!({ "aliases": aliases })))
 }
 
 #[derive(Args)]
@@ -42,50 +40,4 @@ pub(crate) struct UpdateActorAliases {
     /// What is done with them.
     #[arg(default = "replace")]
     mode: Mode,
-}
-
-#[derive(Choice, Clone, Copy)]
-enum Mode {
-    Replace,
-    Add,
-    Remove,
-}
-
-impl Mode {
-    fn apply(self, before: &[String], given: Vec<String>) -> Vec<String> {
-        match self {
-            Self::Replace => given,
-            Self::Add => {
-                let new = given.into_iter().filter(|alias| !before.contains(alias));
-                before.iter().cloned().chain(new).collect()
-            }
-            Self::Remove => before
-                .iter()
-                .filter(|alias| !given.contains(alias))
-                .cloned()
-                .collect(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Mode;
-
-    #[test]
-    fn update_actor_aliases_has_three_modes() {
-        let list = |text: &str| {
-            text.split_whitespace()
-                .map(String::from)
-                .collect::<Vec<_>>()
-        };
-        for (mode, before, given, after) in [
-            (Mode::Replace, "a b", "c", "c"),
-            (Mode::Replace, "a b", "", ""),
-            (Mode::Add, "a b", "b c", "a b c"),
-            (Mode::Remove, "a b c", "c a x", "b"),
-        ] {
-            assert_eq!(mode.apply(&list(before), list(given)), list(after));
-        }
-    }
 }

@@ -1,12 +1,16 @@
-//! Actors (create.md 5.1, documents.md 3.2) and their own actions (actions.md 3.5, 3.6).
+//! Actors (create.md 5.1, documents.md 3.2) and their own actions (actions.md section 3).
 
 mod aliases;
 mod create;
+mod identifiers;
 mod name;
+mod tags;
 
 use aliases::update_actor_aliases;
 use critd_sdk::{Fields, TloType, plugin};
+use identifiers::{attribute_actor_identifier, remove_attribution, set_identifier_confidence};
 use name::set_actor_name;
+use tags::update_actor_tags;
 
 /// Somebody who attacks, alone or as a group.
 #[derive(TloType)]
@@ -71,7 +75,14 @@ plugin! {
     name = "actor",
     summary = "Actors and what is done to them.",
     types = [Actor],
-    actions = [set_actor_name, update_actor_aliases],
+    actions = [
+        update_actor_tags,
+        attribute_actor_identifier,
+        set_identifier_confidence,
+        remove_attribution,
+        set_actor_name,
+        update_actor_aliases
+    ],
 }
 
 #[cfg(test)]

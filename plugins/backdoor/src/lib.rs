@@ -1,11 +1,16 @@
 //! Backdoors: malware that lets attackers in, as families and their versions.
 
+mod edit;
+
 use critd_sdk::prelude::*;
+
+use edit::{set_backdoor_name, set_backdoor_version, update_backdoor_aliases};
 
 plugin! {
     name = "backdoor",
     summary = "Backdoors: malware by name, as families and their versions.",
     types = [Backdoor],
+    actions = [set_backdoor_name, set_backdoor_version, update_backdoor_aliases],
 }
 
 /// Malware that lets attackers in, known by its name: `ExampleRAT`.

@@ -1,12 +1,17 @@
 //! Campaigns: what many objects have in common, known to everybody.
 
+mod aliases;
+
 use critd_sdk::merge;
 use critd_sdk::prelude::*;
+
+use aliases::update_campaign_aliases;
 
 plugin! {
     name = "campaign",
     summary = "Campaigns: series of attacks by the same people, to which other objects are attributed.",
     types = [Campaign],
+    actions = [update_campaign_aliases],
 }
 
 /// A series of attacks that are thought to come from the same people. Other objects are attributed to it by name.

@@ -1,13 +1,17 @@
 //! Comments: what people say about objects.
 
+mod edit;
 mod mentions;
 
 use critd_sdk::prelude::*;
+
+use edit::{comment_remove, comment_update};
 
 plugin! {
     name = "comment",
     summary = "Comments: what people say about objects.",
     types = [Comment],
+    actions = [comment_update, comment_remove],
 }
 
 /// What somebody says about an object. Comments are added and not read here.
@@ -100,9 +104,6 @@ pub struct NewComment {
     pub parent_analyst: Option<String>,
 }
 
-/// So many names are looked up; whoever names more people reaches nobody in particular.
-const MOST_NAMES: usize = 500;
-
 /// Create.md 5.6: adds a comment to an object that the user sees.
 ///
 /// # Errors
@@ -132,16 +133,6 @@ pub fn create(call: &Call, args: NewComment) -> Outcome {
         Fault::Missing(_) => missing("Could not find the top-level object."),
         other => other,
     })?;
-    let users: Vec<String> = mentions::words(&args.comment, '@')
-        .into_iter()
-        .take(MOST_NAMES)
-        .filter(|name| registers::has("user", name))
-        .map(String::from)
-        .collect();
-    let tags: Vec<String> = mentions::words(&args.comment, '#')
-        .into_iter()
-        .map(String::from)
-        .collect();
     let (mut comment, _) = Tlo::make::<Comment>(Params::new())?;
     comment.set_many(params! {
         "comment" => &args.comment,
@@ -150,8 +141,8 @@ pub fn create(call: &Call, args: NewComment) -> Outcome {
         "obj_id" => object.id()?,
         "url_key" => object.id()?.as_str(),
         "parent" => parent,
-        "users" => users,
-        "tags" => tags,
+        "users" => mentions::users(&args.comment),
+        "tags" => mentions::tags(&args.comment),
     })?;
     Ok(Answer::new("Comment added successfully!").document(&comment))
 }

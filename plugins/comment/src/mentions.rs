@@ -2,8 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use critd_sdk::registers;
+
+/// So many names are looked up; whoever names more people reaches nobody in particular.
+const MOST_NAMES: usize = 500;
+
+/// The users of the server that a comment names.
+pub(crate) fn users(comment: &str) -> Vec<String> {
+    words(comment, '@')
+        .into_iter()
+        .take(MOST_NAMES)
+        .filter(|name| registers::has("user", name))
+        .map(String::from)
+        .collect()
+}
+
+/// The tags that a comment names.
+pub(crate) fn tags(comment: &str) -> Vec<String> {
+    words(comment, '#').into_iter().map(String::from).collect()
+}
+
 /// The words that follow a mark (`@`, `#`): letters, digits, `+` and `_`. Each once, in order.
-pub(crate) fn words(text: &str, mark: char) -> Vec<&str> {
+fn words(text: &str, mark: char) -> Vec<&str> {
     let (mut words, mut seen) = (Vec::new(), BTreeSet::new());
     for after in text.split(mark).skip(1) {
         let end = after

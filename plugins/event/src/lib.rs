@@ -1,11 +1,16 @@
 //! Events: something that happened, to which the other objects are related.
 
+mod edit;
+
 use critd_sdk::prelude::*;
+
+use edit::{update_event_title, update_event_type};
 
 plugin! {
     name = "event",
     summary = "Events: something that happened, with everything that is related to it.",
     types = [Event],
+    actions = [update_event_title, update_event_type],
 }
 
 /// Something that happened: a wave of mails, a break-in, a report that somebody shared. What was seen in it is related to

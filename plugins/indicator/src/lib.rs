@@ -1,20 +1,38 @@
-//! Indicators: values by which an attack is recognised.
+//! Indicators: values by which an attack is recognised (create.md 5.11, 5.12), and their own actions (actions.md section 4).
 
 mod activity;
-mod check;
+mod ci;
+mod kinds;
 mod ratings;
 mod related;
+mod retype;
 
-use critd_sdk::net;
+use critd_sdk::observable;
 use critd_sdk::prelude::*;
 
-use activity::IndicatorActivity;
-use ratings::{UNRATED, kinds, raised, seen_again};
+use activity::{IndicatorActivity, activity_add, activity_remove, activity_update};
+use ci::ci_update;
+use kinds::{
+    modify_attack_types, modify_threat_types, set_indicator_attack_type, set_indicator_threat_type,
+};
+use ratings::{UNRATED, distinct_kinds, raised, seen_again};
+use retype::set_indicator_type;
 
 plugin! {
     name = "indicator",
     summary = "Indicators: values by which attacks are recognised.",
     types = [Indicator, IndicatorActivity],
+    actions = [
+        activity_add,
+        activity_update,
+        activity_remove,
+        ci_update,
+        modify_attack_types,
+        modify_threat_types,
+        set_indicator_attack_type,
+        set_indicator_threat_type,
+        set_indicator_type,
+    ],
     needs = {
         "create:Domain" = "`add_domain` makes the domain of the value an object of its own.",
         "create:IP" = "`add_domain` makes the address of the value an object of its own.",
@@ -175,10 +193,10 @@ pub struct NewIndicator {
 #[example("an address without a host", args = {"value": "someone@", "type": "Email Address", "source": "Example"}, fault = {"invalid": "value", "message": "Email address must contain a domain (or IP)"})]
 #[example("no value", args = {"value": " ", "type": "MD5", "source": "Example"}, fault = {"invalid": "value", "message": "Can't create indicator with an empty value field"})]
 pub fn create(call: &Call, args: NewIndicator, shared: &Shared) -> Outcome {
-    let checked = check::value(&args.kind, &args.value, net::domain)
-        .map_err(|text| invalid("value", text))?;
+    let checked =
+        observable::check(&args.kind, &args.value).map_err(|text| invalid("value", text))?;
     shared.require_source(SourceText::Object)?;
-    if let Some(doubt) = check::digest_doubt(&args.kind, &checked.value) {
+    if let Some(doubt) = observable::digest_doubt(&args.kind, &checked.value) {
         call.warn(&doubt);
     }
 
@@ -222,7 +240,7 @@ fn write(
         ("attack_types", &args.attack_type),
     ] {
         let stored = indicator.list::<String>(field)?;
-        indicator.set(field, kinds(&stored, posted))?;
+        indicator.set(field, distinct_kinds(&stored, posted))?;
     }
     for (field, posted) in [
         ("confidence", &args.indicator_confidence),

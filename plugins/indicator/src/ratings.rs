@@ -9,7 +9,7 @@ pub(crate) const UNRATED: &str = "unknown";
 const RATINGS: [&str; 5] = [UNRATED, "benign", "low", "medium", "high"];
 
 /// Threat or attack types with those posted added: each once, `Unknown` only if there is no other.
-pub(crate) fn kinds(stored: &[String], posted: &[String]) -> Vec<String> {
+pub(crate) fn distinct_kinds(stored: &[String], posted: &[String]) -> Vec<String> {
     let mut kinds = merge::distinct(stored.iter().chain(posted));
     kinds.retain(|kind| kind != UNKNOWN);
     if kinds.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn seen_again(stored: &str, posted: Option<&str>, now: Date, value: &
 mod tests {
     use critd_sdk::Date;
 
-    use super::{kinds, raised, seen_again};
+    use super::{distinct_kinds, raised, seen_again};
 
     fn texts(all: &[&str]) -> Vec<String> {
         all.iter().map(|text| (*text).to_owned()).collect()
@@ -69,7 +69,7 @@ mod tests {
             (&["Phishing", "Phishing"], &[], &["Phishing"]),
         ] {
             assert_eq!(
-                kinds(&texts(stored), &texts(posted)),
+                distinct_kinds(&texts(stored), &texts(posted)),
                 now,
                 "{stored:?} + {posted:?}"
             );

@@ -1,9 +1,8 @@
 //! `add_domain` and `add_relationship`: the domain or address that an indicator's value names.
 
 use critd_sdk::merge;
+use critd_sdk::observable::About;
 use critd_sdk::prelude::*;
-
-use crate::check::About;
 
 const RELATION: &str = "Related To";
 /// What the posted arguments say of the indicator, and so of its domain.

@@ -1,16 +1,19 @@
 //! Raw data: text of any kind that is worth keeping.
 
+mod retype;
 mod text;
 
 use critd_sdk::prelude::*;
 use critd_sdk::versions;
 
+use retype::update_raw_data_type;
 use text::Text;
 
 plugin! {
     name = "raw_data",
     summary = "Raw data: text of any kind that is worth keeping, in versions.",
     types = [RawData],
+    actions = [update_raw_data_type],
 }
 
 /// Text that is worth keeping: an extract of a log, a configuration, the output of a tool.

@@ -6,22 +6,6 @@ use crate::NewSample;
 use crate::relations::Related;
 use crate::single::Stored;
 
-/// Vocabulary.md 16: how captures begin.
-const SIGNATURES: [[u8; 4]; 5] = [
-    [0xa1, 0xb2, 0xc3, 0xd4],
-    [0xd4, 0xc3, 0xb2, 0xa1],
-    [0x4d, 0x3c, 0xb2, 0xa1],
-    [0xa1, 0xb2, 0x3c, 0x4d],
-    [0x0a, 0x0d, 0x0d, 0x0a],
-];
-
-/// Does a file begin as a capture does?
-pub(crate) fn is_capture(head: &[u8]) -> bool {
-    SIGNATURES
-        .iter()
-        .any(|signature| head.starts_with(signature))
-}
-
 /// What of the shared arguments a capture takes over: no campaigns.
 const GIVEN: [&str; 8] = [
     "source",
@@ -65,25 +49,4 @@ pub(crate) fn store(
         message: ["Detected a PCAP! New PCAP: ", &link].concat(),
         tlo: pcap,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_capture;
-
-    #[test]
-    fn create_5_16_captures_in_both_byte_orders() {
-        for head in [
-            b"\xa1\xb2\xc3\xd4",
-            b"\xd4\xc3\xb2\xa1",
-            b"\x4d\x3c\xb2\xa1",
-            b"\xa1\xb2\x3c\x4d",
-            b"\x0a\x0d\x0d\x0a",
-        ] {
-            assert!(is_capture(head), "{head:?}");
-        }
-        for head in [&b""[..], b"\xa1\xb2\xc3", b"MZ\x90\x00", b"\n\r\r\r"] {
-            assert!(!is_capture(head), "{head:?}");
-        }
-    }
 }

@@ -2,17 +2,20 @@
 
 mod archive;
 mod capture;
+mod names;
 mod relations;
 mod single;
 
 use critd_sdk::prelude::*;
 
+use names::{modify_sample_filenames, update_sample_filename};
 use single::Posted;
 
 plugin! {
     name = "sample",
     summary = "Samples: files, or what is known of them, with digests and types; archives are unpacked.",
     types = [Sample],
+    actions = [update_sample_filename, modify_sample_filenames],
     needs = {
         "create:PCAP" = "Captures of network traffic that come as samples become PCAPs.",
     },

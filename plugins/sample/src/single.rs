@@ -116,7 +116,7 @@ pub(crate) fn store_file(
     name: &str,
     archive: Option<&str>,
 ) -> Result<Stored, Fault> {
-    if call.may("PCAP.write") && capture::is_capture(&file.read(0, 4)?) {
+    if call.may("PCAP.write") && file.is_capture()? {
         let related = Related::of(args, archive);
         return capture::store(call, args, shared, file, name, related.as_ref());
     }

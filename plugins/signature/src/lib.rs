@@ -1,12 +1,32 @@
-//! Signatures: rules by which programs recognise attacks.
+//! Signatures: rules by which programs recognise attacks (create.md 5.19), and their own actions (actions.md section 5).
+
+mod dependency;
+mod edit;
 
 use critd_sdk::prelude::*;
 use critd_sdk::{digest, versions};
+
+use dependency::update_dependency;
+use edit::{
+    update_max_version, update_min_version, update_signature_data, update_signature_type,
+    update_title,
+};
 
 plugin! {
     name = "signature",
     summary = "Signatures: rules by which programs recognise attacks, in versions.",
     types = [Signature],
+    actions = [
+        update_dependency,
+        update_min_version,
+        update_max_version,
+        update_signature_data,
+        update_signature_type,
+        update_title,
+    ],
+    needs = {
+        "registry:signature-dependency" = "`update_dependency` registers names that nobody has used before, for users who may do so.",
+    },
 }
 
 /// A rule by which a program recognises an attack: a Yara rule, a Snort rule. Its syntax is not looked at.

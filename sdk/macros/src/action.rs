@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use serde_json::{Map, Value};
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
-use syn::parse::Parser;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Ident, ItemFn, LitStr, Token, parenthesized, token};
 
@@ -19,7 +19,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
     let examples = crate::example::take(&mut function.attrs, crate::example::Of::Handler)?;
     let ident = function.sig.ident.clone();
     let mut name = LitStr::new(&ident.unraw().to_string(), ident.span());
-    let (mut on, mut permission) = (None, None);
+    let (mut on, mut permission, mut refusals) = (None, None, None);
     let mut more = Members::default();
     more.add_text("summary", &attributes::summary(&function.attrs));
     let parser = syn::meta::parser(|meta| {
@@ -32,6 +32,11 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
             "name" => name = attributes::text(&meta)?,
             "on" => on = Some(types(&meta)?),
             "permission" => permission = Some(flags(&meta)?),
+            "refusal" if meta.input.peek(token::Paren) => {
+                let inner;
+                parenthesized!(inner in meta.input);
+                refusals = Some(pairs(&inner)?);
+            }
             "refusal" | "answers" => more.add(&key, attributes::text(&meta)?.value()),
             "touches" => {
                 let touches = attributes::texts(&meta)?;
@@ -53,7 +58,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
     let permission = permission
         .ok_or_else(|| syn::Error::new(ident.span(), "an action needs `permission = \"flag\"`"))?;
     more.add_texts("on", &on);
-    more.add("permission", permission);
+    more.add("permission", with_refusals(permission, refusals, &ident)?);
     if !examples.is_empty() {
         more.add("examples", examples);
     }
@@ -161,15 +166,43 @@ fn flags(meta: &ParseNestedMeta) -> syn::Result<Value> {
     }
     inner.parse::<Token![=]>()?;
     let argument: LitStr = inner.parse()?;
-    let mut map = Map::new();
-    while !inner.is_empty() {
+    if !inner.is_empty() {
         inner.parse::<Token![,]>()?;
-        if inner.is_empty() {
-            break;
-        }
-        let value: LitStr = inner.parse()?;
-        inner.parse::<Token![=]>()?;
-        map.insert(value.value(), inner.parse::<LitStr>()?.value().into());
     }
-    Ok(serde_json::json!({ "by": argument.value(), "map": map }))
+    Ok(serde_json::json!({ "by": argument.value(), "map": pairs(&inner)? }))
+}
+
+/// `"Value" = "text", …`
+fn pairs(input: ParseStream<'_>) -> syn::Result<Map<String, Value>> {
+    let mut map = Map::new();
+    while !input.is_empty() {
+        let value: LitStr = input.parse()?;
+        input.parse::<Token![=]>()?;
+        map.insert(value.value(), input.parse::<LitStr>()?.value().into());
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+    }
+    Ok(map)
+}
+
+/// Texts by value belong to a permission by value.
+fn with_refusals(
+    mut permission: Value,
+    refusals: Option<Map<String, Value>>,
+    action: &Ident,
+) -> syn::Result<Value> {
+    match (permission.as_object_mut(), refusals) {
+        (_, None) => {}
+        (Some(by), Some(refusals)) => {
+            by.insert("refusals".into(), refusals.into());
+        }
+        (None, Some(_)) => {
+            return Err(syn::Error::new(
+                action.span(),
+                "`refusal(\"VALUE\" = \"text\", …)` goes with `permission(by = …)`",
+            ));
+        }
+    }
+    Ok(permission)
 }

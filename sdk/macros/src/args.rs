@@ -12,7 +12,7 @@ const TYPES: [&str; 13] = [
     "string", "text", "bool", "int", "num", "id", "type", "date", "ldate", "list", "map", "file",
     "any",
 ];
-const KNOWN: &str = "name, type, of, required, default, enum, vocab, max_length, trim, nonempty, unescape, secret, synonyms, missing, invalid, example, scope";
+const KNOWN: &str = "name, type, of, required, default, empty, enum, vocab, max_length, trim, nonempty, unescape, secret, synonyms, missing, invalid, check, example, scope";
 
 /// One argument.
 struct Arg<'a> {
@@ -22,6 +22,7 @@ struct Arg<'a> {
     of: Option<LitStr>,
     required: Option<bool>,
     has_default: bool,
+    is_checked_within: bool,
     more: String,
 }
 
@@ -101,6 +102,7 @@ fn parse(field: &Field) -> syn::Result<Arg<'_>> {
         .map(|ident| ident.unraw().to_string())
         .unwrap_or_default();
     let (mut kind, mut of, mut required, mut has_default) = (None, None, None, false);
+    let mut is_checked_within = false;
     let mut more = Members::default();
     more.add_text("summary", &attributes::summary(&field.attrs));
     for attribute in field
@@ -128,6 +130,10 @@ fn parse(field: &Field) -> syn::Result<Arg<'_>> {
                     has_default = true;
                     more.add("default", attributes::json(&meta)?);
                 }
+                "empty" => more.add(
+                    "empty",
+                    attributes::word(attributes::text(&meta)?, &["now"])?.value(),
+                ),
                 "enum" => more.add_texts("enum", &attributes::texts(&meta)?),
                 "synonyms" => {
                     let synonyms = attributes::texts(&meta)?;
@@ -137,6 +143,13 @@ fn parse(field: &Field) -> syn::Result<Arg<'_>> {
                     more.add_texts("synonyms", &synonyms);
                 }
                 "vocab" | "missing" | "invalid" => more.add(&key, attributes::text(&meta)?.value()),
+                "check" => {
+                    is_checked_within = true;
+                    more.add(
+                        &key,
+                        attributes::word(attributes::text(&meta)?, &["within"])?.value(),
+                    );
+                }
                 "scope" => more.add(
                     &key,
                     attributes::word(attributes::text(&meta)?, &["stored", "runtime"])?.value(),
@@ -176,6 +189,7 @@ fn parse(field: &Field) -> syn::Result<Arg<'_>> {
         of,
         required,
         has_default,
+        is_checked_within,
         more: more.into_text(),
     })
 }
@@ -209,7 +223,8 @@ impl Arg<'_> {
         let kind = self.kind.as_ref().map(|kind| {
             quote_spanned!(kind.span()=> const _: () = ::critd_sdk::declare::check_arg::<#rust_type>(#kind);)
         });
-        let absent = (self.required == Some(false) && !self.has_default).then(|| {
+        let may_be_absent = self.required == Some(false) || self.is_checked_within;
+        let absent = (may_be_absent && !self.has_default).then(|| {
             quote_spanned!(rust_type.span()=> const _: () = ::critd_sdk::declare::check_absent::<#rust_type>();)
         });
         quote!(#kind #absent)

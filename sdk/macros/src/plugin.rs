@@ -168,7 +168,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let name = Value::from(name.value());
     let (version, summary) = (Value::from(version), Value::from(summary));
     let head = format!(
-        "{{\"format\":1,\"contract\":\"1.0\",\"name\":{name},\"version\":{version},\"summary\":{summary}{}",
+        "{{\"format\":1,\"contract\":\"1.1\",\"name\":{name},\"version\":{version},\"summary\":{summary}{}",
         more.into_text()
     );
     // One of the contract's worlds. A plugin of nothing has a handler.

@@ -15,7 +15,10 @@ pub(super) fn validate(
     let declared = declared.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut args = Vec::new();
     if creating {
-        for arg in declared.iter().filter(|arg| arg["required"] == true) {
+        for arg in declared
+            .iter()
+            .filter(|arg| arg["required"] == true && arg["check"] != "within")
+        {
             if absent_in_a_create(lookup(arg, sent)) {
                 return Err(missing(arg));
             }
@@ -109,6 +112,9 @@ fn wrong(arg: &Json, value: &Json) -> Fault {
 }
 
 fn decode(arg: &Json, given: Option<&Json>, now: i64) -> Result<Option<Value>, Fault> {
+    if arg["empty"] == "now" && given.is_some_and(|value| *value == "") {
+        return Ok(Some(Value::Date(now)));
+    }
     // Rule ACT-12: an empty text is a value for texts and lists, else the same as absent.
     let keeps_empty = matches!(text(arg, "type"), "string" | "text" | "list");
     let given = given.filter(|value| keeps_empty || value.as_str() != Some(""));
@@ -116,18 +122,23 @@ fn decode(arg: &Json, given: Option<&Json>, now: i64) -> Result<Option<Value>, F
         return match arg.get("default") {
             Some(default) if default == "now" => Ok(Some(Value::Date(now))),
             Some(default) => convert(arg, default, now).map(Some),
-            None if arg["required"] == true => Err(missing(arg)),
+            None if arg["required"] == true && arg["check"] != "within" => Err(missing(arg)),
             None => Ok(None),
         };
     };
     let value = convert(arg, given, now)?;
-    let allowed = arg["enum"].as_array();
-    match &value {
-        Value::Text(text)
-            if allowed.is_some_and(|allowed| !allowed.contains(&text.as_str().into())) =>
-        {
-            Err(wrong(arg, given))
+    let allowed = arg["enum"].as_array().filter(|_| arg["check"] != "within");
+    let value = match (value, allowed) {
+        (Value::Text(text), Some(allowed)) => {
+            let mut spellings = allowed.iter().filter_map(Json::as_str);
+            match spellings.find(|spelling| spelling.eq_ignore_ascii_case(&text)) {
+                Some(spelling) => Value::from(spelling),
+                None => return Err(wrong(arg, given)),
+            }
         }
+        (value, _) => value,
+    };
+    match &value {
         Value::Text(text) if arg["nonempty"] == true && text.is_empty() => Err(wrong(arg, given)),
         _ => Ok(Some(value)),
     }

@@ -339,6 +339,31 @@ pub(crate) mod documents {
         with(|world| world.document(number)?.pull(path, &condition, limit))
     }
 
+    /// Whoever asks for it again does not see it.
+    pub(crate) fn remove(number: u32) -> Result<(), Fault> {
+        with(|world| {
+            world.document(number)?.visible = false;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn unrelate(_: u32, _: &str, _: &str, _: &str, _: &[RawArg]) -> Result<bool, Fault> {
+        unable("relationships on both sides");
+        Ok(true)
+    }
+
+    pub(crate) fn change_relation(
+        _: u32,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: &[RawArg],
+        _: &[RawArg],
+    ) -> Result<bool, Fault> {
+        unable("relationships on both sides");
+        Ok(true)
+    }
+
     pub(crate) fn relate(
         left: u32,
         relationship: &str,
@@ -534,12 +559,18 @@ pub(crate) mod uploads {
 /// `interface registers`
 pub(crate) mod registers {
     use super::{unable, with};
+    use crate::Fault;
 
     pub(crate) fn has(register: &str, name: &str) -> bool {
         if register != "source" {
             unable("a register");
         }
         with(|world| world.sources.iter().any(|source| source == name))
+    }
+
+    pub(crate) fn add(_: &str, _: &str) -> Result<bool, Fault> {
+        unable("a register");
+        Ok(true)
     }
 
     pub(crate) fn entries(register: &str, _: &str) -> Vec<String> {

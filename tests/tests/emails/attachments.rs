@@ -1,6 +1,7 @@
 //! What is attached becomes Samples (create.md 5.8.1 step 5, 5.8.3).
 
 use anyhow::Result;
+use critd_tests::zips::{self, Entry};
 use critd_tests::{Json, Server, admin, json};
 
 use crate::outlook::{Attached, Writer};
@@ -257,7 +258,7 @@ async fn create_5_8_3_archives_are_unpacked() -> Result<()> {
         .attach(
             "plain.zip",
             "application/zip",
-            &Attached::Bytes(&zip("abc.bin", b"abc")),
+            &Attached::Bytes(&zips::archive(&[zips::file("abc.bin", b"abc")])?),
         )
         .finish();
     let answer = upload(&server, "msg", file(&message)).await?;
@@ -272,7 +273,7 @@ async fn create_5_8_3_archives_are_unpacked() -> Result<()> {
     // In a mail of the wire it is kept as it is.
     let encoded = base64::Engine::encode(
         &base64::engine::general_purpose::STANDARD,
-        zip("note", b"note"),
+        zips::archive(&[zips::file("note", b"note")])?,
     );
     let mail = mixed(&[&format!(
         "Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}"
@@ -284,6 +285,91 @@ async fn create_5_8_3_archives_are_unpacked() -> Result<()> {
         find(&server, "samples", "filename", "a.zip").await?["mimetype"],
         "application/zip"
     );
+    Ok(())
+}
+
+/// The password of the request is for all archives that are attached; without it they are tried with the usual one.
+#[tokio::test]
+async fn create_5_8_3_encrypted_archives_need_the_password() -> Result<()> {
+    let server = Server::start().await?;
+    let member = |name, content, password| Entry {
+        password: Some(password),
+        ..zips::file(name, content)
+    };
+    let archives = [
+        ("one.zip", member("abc.bin", b"abc", "geheim")),
+        ("two.zip", member("note.txt", b"note", "geheim")),
+        ("usual.zip", member("usual.bin", b"usual", "infected")),
+    ];
+    let mut message = Writer::new(&[("0037", "s")]);
+    for (name, member) in archives {
+        let archive = zips::archive(&[member])?;
+        message = message.attach(name, "application/zip", &Attached::Bytes(&archive));
+    }
+    let message = message.finish();
+    let send = async |password: Option<&str>| -> Result<Json> {
+        let mut form = vec![("upload_type", "msg"), ("source", "Alpha")];
+        form.extend(password.map(|password| ("password", password)));
+        let answer = upload_as(&server, &admin(), &form, file(&message)).await?;
+        answer.created_id()?;
+        Ok(answer.json()["message"].clone())
+    };
+    let wrong = "Error while extracting archive: the password is wrong.";
+    assert_eq!(
+        send(Some("geheim")).await?,
+        json!(format!(
+            "one.zip: Added Successfully!\ntwo.zip: Added Successfully!\nusual.zip: {wrong}"
+        ))
+    );
+    for (name, md5) in [("abc.bin", ABC), ("note.txt", NOTE)] {
+        assert_eq!(
+            find(&server, "samples", "md5", md5).await?["filename"],
+            name
+        );
+    }
+    assert_eq!(server.count("samples").await?, 2);
+    let usual = "Error while extracting archive: it is encrypted, and not with the usual password.";
+    assert_eq!(
+        send(None).await?,
+        json!(format!(
+            "one.zip: {usual}\ntwo.zip: {usual}\nusual.zip: Added Successfully!"
+        ))
+    );
+    Ok(())
+}
+
+/// UP-12: several archives of a message, each of which unpacks to many megabytes.
+#[tokio::test]
+async fn up_12_large_archives_in_one_message() -> Result<()> {
+    let server = Server::start().await?;
+    let mut message = Writer::new(&[("0037", "s")]);
+    for number in 0..5_u8 {
+        // Some bytes that do not compress among many that do.
+        let mut content = vec![number; 4 << 20];
+        let mut state = u32::from(number) + 1;
+        for byte in content.iter_mut().step_by(8) {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (state >> 24) as u8;
+        }
+        let archive = zips::archive(&[zips::file("large.bin", &content)])?;
+        let name = format!("{number}.zip");
+        message = message.attach(&name, "application/zip", &Attached::Bytes(&archive));
+    }
+    let answer = upload(&server, "msg", file(&message.finish())).await?;
+    answer.created_id()?;
+    let lines = (0..5).map(|number| format!("{number}.zip: Added Successfully!"));
+    assert_eq!(
+        answer.json()["message"],
+        lines.collect::<Vec<_>>().join("\n")
+    );
+    let list = server.get("/api/v1/samples/?only=size").await?.json();
+    let sizes: Vec<_> = list["objects"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|sample| sample["size"].clone())
+        .collect();
+    assert_eq!(sizes, vec![json!(4 << 20); 5]);
     Ok(())
 }
 
@@ -318,45 +404,4 @@ async fn up_12_many_and_large_attachments() -> Result<()> {
         15 << 20
     );
     Ok(())
-}
-
-/// A ZIP archive with one member that is not compressed.
-fn zip(name: &str, content: &[u8]) -> Vec<u8> {
-    let crc = content.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            }
-        })
-    });
-    let size = u32::try_from(content.len())
-        .unwrap_or_default()
-        .to_le_bytes();
-    let length = u16::try_from(name.len()).unwrap_or_default().to_le_bytes();
-    let facts = [
-        &[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0x50][..],
-        &(!crc).to_le_bytes(),
-        &size,
-        &size,
-        &length,
-        &[0, 0],
-    ]
-    .concat();
-    let local = [b"PK\x03\x04", &facts[..], name.as_bytes(), content].concat();
-    let central = [b"PK\x01\x02\x14\x00", &facts[..], &[0; 14], name.as_bytes()].concat();
-    let at = u32::try_from(local.len()).unwrap_or_default().to_le_bytes();
-    let long = u32::try_from(central.len())
-        .unwrap_or_default()
-        .to_le_bytes();
-    [
-        &local[..],
-        &central,
-        b"PK\x05\x06\0\0\0\0\x01\0\x01\0",
-        &long,
-        &at,
-        &[0, 0],
-    ]
-    .concat()
 }

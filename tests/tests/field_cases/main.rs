@@ -1,6 +1,7 @@
 //! What users of the original reported in public, and what published clients and real feeds send: each case with its id, whole,
 //! over HTTP. Cases of one type alone are with the tests of that type; `xtask/rules.txt` says which have none yet.
 
+mod actions;
 mod addresses;
 mod lists;
 mod parameters;
@@ -9,102 +10,10 @@ mod queries;
 mod spellings;
 
 use anyhow::{Context as _, Result};
+use critd_tests::objects::{Form, OBJECTS, one_of_each, post};
 use critd_tests::{Answer, Json, Server, admin, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// Names and values.
-type Form = &'static [(&'static str, &'static str)];
-
-/// An object of each resource that lists objects: its form, and the file that goes with it.
-const OBJECTS: &[(&str, Form, Option<&[u8]>)] = &[
-    ("actors", &[("name", "A"), ("source", "Alpha")], None),
-    (
-        "actoridentifiers",
-        &[
-            ("identifier_type", "Handle"),
-            ("identifier", "x"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    ("backdoors", &[("name", "B"), ("source", "Alpha")], None),
-    ("campaigns", &[("name", "C")], None),
-    ("certificates", &[("source", "Alpha")], Some(b"certificate")),
-    (
-        "domains",
-        &[("domain", "example.com"), ("source", "Alpha")],
-        None,
-    ),
-    (
-        "emails",
-        &[
-            ("upload_type", "fields"),
-            ("subject", "s"),
-            ("date", "2020-03-03 10:11:12"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    (
-        "events",
-        &[
-            ("title", "E"),
-            ("event_type", "Phishing"),
-            ("description", "d"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    ("exploits", &[("name", "X"), ("source", "Alpha")], None),
-    (
-        "indicators",
-        &[("type", "Mutex"), ("value", "x"), ("source", "Alpha")],
-        None,
-    ),
-    (
-        "ips",
-        &[
-            ("ip", "192.0.2.1"),
-            ("ip_type", "IPv4 Address"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    ("pcaps", &[("source", "Alpha")], Some(b"packets")),
-    (
-        "raw_data",
-        &[
-            ("upload_type", "metadata"),
-            ("title", "R"),
-            ("data_type", "Text"),
-            ("data", "x"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    (
-        "samples",
-        &[
-            ("upload_type", "metadata"),
-            ("filename", "f"),
-            ("md5", "0123456789abcdef0123456789abcdef"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    (
-        "signatures",
-        &[
-            ("title", "S"),
-            ("data_type", "Yara"),
-            ("data", "x"),
-            ("source", "Alpha"),
-        ],
-        None,
-    ),
-    ("targets", &[("email_address", "t@example.org")], None),
-];
 
 /// Credentials of the administrator, as a query has them.
 fn credentials() -> String {
@@ -116,39 +25,6 @@ fn credentials() -> String {
 fn url(server: &Server, path: &str) -> String {
     let join = if path.contains('?') { '&' } else { '?' };
     format!("{}{path}{join}{}", server.url(), credentials())
-}
-
-/// POST of a form, with a file part `filedata` if there is one.
-async fn post(
-    server: &Server,
-    resource: &str,
-    form: &[(&str, &str)],
-    file: Option<&[u8]>,
-) -> Result<Answer> {
-    let path = format!("/api/v1/{resource}/");
-    let Some(bytes) = file else {
-        return server.post(&path, form).await;
-    };
-    let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("file.bin");
-    let mut parts = reqwest::multipart::Form::new().part("filedata", part);
-    for (name, value) in form {
-        parts = parts.text((*name).to_owned(), (*value).to_owned());
-    }
-    let request = server.client().post(url(server, &path)).multipart(parts);
-    server.send(request).await
-}
-
-/// One of each of [`OBJECTS`]: resource and id.
-async fn one_of_each(server: &Server) -> Result<Vec<(&'static str, String)>> {
-    let mut made = Vec::new();
-    for (resource, form, file) in OBJECTS {
-        let answer = post(server, resource, form, *file).await?;
-        let id = answer
-            .created_id()
-            .with_context(|| (*resource).to_owned())?;
-        made.push((*resource, id));
-    }
-    Ok(made)
 }
 
 /// The names of what the server offers, as it lists them.

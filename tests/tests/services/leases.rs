@@ -159,7 +159,7 @@ async fn svc_20_only_what_is_asked_for_and_what_is_on_is_handed_out() -> Result<
 }
 
 #[tokio::test]
-async fn svc_20_secrets_go_to_workers_who_may_read_the_control_panel() -> Result<()> {
+async fn svc_11_svc_20_secrets_go_to_workers_who_may_read_the_control_panel() -> Result<()> {
     let mut server = Server::prepare()?;
     let options = server.folder().join("options.json");
     std::fs::write(
@@ -182,6 +182,11 @@ async fn svc_20_secrets_go_to_workers_who_may_read_the_control_panel() -> Result
             .await?
             .json();
         assert_eq!(body["config"], config, "{body:#}");
+        // Nobody's key is in a task.
+        let shown = task(&server, body["analysis_id"].as_str().unwrap_or_default()).await?;
+        for key in [critd_tests::ADMIN_KEY, &worker.key, "f00d"] {
+            assert!(!shown.to_string().contains(key), "{shown:#}");
+        }
     }
     Ok(())
 }

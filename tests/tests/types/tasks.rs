@@ -1,5 +1,5 @@
-//! Tasks of analysis services, which no resource makes or shows: a guest makes them before the server runs with the
-//! plugin, another shows them.
+//! Tasks of analysis services as a database that was taken over has them: a guest makes them before the server runs with
+//! the plugin, another shows them as they are stored.
 
 use anyhow::{Context, Result, ensure};
 use critd_tests::{Answer, Json, Server, User, admin, json};

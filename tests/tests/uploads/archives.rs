@@ -7,7 +7,7 @@ use critd_tests::{Answer, Json, Server, json};
 
 use crate::files::{download, opened, pair, refusal, relations, send};
 use crate::pcaps::CAPTURE;
-use crate::zips::{Entry, archive, file};
+use critd_tests::zips::{Entry, archive, file};
 
 const FIRST: &[u8] = b"first member\n";
 

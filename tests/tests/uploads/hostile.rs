@@ -7,7 +7,7 @@ use critd_tests::{Server, is_embedded, json};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::files::{kept, refusal, send};
-use crate::zips::{Entry, archive, file, folders, overlapping};
+use critd_tests::zips::{Entry, archive, file, folders, overlapping};
 
 const ZIP: [(&str, &str); 3] = [
     ("upload_type", "file"),

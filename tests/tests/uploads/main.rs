@@ -9,4 +9,3 @@ mod hostile;
 mod pcaps;
 mod samples;
 mod screenshots;
-mod zips;

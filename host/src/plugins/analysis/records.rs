@@ -393,7 +393,11 @@ async fn update(
 }
 
 /// Asks whether the stored options will do, and says so in the record: an objection switches the service off.
-pub(super) async fn settle(store: &dyn Store, registry: &Registry, name: &str) -> AdminResult<Option<String>> {
+pub(super) async fn settle(
+    store: &dyn Store,
+    registry: &Registry,
+    name: &str,
+) -> AdminResult<Option<String>> {
     let mut objection = None;
     change(store, name, |record| {
         objection = record.objection(registry);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, Purpose, Sent, refusal};
 use crate::dates::{self, Zones};
-use crate::plugins::declaration::{ArgDeclaration, ArgKind};
+use crate::plugins::declaration::{ArgCheck, ArgDeclaration, ArgKind, EmptyDate};
 use crate::plugins::{Refusal, Registry, Value};
 use crate::vocabulary;
 
@@ -84,7 +84,7 @@ pub(super) fn is_absent(purpose: Purpose<'_>, declaration: &ArgDeclaration, sent
         }
         (Json::String(text), _) => {
             let text = text.trim();
-            text.is_empty()
+            text.is_empty() && declaration.empty.is_none()
                 || declaration.kind == ArgKind::Ldate && text.eq_ignore_ascii_case("none")
         }
         (Json::Array(elements), Purpose::Create) if declaration.kind != ArgKind::Any => {
@@ -297,6 +297,10 @@ impl<'a> Converter<'a> {
         if let Some(milliseconds) = json.get("$date").and_then(Json::as_i64) {
             return Ok(Value::Date(milliseconds));
         }
+        if let (Some(EmptyDate::Now), Some("")) = (declaration.empty, json.as_str().map(str::trim))
+        {
+            return Ok(Value::Date(self.now));
+        }
         let reader = if kind == ArgKind::Date {
             dates::strict
         } else {
@@ -332,11 +336,7 @@ impl<'a> Converter<'a> {
             text = text.trim().to_owned();
         }
         if declaration.nonempty && text.trim().is_empty() {
-            return Err(at.refusal(
-                format!("Argument '{}' must not be empty.", at.name()),
-                "invalid_value",
-                None,
-            ));
+            return Err(empty(declaration, at));
         }
         check_length(declaration, at, &text)?;
         if let Json::String(choice) =
@@ -356,7 +356,8 @@ impl<'a> Converter<'a> {
         value: &Json,
     ) -> Result<Json, Refusal> {
         let choices = &declaration.choices;
-        if choices.is_empty() || choices.contains(value) {
+        let is_checked = declaration.check == ArgCheck::Before;
+        if choices.is_empty() || choices.contains(value) || !is_checked {
             return Ok(value.clone());
         }
         let text = value.as_str().map(str::trim);
@@ -380,7 +381,11 @@ impl<'a> Converter<'a> {
         at: At<'_>,
         text: String,
     ) -> Result<String, Refusal> {
-        let Some(name) = &declaration.vocab else {
+        let Some(name) = declaration
+            .vocab
+            .as_ref()
+            .filter(|_| declaration.check == ArgCheck::Before)
+        else {
             return Ok(text);
         };
         if vocabulary::values(name).is_none() {
@@ -456,11 +461,7 @@ impl<'a> Converter<'a> {
             }
         }
         if declaration.nonempty && converted.is_empty() {
-            return Err(at.refusal(
-                format!("Argument '{}' must not be empty.", at.name()),
-                "invalid_value",
-                None,
-            ));
+            return Err(empty(declaration, at));
         }
         Ok(Value::Json(Json::Array(converted).to_string()))
     }
@@ -549,6 +550,14 @@ fn check_length(declaration: &ArgDeclaration, at: At<'_>, text: &str) -> Result<
         )),
         _ => Ok(()),
     }
+}
+
+fn empty(declaration: &ArgDeclaration, at: At<'_>) -> Refusal {
+    let message = match &declaration.missing {
+        Some(text) => text.clone(),
+        None => format!("Argument '{}' must not be empty.", at.name()),
+    };
+    at.refusal(message, "invalid_value", None)
 }
 
 fn invalid(declaration: &ArgDeclaration, at: At<'_>, value: &str) -> Refusal {

@@ -13,7 +13,7 @@ use crate::store::FieldPath;
 use crate::vocabulary;
 
 /// The versions of the contract that this server offers, the newest last.
-const CONTRACTS: [&str; 1] = ["1.0"];
+const CONTRACTS: [&str; 2] = ["1.0", "1.1"];
 /// Names that the host supplies and no plugin may declare (rule ACT-9).
 const SUPPLIED: [&str; 3] = ["id_", "type_", "user"];
 /// Groups of shared create arguments.
@@ -529,6 +529,9 @@ fn check_arg(found: &mut Found, arg: &ArgDeclaration) {
     check_vocabulary(found, arg.vocab.as_deref());
     if arg.required && arg.default.is_some() {
         found.add("is required and has a default");
+    }
+    if arg.empty.is_some() && !matches!(arg.kind, ArgKind::Date | ArgKind::Ldate) {
+        found.add("`empty` is for dates");
     }
     if arg.of.is_some() && arg.kind != ArgKind::List {
         found.add("`of` is for lists");

@@ -8,7 +8,7 @@ use bson::oid::ObjectId;
 use parking_lot::Mutex;
 use serde_json::{Map, Value as Json, json};
 
-use super::{NOW, caller, empty_store, fill, request, services_on, staged, subject_of, with_type};
+use super::{NOW, caller, empty_store, fill, request, services_on, staged, subject_of, with_types};
 use crate::dates::Zones;
 use crate::plugins::analysis::{Sink, tasks};
 use crate::plugins::arguments;
@@ -124,7 +124,7 @@ async fn one(
         .flatten()
         .map(|(field, _)| field.as_str())
         .collect();
-    let registry = with_type(registry, &name, example, &fields)?;
+    let registry = with_types(registry, &name, example, &fields)?;
     let of = registry
         .type_named(&name)
         .ok_or("its type is not in the registry")?;

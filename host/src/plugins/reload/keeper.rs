@@ -657,7 +657,9 @@ impl Keeper {
         let same_code = before.is_some_and(|before| before.loaded.sha256 == loaded.sha256);
         if same_code
             && before.is_some_and(|before| {
-                before.loaded.limits == loaded.limits && before.origin == origin
+                before.loaded.limits == loaded.limits
+                    && before.loaded.service_limits == loaded.service_limits
+                    && before.origin == origin
             })
         {
             return false;
@@ -780,6 +782,11 @@ impl Keeper {
                 .iter()
                 .flat_map(|all| &all.actions)
                 .map(|action| action.name.clone())
+                .collect(),
+            services: declaration
+                .iter()
+                .flat_map(|all| &all.services)
+                .map(|service| service.name.clone())
                 .collect(),
             needs: declaration
                 .iter()

@@ -21,6 +21,8 @@ const WARNING_BYTES: usize = 500;
 const ENTRIES: usize = 1_000;
 /// The register of user names. A plugin may ask for a name that it was told, never for the list.
 const USERS: &str = "user";
+/// The register of types of actions: those only that are in use and for the call's type.
+const ACTION_TYPES: &str = "action-type";
 
 type Host<T> = wasmtime::Result<T>;
 
@@ -330,6 +332,45 @@ impl documents::Host for State {
             .pull(d, &path, &where_, limit))
     }
 
+    async fn remove(&mut self, d: u32) -> Host<Result<(), Fault>> {
+        on_work!(self, 0, |work| work.remove(d))
+    }
+
+    async fn unrelate(
+        &mut self,
+        left: u32,
+        relationship: String,
+        right_type: String,
+        right_id: String,
+        details: Vec<Arg>,
+    ) -> Host<Result<bool, Fault>> {
+        let bytes = relationship.len() + right_type.len() + right_id.len() + weight_of(&details);
+        on_work!(self, bytes, |work| {
+            let details = args_in(details);
+            work.unrelate(left, &relationship, (&right_type, &right_id), &details)
+                .await
+        })
+    }
+
+    async fn change_relation(
+        &mut self,
+        left: u32,
+        relationship: String,
+        right_type: String,
+        right_id: String,
+        details: Vec<Arg>,
+        changes: Vec<Arg>,
+    ) -> Host<Result<bool, Fault>> {
+        let bytes = relationship.len() + right_type.len() + right_id.len();
+        let bytes = bytes + weight_of(&details) + weight_of(&changes);
+        on_work!(self, bytes, |work| {
+            let (details, changes) = (args_in(details), args_in(changes));
+            let right = (right_type.as_str(), right_id.as_str());
+            work.change_relation(left, &relationship, right, &details, &changes)
+                .await
+        })
+    }
+
     async fn relate(
         &mut self,
         left: u32,
@@ -431,8 +472,18 @@ impl registers::Host for State {
         if register == USERS {
             return stored(asked!(self, request.services.access.has_user(&name).await));
         }
-        let answered = request.services.registers.has(&register, &name);
-        stored(asked!(self, answered.await))
+        let registers = &request.services.registers;
+        if register == ACTION_TYPES {
+            let of = work.type_name().to_owned();
+            return stored(asked!(self, registers.has_action_type(&name, &of).await));
+        }
+        stored(asked!(self, registers.has(&register, &name).await))
+    }
+
+    async fn add(&mut self, register: String, name: String) -> Host<Result<bool, Fault>> {
+        on_work!(self, register.len() + name.len(), |work| work
+            .register(&register, &name)
+            .await)
     }
 
     async fn entries(&mut self, register: String, after: String) -> Host<Vec<String>> {

@@ -141,10 +141,9 @@ impl Runtime {
         let instances = self
             .linker
             .instantiate_pre(&component)
-            .map_err(|error| format!("it does not fit this server's contract 1.0: {error:#}"))?;
-        let plugin = plugin::GuestIndices::new(&instances).map_err(|error| {
-            format!("it does not export `critd:plugin/plugin@1.0.0`: {error:#}")
-        })?;
+            .map_err(|error| format!("it does not fit this server's contract 1.1: {error:#}"))?;
+        let plugin = plugin::GuestIndices::new(&instances)
+            .map_err(|error| format!("it does not export `critd:plugin/plugin@1`: {error:#}"))?;
         let handler = handler::GuestIndices::new(&instances).ok();
         let service = service::GuestIndices::new(&instances).ok();
         Ok(Code {

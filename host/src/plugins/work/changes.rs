@@ -268,6 +268,35 @@ impl Work {
         Ok(())
     }
 
+    /// `documents.remove`.
+    ///
+    /// # Errors
+    ///
+    /// Fault `refused`: a top-level object, or another plugin's; `internal`: in a create, not declared, not stored yet.
+    pub fn remove(&mut self, document: DocNumber) -> Result<(), Failure> {
+        self.refuse_in_services()?;
+        let index = self.document(document)?;
+        let frame = self
+            .frame()
+            .ok_or_else(|| internal("no call is under way"))?;
+        let (open, of) = (&self.documents[index], &self.documents[index].of);
+        let type_name = &of.declaration.name;
+        if of.declaration.top_level || frame.plugin != of.plugin {
+            return Err(forbidden(format!("A `{type_name}` can't be removed.")));
+        }
+        if frame.is_create() || open.revision.is_none() {
+            return Err(internal("only actions remove, and only what is stored"));
+        }
+        if !self.touches(index, "_id") {
+            return Err(internal(format!(
+                "`{}` removes a `{type_name}` without declaring `other:{type_name}`",
+                frame.plugin
+            )));
+        }
+        self.documents[index].removed = true;
+        Ok(())
+    }
+
     /// `documents.push`.
     ///
     /// # Errors

@@ -119,6 +119,7 @@ impl Work {
             source_added: false,
             rekeyed: false,
             withdrawn: false,
+            removed: false,
             settled: false,
         })
     }
@@ -177,10 +178,10 @@ impl Work {
         }
     }
 
-    /// A hidden document exists only for the creates that made it known to themselves.
+    /// What was removed does not exist any more; a hidden document exists only for the creates that made it known to themselves.
     fn shown(&self, index: usize) -> Option<usize> {
         let document = &self.documents[index];
-        (!document.hidden || document.source_added).then_some(index)
+        (!document.removed && (!document.hidden || document.source_added)).then_some(index)
     }
 
     /// `documents.current`.
@@ -496,6 +497,7 @@ impl Work {
             source_added: false,
             rekeyed: true,
             withdrawn: false,
+            removed: false,
             settled: false,
         })?;
         if let Some(key) = key {
@@ -619,7 +621,7 @@ impl Work {
     }
 
     /// The first element of a list that meets a condition. What is remembered is the answer, not the list.
-    fn search(
+    pub(super) fn search(
         &mut self,
         index: usize,
         path: FieldPath,

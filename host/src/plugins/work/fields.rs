@@ -65,7 +65,7 @@ const DECLARATIONS: &str = r#"[
       {"name": "analyst", "kind": "text"}, {"name": "date", "kind": "date"}, {"name": "note", "kind": "text"}]}]},
   {"name": "screenshots", "kind": "list", "of": "text"},
   {"name": "objects", "kind": "list", "of": "map", "fields": [
-    {"name": "type", "kind": "text"}, {"name": "value", "kind": "text"}, {"name": "analyst", "kind": "text"},
+    {"name": "type", "kind": "text"}, {"name": "value", "kind": "text", "bucket": "objects"}, {"name": "analyst", "kind": "text"},
     {"name": "date", "kind": "date"},
     {"name": "source", "kind": "list", "of": "map", "fields": [
       {"name": "name", "kind": "text"},
@@ -79,6 +79,16 @@ const DECLARATIONS: &str = r#"[
   {"name": "description", "kind": "text"},
   {"name": "unsupported_attrs", "kind": "map"}
 ]"#;
+
+/// The fields that every top-level object has.
+pub(crate) fn common_fields() -> &'static [FieldDeclaration] {
+    &COMMON
+}
+
+/// Does every top-level object have this field?
+pub(crate) fn is_common_field(name: &str) -> bool {
+    COMMON.iter().any(|field| field.name == name)
+}
 
 /// The lists that every top-level object has, in the order in which a new document gets them.
 pub(super) const LISTS: [&str; 10] = [

@@ -63,7 +63,17 @@ impl Work {
     /// at the end. `of` names the type when it is not the subject of the action.
     #[must_use]
     pub fn operations(&self) -> Vec<Json> {
-        self.operations_from(0)
+        let mut operations = self.operations_from(0);
+        let removed = self.documents.iter().filter(|document| document.removed);
+        let removed = removed.map(|document| {
+            json!({ "remove": [bson_to_json(&document.id.into())], "of": document.of.declaration.name })
+        });
+        let registered = self
+            .registered
+            .iter()
+            .map(|(register, name)| json!({ "register": [register.name(), name] }));
+        operations.extend(removed.chain(registered));
+        operations
     }
 
     /// The same, of what was written from a position of the log on.
@@ -113,6 +123,11 @@ impl Work {
             if self.documents[index].withdrawn {
                 continue;
             }
+            if self.documents[index].removed {
+                let removal = self.removal(index)?;
+                set.writes.extend(removal);
+                continue;
+            }
             self.check_result(index)?;
             let document = &self.documents[index];
             let operations: Vec<Op> = self
@@ -147,9 +162,10 @@ impl Work {
             audited = of_items;
         }
         for (index, value) in audited {
-            let entry = self.audit_entry(index, &value);
+            let entry = self.audit_entry(index, "save()", &value);
             set.writes.push(entry);
         }
+        self.add_registered(&mut set);
         self.add_counters(counts, &mut set).await?;
         set.documents = self.reads();
         set.keys.append(&mut self.keys);
@@ -168,7 +184,7 @@ impl Work {
         }
     }
 
-    /// Operations on an existing document, and `modified` (ACT-16), but not for a mere partner in a relationship
+    /// Operations on an existing document, and `modified` (ACT-16), but not for what a POST merely relates to
     /// (documents.md L6).
     fn change(&self, index: usize, mut operations: Vec<Op>) -> Result<Write, Failure> {
         let document = &self.documents[index];
@@ -210,12 +226,34 @@ impl Work {
         })
     }
 
-    fn audit_entry(&mut self, index: usize, value: &str) -> Write {
+    /// The document goes; what its audit entry names is its natural key.
+    fn removal(&mut self, index: usize) -> Result<[Write; 2], Failure> {
+        let document = &self.documents[index];
+        let of = &document.of.declaration;
+        let name = match &of.lookup {
+            None => String::new(),
+            Some(field) => {
+                let path = FieldPath::parse(field).map_err(|error| internal(error.to_string()))?;
+                match document.draft.get(&path).map_err(draft_failed)? {
+                    Some(Bson::String(name)) => name,
+                    _ => String::new(),
+                }
+            }
+        };
+        let document = DocKey {
+            collection: of.collection.clone(),
+            id: document.id,
+        };
+        let entry = self.audit_entry(index, "delete()", &name);
+        Ok([Write::Remove { document }, entry])
+    }
+
+    fn audit_entry(&mut self, index: usize, method: &str, value: &str) -> Write {
         let id = self.new_id();
         let document = &self.documents[index];
         let body = doc! {
             "_id": id, "schema_version": 1, "user": self.user(), "type": &document.of.declaration.name, "target_id": document.id,
-            "value": value, "method": "save()", "date": date(self.now),
+            "value": value, "method": method, "date": date(self.now),
         };
         Write::Insert {
             collection: AUDIT.to_owned(),

@@ -80,6 +80,11 @@ fn declarations() -> Vec<Declaration> {
             {"name": "entries", "kind": "list", "of": "map"}],
         "args": [{"name": "object_type", "type": "type", "required": true, "invalid": "No such type."}]});
     let part = json!({"name": "NotePart", "resource": "note_parts", "part_of": "Note", "top_level": false, "methods": ["POST"], "fields": [], "args": []});
+    let scrap = json!({"name": "Scrap", "resource": "scraps", "collection": "scraps", "top_level": false, "lookup": "name", "methods": ["POST"],
+        "fields": [{"name": "name", "kind": "text", "indexed": true}], "args": []});
+    let tidy = json!([
+        {"name": "tidy", "on": ["*"], "permission": "write", "args": [], "touches": ["other:Scrap", "other:Domain", "registry:signature-dependency"]},
+        {"name": "look", "on": ["*"], "permission": "write", "args": []}]);
     let log = json!({"name": "Log", "resource": "logs", "collection": "logs", "permission_check": "within", "fields": [], "args": []});
     let ticket = json!({"name": "ticket", "type": "map", "required": true, "keys": [
         {"name": "ticket_number", "type": "list", "of": "string", "required": true}, {"name": "date", "type": "date", "default": "now"}]});
@@ -97,6 +102,7 @@ fn declarations() -> Vec<Declaration> {
                 "refusals": {"add": "User does not have permission to add sources to object.", "update": "User does not have permission to edit sources."}},
             "args": [{"name": "action_type", "type": "string", "required": true, "enum": ["add", "update"]},
                 {"name": "source", "type": "string", "required": true, "vocab": "registered-sources", "invalid": "Source not found."}]},
+        {"name": "add_object", "on": ["*"], "permission": "objects_add", "touches": ["self.objects"], "args": []},
         {"name": "everything", "on": ["*"], "permission": "write", "args": [
             {"name": "text", "type": "text"}, {"name": "title", "type": "string", "unescape": true, "nonempty": true, "max_length": 10},
             {"name": "description", "type": "text", "unescape": true}, {"name": "flag", "type": "bool"}, {"name": "wait", "type": "int"},
@@ -105,7 +111,15 @@ fn declarations() -> Vec<Declaration> {
             {"name": "value", "type": "string", "vocab": "Status", "invalid": "Invalid status: {value}."},
             {"name": "kinds", "type": "list", "of": "string", "vocab": "IndicatorTypes"},
             {"name": "config", "type": "map"}, {"name": "parts", "type": "list", "of": "map", "keys": [{"name": "n", "type": "int", "required": true}]},
-            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"}]}
+            {"name": "level", "type": "string", "default": "low", "vocab": "Confidence"},
+            {"name": "own", "type": "string", "required": true, "vocab": "Status", "check": "within"},
+            {"name": "active", "type": "string", "enum": ["on", "off"], "check": "within"}]},
+        {"name": "worded", "on": ["*"], "permission": "write", "args": [
+            {"name": "rated", "type": "string", "enum": ["confidence", "impact"]},
+            {"name": "rating", "type": "string", "vocab": "IndicatorCI", "invalid": "Invalid {rated}: {value}."},
+            {"name": "title", "type": "string", "nonempty": true, "missing": "No title to change"},
+            {"name": "end", "type": "date", "empty": "now"},
+            {"name": "span", "type": "map", "keys": [{"name": "begin", "type": "date"}, {"name": "end", "type": "ldate", "empty": "now"}]}]}
     ]);
     vec![
         plugin("domain", json!([domain]), json!([])),
@@ -116,6 +130,7 @@ fn declarations() -> Vec<Declaration> {
         plugin("identifier", json!([identifier]), json!([])),
         plugin("sample", json!([sample]), json!([])),
         plugin("note", json!([note, part]), json!([])),
+        plugin("scrap", json!([scrap]), tidy),
         plugin("log", json!([log]), json!([])),
         plugin("common", json!([]), actions),
     ]

@@ -55,6 +55,7 @@ impl Work {
             log: self.log.len(),
             documents: self.documents.len(),
             warnings: 0,
+            registered: self.registered.len(),
             before: HashMap::new(),
         });
         let frame = self.push_frame(

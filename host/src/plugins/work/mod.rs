@@ -15,8 +15,11 @@
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
 //! own          calls that are no handler's: actions of the host, analysis services
+//! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
+//! registers    entries added to registers
+//! freed        files that nothing here refers to any more
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -28,24 +31,26 @@ mod fields;
 mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod freed;
 mod fuzzy;
 mod imports;
 mod items;
 mod kinds;
 mod own;
+mod registers;
 mod relate;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unrelate;
 mod uploads;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::Bson;
 use bson::oid::ObjectId;
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
@@ -56,14 +61,18 @@ use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
 use super::{NotDone, Refusal, Services};
 use crate::access::Caller;
 use crate::dates::Zones;
+use crate::registers::Register;
 use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, StagedFile, StoreError};
 
 pub use self::difference::Changed;
+pub(super) use self::fields::{common_fields, is_common_field};
 pub(crate) use self::finish::AUDIT;
 pub use self::finish::collections;
+pub(super) use self::freed::FreedFile;
 pub(super) use self::items::{Item, Refused};
 pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
+pub use self::waits::Waits;
 
 /// Number of a document within one call.
 pub type DocNumber = u32;
@@ -115,45 +124,6 @@ pub struct Request {
     pub files: Vec<(String, Arc<StagedFile>)>,
     /// Is it waiting for the store?
     pub waits: Waits,
-}
-
-/// For how long a request has been waiting for slow answers of the store. A call and the calls that it makes share it: at
-/// most one of them asks at a time.
-#[derive(Debug, Default)]
-pub struct Waits(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Since when for the present answer.
-    since: Option<Instant>,
-    /// For all slow answers before.
-    before: Duration,
-}
-
-impl Waits {
-    /// An answer that takes as long is the store's doing; of many quick ones the plugin asks for too many.
-    const SLOW: Duration = Duration::from_millis(50);
-
-    /// The store is asked for something.
-    pub(crate) fn begin(&self) {
-        self.0.lock().since = Some(Instant::now());
-    }
-
-    /// It has answered.
-    pub(crate) fn end(&self) {
-        let mut waiting = self.0.lock();
-        let waited = waiting.since.take().map(|since| since.elapsed());
-        waiting.before += waited
-            .filter(|waited| *waited >= Self::SLOW)
-            .unwrap_or_default();
-    }
-
-    /// Altogether, the present answer included.
-    pub(crate) fn total(&self) -> Duration {
-        let waiting = self.0.lock();
-        let present = waiting.since.map(|since| since.elapsed());
-        waiting.before + present.unwrap_or_default()
-    }
 }
 
 /// What one request may use. The runtime sets it from the operator's limits.
@@ -252,6 +222,8 @@ struct Open {
     rekeyed: bool,
     /// Taken back together with the create that made it.
     withdrawn: bool,
+    /// Goes when the request succeeds.
+    removed: bool,
     /// Written by an earlier POST of this transaction: for those after it the document is there.
     settled: bool,
 }
@@ -260,7 +232,7 @@ struct Open {
 struct Logged {
     document: usize,
     operation: Op,
-    /// The other side of a relationship: its `modified` stays (documents.md L6).
+    /// The other side of a relationship that a POST made: its `modified` stays (documents.md L6).
     partner: bool,
     /// The condition of a pull as the plugin wrote it.
     condition: Option<String>,
@@ -271,6 +243,7 @@ struct Savepoint {
     log: usize,
     documents: usize,
     warnings: usize,
+    registered: usize,
     /// What documents were before they were first written after this point.
     before: HashMap<usize, Before>,
 }
@@ -303,6 +276,8 @@ pub struct Work {
     selections: Vec<SelectRead>,
     /// Documents that were looked for by id and not found.
     absent: Vec<(String, ObjectId)>,
+    /// Entries for registers.
+    registered: Vec<(Register, String)>,
     warnings: Vec<String>,
     creates: u32,
     made_bytes: u64,
@@ -346,6 +321,7 @@ impl Work {
             keys: Vec::new(),
             selections: Vec::new(),
             absent: Vec::new(),
+            registered: Vec::new(),
             warnings: Vec::new(),
             creates: 0,
             made_bytes: 0,
@@ -544,6 +520,7 @@ impl Work {
             log: self.log.len(),
             documents: self.documents.len(),
             warnings: self.warnings.len(),
+            registered: self.registered.len(),
             before: HashMap::new(),
         });
         let frame = self.push_frame(&of.plugin, "", name, &of.declaration.touches);
@@ -604,6 +581,7 @@ impl Work {
     fn roll_back(&mut self, savepoint: Savepoint) {
         self.log.truncate(savepoint.log);
         self.warnings.truncate(savepoint.warnings);
+        self.registered.truncate(savepoint.registered);
         for (index, before) in savepoint.before {
             let document = &mut self.documents[index];
             document.draft = before.draft;

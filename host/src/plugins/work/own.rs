@@ -211,6 +211,7 @@ impl Work {
             source_added: false,
             rekeyed: true,
             withdrawn: false,
+            removed: false,
             settled: false,
         })?;
         self.number(index)

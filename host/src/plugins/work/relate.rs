@@ -7,7 +7,7 @@ use bson::{Bson, Document, doc};
 
 use super::changes::Side;
 use super::documents::draft_failed;
-use super::rules::{date, date_of, invalid, refused, text_of};
+use super::rules::{as_written, date, date_of, invalid, refused, text_of};
 use super::{DocNumber, Relation, Work, internal};
 use crate::plugins::value::{Arg, Failure, Value};
 use crate::store::{FieldPath, Filter, Test};
@@ -99,6 +99,20 @@ impl Half {
     }
 }
 
+/// The confidence among details.
+pub(super) fn confidence(details: &[Arg]) -> Result<Option<&'static str>, Failure> {
+    let Some(given) = text_of(details, "rel_confidence") else {
+        return Ok(None);
+    };
+    match vocabulary::canonical("RelationshipConfidence", &given) {
+        Some(confidence) => Ok(Some(confidence)),
+        None => Err(invalid(
+            "rel_confidence",
+            format!("Invalid relationship confidence: {given}."),
+        )),
+    }
+}
+
 impl Work {
     /// `documents.relate`.
     ///
@@ -137,26 +151,8 @@ impl Work {
                 ));
             }
         }
-        let recognised = vocabulary::recognise("RelationshipTypes", relationship);
-        let names = recognised
-            .and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
-        let Some((recognised, inverse)) = names else {
-            return Err(invalid("relationship", "Could not find relationship type"));
-        };
-        if recognised.by_old_name {
-            self.warn(&format!(
-                "'{}' is an old name; '{}' is used.",
-                relationship.trim(),
-                recognised.value
-            ));
-        }
-        let confidence = text_of(details, "rel_confidence").unwrap_or_else(|| "unknown".into());
-        let Some(confidence) = vocabulary::canonical("RelationshipConfidence", &confidence) else {
-            return Err(invalid(
-                "rel_confidence",
-                format!("Invalid relationship confidence: {confidence}."),
-            ));
-        };
+        let (name, inverse) = self.names(relationship)?;
+        let confidence = confidence(details)?.unwrap_or("unknown");
         // One side must be the plugin's to write; for the other no right is needed (forge_relationship.7).
         if !self.may_apply_rules(left, "relationships")
             && !self.may_apply_rules(right, "relationships")
@@ -175,12 +171,33 @@ impl Work {
             date: self.now,
             analyst: (!is_anonymous).then(|| self.user().to_owned()),
             confidence: confidence.to_owned(),
-            reason: text_of(details, "rel_reason").unwrap_or_default(),
+            reason: as_written(details, "rel_reason").unwrap_or_default(),
         };
-        let relation = self.relate_pair(left, recognised.value, inverse, right, &details)?;
-        self.relate_family(left, recognised.value, inverse, right, &details)
+        let relation = self.relate_pair(left, name, inverse, right, &details)?;
+        self.relate_family(left, name, inverse, right, &details)
             .await?;
         Ok(relation)
+    }
+
+    /// The current name of a relationship, and its inverse.
+    pub(super) fn names(
+        &mut self,
+        relationship: &str,
+    ) -> Result<(&'static str, &'static str), Failure> {
+        let recognised = vocabulary::recognise("RelationshipTypes", relationship);
+        let names = recognised
+            .and_then(|recognised| Some((recognised, vocabulary::inverse(recognised.value)?)));
+        let Some((recognised, inverse)) = names else {
+            return Err(invalid("relationship", "Could not find relationship type"));
+        };
+        if recognised.by_old_name {
+            self.warn(&format!(
+                "'{}' is an old name; '{}' is used.",
+                relationship.trim(),
+                recognised.value
+            ));
+        }
+        Ok((recognised.value, inverse))
     }
 
     fn half(&self, on: usize, name: &'static str, partner: usize, side: Side) -> Half {
@@ -202,17 +219,14 @@ impl Work {
         right: usize,
         details: &Details,
     ) -> Result<Relation, Failure> {
-        // The document that the request is about is changed; whoever it is related to is its partner (documents.md L6).
-        let right_is_subject = self
+        // An action changes both documents (ACT-17). A POST changes the one that it makes; what that is related to is its
+        // partner (documents.md L6).
+        let is_action = self
             .frames
             .first()
-            .is_some_and(|frame| frame.subject == Some(right));
-        let (left_side, right_side) = if right_is_subject {
-            (Side::Partner, Side::Own)
-        } else {
-            (Side::Own, Side::Partner)
-        };
-        let left = self.half(left, name, right, left_side);
+            .is_some_and(|frame| frame.subject.is_some());
+        let right_side = if is_action { Side::Own } else { Side::Partner };
+        let left = self.half(left, name, right, Side::Own);
         let right = self.half(right, inverse, left.on, right_side);
         match (
             self.present(&left, details)?,

@@ -59,6 +59,18 @@ pub(super) fn text_of(args: &[Arg], name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// The text of a detail with its blanks (kind `text`): clients that find it again compare all of it.
+pub(super) fn as_written(details: &[Arg], name: &str) -> Option<String> {
+    match details
+        .iter()
+        .find(|arg| arg.name == name)
+        .map(|arg| &arg.value)
+    {
+        Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+        _ => text_of(details, name),
+    }
+}
+
 /// A date among details; also as text.
 pub(super) fn date_of(details: &[Arg], name: &str, zones: &Zones) -> Result<Option<i64>, Failure> {
     match details
@@ -230,8 +242,8 @@ impl Work {
         let instance = Instance {
             analyst: self.user().to_owned(),
             date: date_of(details, "date", &self.request.zones)?.unwrap_or(self.now),
-            method: text_of(details, "method"),
-            reference: text_of(details, "reference"),
+            method: as_written(details, "method"),
+            reference: as_written(details, "reference"),
             tlp: level.to_owned(),
         };
         Ok((source, instance))
@@ -278,16 +290,18 @@ impl Work {
         let entry = within(&list, position)?;
         self.remember(index, &within(&entry, "name")?)?;
         let instances = within(&entry, "instances")?;
-        if let Some(position) = self.find_element(index, &instances, &instance.same())? {
-            self.remember_element(index, &instances, position)?;
-            // An equal instance under a source that the caller may write makes the document no stranger.
-            self.touch(index).source_added = true;
-            return Ok(false);
-        }
-        while self
-            .find_element(index, &instances, &is("date", date(instance.date)))?
-            .is_some()
-        {
+        loop {
+            // Also where a date that was taken moved it on: the same request again is no other instance (actions.md 9.2).
+            if let Some(position) = self.find_element(index, &instances, &instance.same())? {
+                self.remember_element(index, &instances, position)?;
+                // An equal instance under a source that the caller may write makes the document no stranger.
+                self.touch(index).source_added = true;
+                return Ok(false);
+            }
+            let of_date = is("date", date(instance.date));
+            if self.find_element(index, &instances, &of_date)?.is_none() {
+                break;
+            }
             instance.date += 1;
         }
         self.append_unique(

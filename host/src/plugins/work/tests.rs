@@ -3,6 +3,7 @@
 mod declared;
 mod nesting;
 mod relations;
+mod removal;
 
 use bson::{Bson, Document};
 use serde_json::json;

@@ -30,6 +30,12 @@ pub(super) struct Upload {
     digests: Vec<(String, Option<String>)>,
 }
 
+/// How a field refers to a file: those of kind `file` by its id, texts by its MD5 (`objects`, documents.md 4.1).
+enum Reference {
+    Id,
+    Md5,
+}
+
 enum Content {
     Staged(Arc<StagedFile>),
     Making(Box<Making>),
@@ -116,6 +122,12 @@ async fn blocking<T: Send + 'static>(
 
 fn failed(reason: String) -> Failure {
     Abort::Store(reason).into()
+}
+
+pub(super) fn digest_of(hex: &str) -> Option<[u8; 16]> {
+    let mut digest = [0; 16];
+    hex::decode_to_slice(hex, &mut digest).ok()?;
+    Some(digest)
 }
 
 fn read_piece(path: &Path, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
@@ -441,7 +453,7 @@ impl Work {
     ) -> Result<String, Failure> {
         let index = self.upload_index(upload)?;
         let (document, path) = (self.document(document)?, self.path(path)?);
-        let bucket = self.bucket(document, &path)?;
+        let (bucket, reference) = self.bucket(document, &path)?;
         self.may_change(document, &path)?;
         let store = Arc::clone(&self.request.services.store);
         let id = match self.closed(index)? {
@@ -464,7 +476,11 @@ impl Work {
             }
             Content::Making(_) => return Err(internal("the file is still being made")),
         };
-        self.apply(document, Op::Set(path, id.into()), None)?;
+        let value = match reference {
+            Reference::Id => bson::Bson::from(id),
+            Reference::Md5 => self.upload_digest(upload, "md5").await?.into(),
+        };
+        self.apply(document, Op::Set(path, value), None)?;
         Ok(id.to_hex())
     }
 
@@ -494,7 +510,7 @@ impl Work {
         path: &str,
     ) -> Result<Option<UploadNumber>, Failure> {
         let (index, path) = (self.document(document)?, self.path(path)?);
-        let bucket = self.bucket(index, &path)?;
+        let (bucket, _) = self.bucket(index, &path)?;
         let of = Arc::clone(&self.documents[index].of);
         let own = self
             .frame()
@@ -512,15 +528,20 @@ impl Work {
             )
             .into());
         }
-        let Some(bson::Bson::ObjectId(id)) = self.read(index, &path)? else {
-            return Ok(None);
-        };
+        let stored = self.read(index, &path)?;
         let store = Arc::clone(&self.request.services.store);
-        let Some(info) = store
-            .file(&bucket, id)
-            .await
-            .map_err(|error| super::store_failed(&error))?
-        else {
+        let found = match stored {
+            Some(bson::Bson::ObjectId(id)) => {
+                let info = store.file(&bucket, id).await;
+                info.map(|info| info.map(|info| (id, info)))
+            }
+            Some(bson::Bson::String(md5)) => match digest_of(&md5) {
+                Some(md5) => store.file_by_md5(&bucket, &md5).await,
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        };
+        let Some((id, info)) = found.map_err(|error| super::store_failed(&error))? else {
             return Ok(None);
         };
         self.uploads.push(Upload {
@@ -531,12 +552,17 @@ impl Work {
         self.number_of_upload(self.uploads.len() - 1).map(Some)
     }
 
-    /// The bucket that the type declares for the files of a field.
-    fn bucket(&self, index: usize, path: &FieldPath) -> Result<String, Failure> {
+    /// The bucket that the type declares for the files of a field, and how the field refers to them.
+    fn bucket(&self, index: usize, path: &FieldPath) -> Result<(String, Reference), Failure> {
         let of = &self.documents[index].of.declaration;
-        let field = super::fields::declared(of, path).filter(|field| field.kind == FieldKind::File);
-        match field.and_then(|field| field.bucket.clone()) {
-            Some(bucket) => Ok(bucket),
+        let field = super::fields::declared(of, path);
+        let reference = field.and_then(|field| match field.kind {
+            FieldKind::File => Some((field.bucket.clone()?, Reference::Id)),
+            FieldKind::Text => Some((field.bucket.clone()?, Reference::Md5)),
+            _ => None,
+        });
+        match reference {
+            Some(reference) => Ok(reference),
             None => Err(internal(format!(
                 "`{}` declares no file in `{path}`",
                 of.name

@@ -16,7 +16,7 @@ use super::errors::{Patience, Trouble, is_transient, is_unknown, said};
 use super::group::Group;
 use super::{Revisions, Shared};
 use crate::store::StoreError;
-use crate::store::write::{CommitError, WriteSet};
+use crate::store::write::{CommitError, Write, WriteSet};
 
 /// Write sets that go into one transaction at most.
 const GROUP: usize = 64;
@@ -104,6 +104,16 @@ impl Committer {
         tries: u32,
     ) -> Result<Vec<Answer>, Trouble> {
         let mut patience = Patience::new(self.shared.options.patience);
+        let written = || {
+            let writes = changes.iter().flat_map(|changes| &changes.writes);
+            writes.map(Write::collection)
+        };
+        while let Err(trouble) = self.shared.make_written(written()).await {
+            let may_pass = trouble.is_transient() || trouble.is_outage();
+            if !may_pass || !patience.wait().await {
+                return Err(trouble);
+            }
+        }
         let mut watch = Watch::new();
         let mut tried = 0;
         loop {

@@ -1,6 +1,10 @@
 //! Declaring collections: what is known of them, their indexes, and documents that were there before.
+//!
+//! A collection that the database does not have yet is only entered; it is made, with its indexes, before the first commit
+//! that writes to it. A server has a hundred collections, most of them empty for long, and a database pays for each index.
+//! No rule depends on an index: unique keys are kept by the store itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,7 +14,9 @@ use futures_util::future::try_join_all;
 use mongodb::error::Error;
 
 use super::commands::{Change, Update, Writer};
-use super::errors::{self, Trouble, exists_already, is_duplicate, is_there_by_another_name};
+use super::errors::{
+    self, Trouble, is_duplicate, is_there_by_another_name, is_transient, is_unreachable,
+};
 use super::own;
 use super::schema::Collection;
 use super::{Shared, names};
@@ -86,19 +92,39 @@ impl Shared {
         for spec in specs {
             apply::check_name(&spec.name)?;
         }
+        self.refresh_schema().await?;
+        let there: BTreeSet<String> = self
+            .database
+            .list_collection_names()
+            .await
+            .map_err(|error| self.failed(&error))?
+            .into_iter()
+            .collect();
         // Most of the time is the server's, which waits for its disk.
         let mut reports = Vec::new();
         for some in specs.chunks(AT_ONCE) {
-            let done = try_join_all(some.iter().map(|spec| self.declare_one(spec))).await?;
+            let declared = some.iter().map(|spec| self.declare_one(spec, &there));
+            let done = try_join_all(declared).await?;
             reports.extend(done.into_iter().flatten());
         }
         self.refresh_schema().await?;
         Ok(reports)
     }
 
-    async fn declare_one(self: &Arc<Self>, spec: &CollectionSpec) -> Result<Vec<String>> {
+    async fn declare_one(
+        self: &Arc<Self>,
+        spec: &CollectionSpec,
+        there: &BTreeSet<String>,
+    ) -> Result<Vec<String>> {
         let (collection, changed) = self.enter(spec).await?;
-        self.create(&collection, changed).await?;
+        if !there.contains(&collection.name) {
+            if changed {
+                tokio::spawn(adopt_later(Arc::downgrade(self), collection.name));
+            }
+            return Ok(Vec::new());
+        }
+        let created = self.create(&collection).await;
+        created.map_err(|trouble| self.trouble(trouble))?;
         let adopted = self.adopt(&collection).await?;
         let uncertain = changed || adopted > 0 || collection.keys.iter().any(|key| !key.enforced);
         let reports = if uncertain {
@@ -112,8 +138,32 @@ impl Shared {
         Ok(reports)
     }
 
+    /// Makes the collections that a commit writes to, those that are not known to be there.
+    pub(super) async fn make_written(
+        &self,
+        names: impl Iterator<Item = &str>,
+    ) -> Result<(), Trouble> {
+        for name in names {
+            if self.made.lock().contains(name) {
+                continue;
+            }
+            // What was not declared is refused later, by name.
+            let known = self.schema.read().collections.get(name).cloned();
+            if let Some(collection) = known {
+                self.create(&collection).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The collection as it is to be, and whether that is news.
     async fn enter(&self, spec: &CollectionSpec) -> Result<(Collection, bool)> {
+        let known = self.schema.read().collections.get(&spec.name).cloned();
+        if let Some(known) = known
+            && known.declared(spec) == *known
+        {
+            return Ok((known.as_ref().clone(), false));
+        }
         let handle = self.database.collection::<Document>(names::COLLECTIONS);
         loop {
             let known = handle
@@ -147,14 +197,14 @@ impl Shared {
         }
     }
 
-    async fn create(&self, collection: &Collection, changed: bool) -> Result<()> {
-        if changed {
-            match self.database.create_collection(&collection.name).await {
-                Ok(()) => {}
-                Err(error) if exists_already(&error) => {}
-                Err(error) => return Err(self.failed(&error)),
-            }
-        }
+    /// Makes a collection and its indexes, whatever of them is not there yet.
+    async fn create(&self, collection: &Collection) -> Result<(), Trouble> {
+        self.create_indexes(collection).await?;
+        self.made.lock().insert(collection.name.clone());
+        Ok(())
+    }
+
+    async fn create_indexes(&self, collection: &Collection) -> Result<(), Trouble> {
         let handle = self.database.collection::<Document>(&collection.name);
         // Each by itself, so that one that exists under another name keeps none of the others away.
         let models = collection.index_models();
@@ -165,14 +215,19 @@ impl Shared {
             match handle.create_index(model).await {
                 Ok(_) => {}
                 Err(error) if is_there_by_another_name(&error) => {}
-                Err(error) if errors::code_of(&error).is_some() => {
+                Err(error)
+                    if errors::code_of(&error).is_some()
+                        && !is_transient(&error)
+                        && !is_unreachable(&error) =>
+                {
                     return Err(StoreError::Unusable(format!(
                         "`{}` of the database can't have an index that critd needs: {}",
                         collection.name,
                         errors::said(&error)
-                    )));
+                    ))
+                    .into());
                 }
-                Err(error) => return Err(self.failed(&error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

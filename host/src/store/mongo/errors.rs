@@ -164,7 +164,7 @@ pub(super) fn is_there_by_another_name(error: &Error) -> bool {
         && error.to_string().contains("different name")
 }
 
-fn is_unreachable(error: &Error) -> bool {
+pub(super) fn is_unreachable(error: &Error) -> bool {
     match error.kind.as_ref() {
         ErrorKind::ServerSelection { .. }
         | ErrorKind::ConnectionPoolCleared { .. }

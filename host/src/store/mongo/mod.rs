@@ -118,6 +118,8 @@ struct Shared {
     client: Client,
     database: Database,
     schema: RwLock<Arc<Schema>>,
+    /// Collections that are known to be there, with their indexes.
+    made: Mutex<HashSet<String>>,
     classes: RwLock<Arc<ClassTable>>,
     administrative: Mutex<Administrative>,
     /// Held by whoever asks for the number of administrative commits.
@@ -225,6 +227,7 @@ impl MongoStore {
             client,
             database,
             schema: RwLock::default(),
+            made: Mutex::default(),
             classes: RwLock::new(Arc::new(ClassTable::empty())),
             administrative: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
@@ -312,11 +315,24 @@ impl MongoStore {
         trouble.into_store(self.shared.options.longest_query)
     }
 
-    /// Waits for an answer, but not for ever: a node may vanish without closing its connections.
-    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T> {
+    /// Waits for an answer, but not for ever: a node may vanish without closing its connections. Asks again where a
+    /// collection was being made while it was read.
+    async fn bounded<T, F>(&self, ask: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
         self.check_open()?;
         let options = &self.shared.options;
         let longest = options.longest_query + options.find_server;
+        let mut patience = errors::Patience::new(options.patience);
+        let work = async {
+            loop {
+                match ask().await {
+                    Err(trouble) if trouble.is_transient() && patience.wait().await => {}
+                    done => return done,
+                }
+            }
+        };
         match tokio::time::timeout(longest, work).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(trouble)) => Err(self.trouble(trouble)),
@@ -338,12 +354,12 @@ impl MongoStore {
         collection: &Collection,
         condition: Document,
     ) -> Result<Option<StoredDocument>> {
-        self.bounded(async {
+        self.bounded(|| async {
             let found = self
                 .shared
                 .database
                 .collection::<RawDocumentBuf>(&collection.name)
-                .find_one(condition)
+                .find_one(condition.clone())
                 .sort(doc! { "_id": 1 })
                 .await?;
             let Some(found) = found else { return Ok(None) };
@@ -421,7 +437,7 @@ impl Store for MongoStore {
     }
 
     async fn administrative_revision(&self) -> Result<u64> {
-        self.bounded(async { Ok(self.shared.administrative_revision().await?) })
+        self.bounded(|| async { Ok(self.shared.administrative_revision().await?) })
             .await
     }
 
@@ -435,7 +451,7 @@ impl Store for MongoStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.bounded(async {
+        self.bounded(|| async {
             let mut session = self.snapshot().await?;
             let mut look = Look {
                 shared: &self.shared,
@@ -463,7 +479,7 @@ impl Store for MongoStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
         let collection = self.collection(&query.collection)?;
-        self.bounded(async {
+        self.bounded(|| async {
             let mut session = self.snapshot().await?;
             let mut look = Look {
                 shared: &self.shared,
@@ -484,7 +500,7 @@ impl Store for MongoStore {
         after: Option<&Place>,
     ) -> Result<Vec<StoredDocument>> {
         let collection = self.collection(&query.collection)?;
-        self.bounded(async {
+        self.bounded(|| async {
             let mut session = self.snapshot().await?;
             let mut look = Look {
                 shared: &self.shared,
@@ -501,7 +517,7 @@ impl Store for MongoStore {
 
     async fn explain(&self, query: &ListQuery) -> Result<Explained> {
         let collection = self.collection(&query.collection)?;
-        self.bounded(explain::explain(self, &collection, query))
+        self.bounded(|| explain::explain(self, &collection, query))
             .await
     }
 
@@ -513,7 +529,7 @@ impl Store for MongoStore {
         limit: u32,
     ) -> Result<Vec<ObjectId>> {
         let collection = self.collection(collection)?;
-        self.bounded(async {
+        self.bounded(|| async {
             let mut session = self.snapshot().await?;
             let mut look = Look {
                 shared: &self.shared,
@@ -533,14 +549,14 @@ impl Store for MongoStore {
                 .or_default()
                 .push(document.id);
         }
-        self.bounded(async {
+        self.bounded(|| async {
             let mut session = self.snapshot().await?;
             let mut look = Look {
                 shared: &self.shared,
                 session: &mut session,
             };
             let mut classes = std::collections::HashMap::new();
-            for (collection, ids) in wanted {
+            for (collection, ids) in &wanted {
                 let found = look
                     .fields(
                         collection,
@@ -555,7 +571,7 @@ impl Store for MongoStore {
                     let class = ClassId::try_from(class.unwrap_or_default()).unwrap_or_default();
                     self.shared.know_class(class).await?;
                     if let Ok(id) = document.get_object_id("_id") {
-                        classes.insert((collection, id), class);
+                        classes.insert((*collection, id), class);
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! A plugin that stands in the place of `analysis_result` while the tests make tasks, which no resource does yet.
+//! A plugin that stands in the place of `analysis_result` while the tests make tasks as the original did.
 
 use critd_sdk::prelude::*;
 

@@ -617,3 +617,58 @@ async fn files_are_read_made_kept_and_opened() {
     assert!(work.upload_name(99).is_err());
     fixture.commit(work).await.unwrap();
 }
+
+/// Documents.md 4.1: files among the objects of a document are found by their MD5.
+#[tokio::test]
+async fn add_object_8_a_file_of_a_list_is_kept_under_its_md5() {
+    const MD5: &str = "25d55ad283aa400af464c76d713c07ad";
+    let fixture = Fixture::new().await;
+    let domain = fixture.domain("example.com").await;
+    let mut work = fixture
+        .acting("alice", "add_object", "Domain", domain, NOW, 5)
+        .await;
+    let here = work.current().unwrap();
+    let made = work.upload_make("f.bin").unwrap();
+    work.upload_append(made, b"12345678").await.unwrap();
+    work.push(
+        here,
+        "objects",
+        &Value::Json(json!({"type": "File Upload", "value": ""}).to_string()),
+    )
+    .unwrap();
+    let id = work
+        .upload_keep(made, here, "objects.0.value")
+        .await
+        .unwrap();
+    assert_eq!(
+        work.get(here, "objects.0.value").unwrap(),
+        Some(Value::Text(MD5.into()))
+    );
+    let opened = work
+        .upload_open(here, "objects.0.value")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(work.upload_read(opened, 0, 100).await.unwrap(), b"12345678");
+    assert!(work.freed_files().unwrap().is_empty());
+    fixture.commit(work).await.unwrap();
+    let file = fixture
+        .store()
+        .file("objects", ObjectId::parse_str(&id).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(file.map(|file| hex::encode(file.md5)).as_deref(), Some(MD5));
+
+    let mut work = fixture
+        .acting("alice", "add_object", "Domain", domain, NOW, 6)
+        .await;
+    let here = work.current().unwrap();
+    work.pull(here, "objects", "{\"type\": \"File Upload\"}", 1)
+        .unwrap();
+    let freed = work.freed_files().unwrap();
+    let freed: Vec<_> = freed
+        .iter()
+        .map(|file| (file.bucket.as_str(), hex::encode(file.md5)))
+        .collect();
+    assert_eq!(freed, [("objects", MD5.to_owned())]);
+}

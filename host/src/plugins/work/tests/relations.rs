@@ -48,9 +48,9 @@ async fn l1_a_relationship_is_written_on_both_sides() {
         ),
         ("Sub-domain Of", left)
     );
-    // Documents.md L6: only the one that the request is about has changed; both are audited.
+    // ACT-17: an action changes both; both are audited.
     assert_eq!(left_stored.get("modified"), Some(&date(NOW)));
-    assert_eq!(right_stored.get("modified"), Some(&date(NOW - 60_000)));
+    assert_eq!(right_stored.get("modified"), Some(&date(NOW)));
     let audited = fixture.all("audit_log").await;
     assert_eq!(
         audited
@@ -88,6 +88,24 @@ async fn l1_a_relationship_is_written_on_both_sides() {
     );
 }
 
+/// Half of a relationship, as an interrupted write leaves it (documents.md L3).
+async fn half(fixture: &Fixture, on: ObjectId, partner: ObjectId) {
+    let entry = bson::doc! {"relationship": "Contains", "value": partner, "type": "Domain", "relationship_date": date(1), "date": date(2),
+    "analyst": "jdoe", "rel_reason": "old", "rel_confidence": "high"};
+    let change = crate::store::Write::Change {
+        document: crate::store::DocKey {
+            collection: "domains".into(),
+            id: on,
+        },
+        operations: vec![Op::Push(FieldPath::literal("relationships"), entry.into())],
+    };
+    let set = crate::store::WriteSet {
+        writes: vec![change],
+        ..Default::default()
+    };
+    fixture.store().commit(set).await.unwrap();
+}
+
 #[tokio::test]
 async fn forge_relationship_5_a_lacking_half_is_rebuilt_from_the_other() {
     let fixture = Fixture::new().await;
@@ -95,23 +113,7 @@ async fn forge_relationship_5_a_lacking_half_is_rebuilt_from_the_other() {
         fixture.domain("example.com").await,
         fixture.domain("www.example.com").await,
     );
-    let half = bson::doc! {"relationship": "Contains", "value": right, "type": "Domain", "relationship_date": date(1), "date": date(2),
-    "analyst": "jdoe", "rel_reason": "old", "rel_confidence": "high"};
-    let change = crate::store::Write::Change {
-        document: crate::store::DocKey {
-            collection: "domains".into(),
-            id: left,
-        },
-        operations: vec![Op::Push(FieldPath::literal("relationships"), half.into())],
-    };
-    fixture
-        .store()
-        .commit(crate::store::WriteSet {
-            writes: vec![change],
-            ..Default::default()
-        })
-        .await
-        .unwrap();
+    half(&fixture, left, right).await;
     let mut work = fixture
         .acting("alice", "forge_relationship", "Domain", left, NOW, 5)
         .await;
@@ -253,6 +255,10 @@ async fn create_2_6_related_objects() {
             .unwrap(),
         other
     );
+    // Documents.md L6: a POST changes what it makes; the partner is audited, and keeps its `modified`.
+    let partner = fixture.stored("domains", other).await;
+    assert_eq!(list(&partner, "relationships").len(), 1);
+    assert_eq!(partner.get("modified"), Some(&date(NOW - 60_000)));
     let mut work = fixture.creating("bob", "IP", NOW, 6);
     let (ip, _) = work.make("IP", &[text("ip", "192.0.2.2")]).await.unwrap();
     for args in [
@@ -309,4 +315,93 @@ async fn inherited_sources_are_those_the_caller_may_write() {
             .collect::<Vec<_>>(),
         ["Partner"]
     );
+}
+
+#[tokio::test]
+async fn new_5_what_is_related_need_not_exist_any_more() {
+    let fixture = Fixture::new().await;
+    let (left, gone) = (fixture.domain("example.com").await, ObjectId::new());
+    half(&fixture, left, gone).await;
+    let mut work = fixture
+        .acting("alice", "forge_relationship", "Domain", left, NOW, 5)
+        .await;
+    let here = work.current().unwrap();
+    let right = |id: ObjectId| ("Domain".to_owned(), id.to_hex());
+    for (name, (of, id), expected) in [
+        ("Created", right(gone), false),
+        ("Contains", right(left), false),
+        ("contains", right(gone), true),
+        ("Contains", right(gone), false),
+    ] {
+        let removed = work.unrelate(here, name, (&of, &id), &[]).await.unwrap();
+        assert_eq!(removed, expected, "{name} {id}");
+    }
+    fixture.commit(work).await.unwrap();
+    assert!(list(&fixture.stored("domains", left).await, "relationships").is_empty());
+}
+
+#[tokio::test]
+async fn new_6_a_lacking_half_is_made() {
+    let fixture = Fixture::new().await;
+    let (left, right) = (
+        fixture.domain("example.com").await,
+        fixture.domain("www.example.com").await,
+    );
+    half(&fixture, left, right).await;
+    let mut work = fixture
+        .acting("alice", "forge_relationship", "Domain", left, NOW, 5)
+        .await;
+    let here = work.current().unwrap();
+    let changes = [text("relationship", "Created"), text("rel_reason", "")];
+    let id = right.to_hex();
+    let changed = work
+        .change_relation(here, "Contains", ("Domain", &id), &[], &changes)
+        .await;
+    assert!(changed.unwrap());
+    fixture.commit(work).await.unwrap();
+    for (on, name, partner) in [(left, "Created", right), (right, "Created By", left)] {
+        let stored = fixture.stored("domains", on).await;
+        let expected = bson::doc! {"relationship": name, "value": partner, "type": "Domain", "relationship_date": date(1), "date": date(2),
+        "analyst": "jdoe", "rel_reason": "", "rel_confidence": "high"};
+        assert_eq!(list(&stored, "relationships"), [&expected]);
+        assert_eq!(stored.get("modified"), Some(&date(NOW)));
+    }
+}
+
+/// Two requests that take the same relationship away: one finds it.
+#[tokio::test]
+async fn con_4_new_5_a_relationship_is_taken_away_once() {
+    let fixture = Fixture::new().await;
+    let (left, right) = (
+        fixture.domain("example.com").await,
+        fixture.domain("www.example.com").await,
+    );
+    let mut work = fixture
+        .acting("alice", "forge_relationship", "Domain", left, NOW, 5)
+        .await;
+    let (here, there) = (
+        work.current().unwrap(),
+        work.by_id("Domain", &right.to_hex()).await.unwrap(),
+    );
+    work.relate(here, "Contains", there, &[]).await.unwrap();
+    fixture.commit(work).await.unwrap();
+    let mut both = Vec::new();
+    for (on, name, partner) in [(left, "Contains", right), (right, "Contained Within", left)] {
+        let mut work = fixture
+            .acting("alice", "forge_relationship", "Domain", on, NOW, 6)
+            .await;
+        let (here, id) = (work.current().unwrap(), partner.to_hex());
+        assert!(
+            work.unrelate(here, name, ("Domain", &id), &[])
+                .await
+                .unwrap()
+        );
+        both.push(work);
+    }
+    let late = both.pop().unwrap();
+    fixture.commit(both.pop().unwrap()).await.unwrap();
+    assert!(matches!(
+        fixture.commit(late).await,
+        Err(CommitError::Conflict(_))
+    ));
 }

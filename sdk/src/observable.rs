@@ -1,19 +1,20 @@
-//! What an indicator's value must look like, and which domain or address it is about (create.md 5.11).
+//! What the value of an indicator, or of an object of the same type, must look like, and which domain or address it is
+//! about (create.md 5.11).
 
-use critd_sdk::net::{self, DomainName, Host, IpType};
+use crate::net::{self, DomainName, Host, IpType};
 
 /// A value that fits its type.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Checked {
+pub struct Checked {
     /// As it is stored.
-    pub(crate) value: String,
+    pub value: String,
     /// What it is about.
-    pub(crate) about: About,
+    pub about: About,
 }
 
 /// The machine or net that a value names.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum About {
+pub enum About {
     /// None, or not known.
     Nothing,
     /// A domain.
@@ -25,12 +26,17 @@ pub(crate) enum About {
 /// What ends a domain name that is written in full, in all its scripts.
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// Checks and normalises a value. `domain` checks a domain name.
+/// Checks and normalises a value. Types without a check take any text.
 ///
 /// # Errors
 ///
 /// The text for the client.
-pub(crate) fn value(
+pub fn check(kind: &str, value: &str) -> Result<Checked, &'static str> {
+    check_with(kind, value, net::domain)
+}
+
+/// `domain` checks a domain name.
+fn check_with(
     kind: &str,
     value: &str,
     domain: impl Fn(&str) -> Result<DomainName, &'static str>,
@@ -68,7 +74,8 @@ pub(crate) fn value(
 }
 
 /// A warning about a digest that can't be one; it is stored all the same.
-pub(crate) fn digest_doubt(kind: &str, value: &str) -> Option<String> {
+#[must_use]
+pub fn digest_doubt(kind: &str, value: &str) -> Option<String> {
     let digits = match kind {
         "MD5" => 32,
         "SHA1" => 40,
@@ -83,7 +90,7 @@ pub(crate) fn digest_doubt(kind: &str, value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use critd_sdk::net::{BAD_DOMAIN, DomainName, IpType, NO_TLD};
+    use crate::net::{BAD_DOMAIN, DomainName, IpType, NO_TLD};
 
     use super::{About, Checked, digest_doubt};
 
@@ -100,7 +107,7 @@ mod tests {
     }
 
     fn about(kind: &str, value: &str) -> Result<About, &'static str> {
-        super::value(kind, value, domain).map(|checked| checked.about)
+        super::check_with(kind, value, domain).map(|checked| checked.about)
     }
 
     #[test]
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn o54_the_dot_at_the_end_of_a_domain_goes() {
         let stored = |kind: &str, value: &str| {
-            super::value(kind, value, |_| {
+            super::check_with(kind, value, |_| {
                 Ok(DomainName {
                     host: "mega.nz".into(),
                     root: "mega.nz".into(),
@@ -189,7 +196,7 @@ mod tests {
 
     #[test]
     fn o27_o28_values_keep_their_case_and_addresses_get_one_spelling() {
-        let checked = super::value("URI", " https://A.mega.NZ/CaseTest ", domain)
+        let checked = super::check_with("URI", " https://A.mega.NZ/CaseTest ", domain)
             .map(|checked| checked.value);
         assert_eq!(checked.as_deref(), Ok("https://A.mega.NZ/CaseTest"));
         let address = "2001:db8::1".to_owned();
@@ -198,7 +205,7 @@ mod tests {
             about: About::Address(IpType::V6Address, address),
         };
         assert_eq!(
-            super::value("IPv6 Address", "2001:0DB8:0:0::0001", domain),
+            super::check_with("IPv6 Address", "2001:0DB8:0:0::0001", domain),
             Ok(same)
         );
     }

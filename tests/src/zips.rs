@@ -8,22 +8,26 @@ use flate2::{Compression, Crc};
 
 /// One file of an archive, and where it lies about itself.
 #[derive(Clone, Default)]
-pub(crate) struct Entry<'a> {
-    pub(crate) name: &'a [u8],
-    pub(crate) content: &'a [u8],
-    pub(crate) is_deflated: bool,
+pub struct Entry<'a> {
+    /// As stored, whatever its encoding.
+    pub name: &'a [u8],
+    /// Before it is packed.
+    pub content: &'a [u8],
+    /// Compressed, not just stored.
+    pub is_deflated: bool,
     /// Encrypted in the classic way with this password.
-    pub(crate) password: Option<&'a str>,
+    pub password: Option<&'a str>,
     /// The size it claims, if another.
-    pub(crate) claimed: Option<u32>,
+    pub claimed: Option<u32>,
     /// The checksum it claims, if another.
-    pub(crate) checksum: Option<u32>,
+    pub checksum: Option<u32>,
     /// The mode of Unix.
-    pub(crate) mode: u32,
+    pub mode: u32,
 }
 
 /// A plain file.
-pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> Entry<'a> {
+#[must_use]
+pub fn file<'a>(name: &'a str, content: &'a [u8]) -> Entry<'a> {
     Entry {
         name: name.as_bytes(),
         content,
@@ -33,7 +37,11 @@ pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> Entry<'a> {
 }
 
 /// An archive of these files.
-pub(crate) fn archive(entries: &[Entry<'_>]) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// It is larger than the format can have it.
+pub fn archive(entries: &[Entry<'_>]) -> Result<Vec<u8>> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
         let start = u32::try_from(out.len())?;
@@ -51,7 +59,11 @@ pub(crate) fn archive(entries: &[Entry<'_>]) -> Result<Vec<u8>> {
 }
 
 /// Many entries that all have the bytes of one.
-pub(crate) fn overlapping(name: &str, content: &[u8], count: usize) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// It is larger than the format can have it.
+pub fn overlapping(name: &str, content: &[u8], count: usize) -> Result<Vec<u8>> {
     let entry = file(name, content);
     let packed = packed(&entry)?;
     let fixed = fixed(&entry, packed.len())?;
@@ -66,7 +78,11 @@ pub(crate) fn overlapping(name: &str, content: &[u8], count: usize) -> Result<Ve
 }
 
 /// An archive whose directory has so many folders.
-pub(crate) fn folders(count: usize) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// It is larger than the format can have it.
+pub fn folders(count: usize) -> Result<Vec<u8>> {
     let entry = file("f/", b"");
     let fixed = fixed(&entry, 0)?;
     let directory: Vec<u8> = (0..count).flat_map(|_| header(&entry, &fixed, 0)).collect();
