@@ -14,6 +14,7 @@
 //! conditions   conditions of the contract → filters
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
+//! own          calls that are no handler's: actions of the host, analysis services
 //! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
@@ -35,6 +36,7 @@ mod fuzzy;
 mod imports;
 mod items;
 mod kinds;
+mod own;
 mod registers;
 mod relate;
 mod rules;
@@ -52,6 +54,7 @@ use bson::oid::ObjectId;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
+use super::analysis::Sink;
 use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
@@ -67,6 +70,7 @@ pub(crate) use self::finish::AUDIT;
 pub use self::finish::collections;
 pub(super) use self::freed::FreedFile;
 pub(super) use self::items::{Item, Refused};
+pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
 pub use self::waits::Waits;
 
@@ -176,6 +180,8 @@ struct Frame {
     touches: Vec<String>,
     /// The document that an action is about.
     subject: Option<usize>,
+    /// It is a call of an analysis service.
+    is_service: bool,
     /// Documents by number - 1: positions in [`Work::documents`].
     documents: Vec<usize>,
     /// Uploads by number - 1: positions in [`Work::uploads`].
@@ -188,7 +194,7 @@ struct Frame {
 
 impl Frame {
     fn is_create(&self) -> bool {
-        self.action.is_empty()
+        self.action.is_empty() && !self.is_service
     }
 }
 
@@ -206,6 +212,8 @@ struct Open {
     searches: Vec<SearchRead>,
     /// Exists but is not visible to the caller.
     hidden: bool,
+    /// Reached by `make`, in whichever call.
+    was_made: bool,
     /// Reached by `make`: if it is hidden, it must end with a source of the caller's.
     claimed: bool,
     /// A source instance was added by the host's own rules.
@@ -252,6 +260,8 @@ struct Before {
 pub struct Work {
     request: Arc<Request>,
     budgets: Budgets,
+    /// Of a run of an analysis service: where its results go.
+    sink: Option<Arc<dyn Sink>>,
     documents: Vec<Open>,
     by_id: HashMap<(String, ObjectId), usize>,
     /// Unique keys of documents made by this request.
@@ -299,6 +309,7 @@ impl Work {
             now: request.zones.stored(request.now),
             request,
             budgets,
+            sink: None,
             documents: Vec::new(),
             by_id: HashMap::new(),
             made_keys: HashMap::new(),
@@ -357,6 +368,7 @@ impl Work {
             type_name: type_name.to_owned(),
             touches: touches.to_vec(),
             subject: None,
+            is_service: false,
             documents: Vec::new(),
             uploads: Vec::new(),
             created: Vec::new(),
@@ -465,7 +477,7 @@ impl Work {
                 frame.plugin
             )));
         }
-        if !of.declaration.methods.iter().any(|method| method == "POST") {
+        if of.declaration.tasks || !of.declaration.methods.iter().any(|method| method == "POST") {
             return Err(Fault::Missing(format!("{name} can't be created.")).into());
         }
         if self.frames.len() > self.budgets.depth as usize {
