@@ -1,5 +1,5 @@
 //! Plugins for tests of this part: core modules written by hand in the text format, made real plugins by
-//! [`super::build::freeze`].
+//! [`super::build::freeze`]. They are built for contract 1.0, which has to run on every host of 1.x.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -411,6 +411,36 @@ async fn update_title_1_2_entities_are_decoded_once() -> Result<()> {
         .await
 }
 
+/// The audit entry names the caller, and nothing is noted of what changes nothing.
+#[tokio::test]
+async fn update_title_2_act_16_the_caller_is_audited() -> Result<()> {
+    let server = Server::start().await?;
+    let signature = signature(&server).await?;
+    let bob = server.add_user(
+        "bob",
+        &["Signature.read", "Signature.write"],
+        &[("Alpha", &["--read", "--tlp", "red,amber,green"])],
+    )?;
+    let body = json!({"action": "update_title", "title": "admin"});
+    for _ in 0..2 {
+        assert_eq!(signature.patch_as(&bob, &body).await?["return_code"], 0);
+    }
+    let of_signature = format!("/api/v1/audit/?c-target_id={}", signature.id());
+    let audited = server.get(&of_signature).await?.json();
+    let entries = audited["objects"].as_array().into_iter().flatten();
+    let entries: Vec<Json> = entries
+        .map(|entry| json!([entry["user"], entry["value"], entry["method"]]))
+        .collect();
+    assert_eq!(
+        entries,
+        [
+            json!(["admin", "new document", "save()"]),
+            json!(["bob", "title", "save()"])
+        ]
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn p13_5_each_action_of_signatures_has_its_flag() -> Result<()> {
     let server = Server::start().await?;

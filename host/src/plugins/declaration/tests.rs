@@ -54,12 +54,12 @@ fn each_mistake_has_its_sentence() {
         (
             "/contract",
             json!("2.0"),
-            "it was built for contract 2.0; this server offers 1.0",
+            "it was built for contract 2.0; this server offers 1.0, 1.1",
         ),
         (
             "/contract",
-            json!("1.1"),
-            "it was built for contract 1.1; this server offers 1.0",
+            json!("1.2"),
+            "it was built for contract 1.2; this server offers 1.0, 1.1",
         ),
         (
             "/name",
