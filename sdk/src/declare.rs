@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use crate::plugin::{Action, Create};
+use crate::plugin::{Action, Create, Service};
 use crate::value::Bytes;
 use crate::{Date, Fault, FromValue, ObjectId, RawArg, Upload, Value, internal};
 
@@ -255,12 +255,32 @@ pub fn action<A: Action>(out: &mut String) {
     out.push('}');
 }
 
+/// Writes one service.
+pub fn service<S: Service>(out: &mut String) {
+    open(out);
+    S::declare(out);
+    out.push('}');
+}
+
 /// Writes the whole declaration.
 #[must_use]
-pub fn plugin(head: &str, types: &[fn(&mut String)], actions: &[fn(&mut String)]) -> String {
+pub fn plugin(
+    head: &str,
+    types: &[fn(&mut String)],
+    actions: &[fn(&mut String)],
+    services: &[fn(&mut String)],
+) -> String {
     let mut out = String::with_capacity(16 << 10);
     out.push_str(head);
-    for (name, items) in [("types", types), ("actions", actions)] {
+    for (name, items) in [
+        ("types", types),
+        ("actions", actions),
+        ("services", services),
+    ] {
+        // Plugins without services declare what they always did.
+        if name == "services" && items.is_empty() {
+            continue;
+        }
         out.push_str(",\"");
         out.push_str(name);
         out.push_str("\":[");

@@ -1,4 +1,4 @@
-//! Write critd plugins in Rust: types of top-level objects and actions on them. `README.md` beside this crate is the
+//! Write critd plugins in Rust: types of top-level objects, actions on them, and analysis services. `README.md` beside this crate is the
 //! guide, the WIT file in `wit/` the contract below it.
 //!
 //! ```
@@ -46,6 +46,7 @@ mod params;
 mod plugin;
 pub mod registers;
 mod sys;
+mod task;
 mod tlo;
 mod uploads;
 mod value;
@@ -54,15 +55,23 @@ pub mod versions;
 pub use answer::{Answer, Outcome, internal, invalid, missing, refused};
 pub use bindings::critd::plugin::types::{Arg as RawArg, Fault, Value};
 pub use call::Call;
-pub use critd_sdk_macros::{Args, Choice, Fields, TloType, action, create, example, plugin};
+pub use critd_sdk_macros::{
+    Args, Choice, Fields, TloType, action, create, example, plugin, service,
+};
 pub use date::{Date, ObjectId};
 pub use params::{Params, Shared, SourceText, source_refusal};
-pub use plugin::{Action, Args, Create, Plugin, TloType};
+pub use plugin::{Action, Args, Create, Plugin, Service, TloType};
+pub use serde;
 pub use serde_json;
 pub use serde_json::{Value as Json, json};
+pub use task::{Analysis, Level, Task};
 pub use tlo::{Created, Origin, Relation, Tlo, element};
-pub use uploads::{Upload, UploadReader, UploadWriter};
+pub use uploads::{Pieces, Upload, UploadReader, UploadWriter};
 pub use value::{Bytes, FromValue, take_member};
+
+/// What libraries of Windows export by number, named as fuzzy and other digests of imports want it: the name of a library, then a
+/// line `NUMBER NAME` for each. The host's `impfuzzy` is made with the same list.
+pub const ORDINALS: &str = include_str!("ordinals.txt");
 
 /// The guide's code is compiled with the documentation tests.
 #[cfg(doctest)]
@@ -72,8 +81,9 @@ struct Readme;
 /// All that a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Answer, Args, Bytes, Call, Choice, Created, Date, Fault, Fields, Json, ObjectId, Origin,
-        Outcome, Params, Relation, Shared, SourceText, Tlo, TloType, Upload, Value, action, create,
-        example, internal, invalid, json, log, missing, params, plugin, refuse, refused, registers,
+        Analysis, Answer, Args, Bytes, Call, Choice, Created, Date, Fault, Fields, Json, Level,
+        ObjectId, Origin, Outcome, Params, Relation, Shared, SourceText, Task, Tlo, TloType,
+        Upload, Value, action, create, example, internal, invalid, json, log, missing, params,
+        plugin, refuse, refused, registers, service,
     };
 }

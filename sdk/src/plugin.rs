@@ -1,8 +1,10 @@
 //! What the macros implement, and how the host's calls reach it.
 
 use crate::bindings::critd::plugin::types::Outcome as WireOutcome;
-use crate::bindings::exports::critd::plugin::{handler, plugin};
-use crate::{Answer, Fault, Outcome, RawArg, Tlo};
+use crate::bindings::exports::critd::plugin::plugin;
+use crate::bindings::handler::exports::critd::plugin::handler;
+use crate::bindings::service::exports::critd::plugin::service;
+use crate::{Analysis, Answer, Fault, Outcome, RawArg, Tlo};
 
 /// A plugin: implemented by [`crate::plugin!`].
 pub trait Plugin {
@@ -22,9 +24,23 @@ pub trait Plugin {
     ///
     /// The create function's fault.
     fn create(type_name: &str, args: Vec<RawArg>) -> Outcome;
+
+    /// Is [`Tlo::current`] something for a service?
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn accepts(service: &str) -> Result<(), Fault>;
+
+    /// The analysis of [`Tlo::current`] by a service.
+    ///
+    /// # Errors
+    ///
+    /// The service's fault.
+    fn analyse(service: &str, options: Vec<RawArg>) -> Analysis;
 }
 
-/// Arguments of an action or a create: implemented by `#[derive(Args)]`.
+/// Arguments of an action or a create, options of a service: implemented by `#[derive(Args)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a struct of arguments",
     note = "add #[derive(Args)] to it"
@@ -98,6 +114,33 @@ pub trait Action {
     fn run(args: Vec<RawArg>) -> Outcome;
 }
 
+/// An analysis service: implemented by `#[service(…)]` for a type that is named like the function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    note = "add #[service(…)] to the function"
+)]
+pub trait Service {
+    /// Its name.
+    const NAME: &'static str;
+
+    /// Writes the members of the declaration.
+    fn declare(out: &mut String);
+
+    /// Calls the function that the author named, if any.
+    ///
+    /// # Errors
+    ///
+    /// That function's fault.
+    fn accepts() -> Result<(), Fault>;
+
+    /// Decodes the options and calls the function.
+    ///
+    /// # Errors
+    ///
+    /// The function's fault.
+    fn analyse(options: Vec<RawArg>) -> Analysis;
+}
+
 impl<P: Plugin> plugin::Guest for P {
     fn describe() -> String {
         P::declaration()
@@ -113,6 +156,18 @@ impl<P: Plugin> handler::Guest for P {
     fn create(type_name: String, args: Vec<RawArg>) -> Result<WireOutcome, Fault> {
         log_panics();
         P::create(&type_name, args).map(Answer::into_wire)
+    }
+}
+
+impl<P: Plugin> service::Guest for P {
+    fn accepts(service: String) -> Result<(), Fault> {
+        log_panics();
+        P::accepts(&service)
+    }
+
+    fn analyse(service: String, options: Vec<RawArg>) -> Result<String, Fault> {
+        log_panics();
+        P::analyse(&service, options)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bytes of files. They are never passed whole: read what is needed, in pieces.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use crate::sys::uploads;
 use crate::{Fault, ObjectId, Tlo, internal};
@@ -167,6 +168,16 @@ impl Upload {
         })
     }
 
+    /// The bytes of a range in pieces of at most 1 MiB, as far as the file has them: for what goes through files that are
+    /// larger than a plugin's memory.
+    #[must_use]
+    pub const fn pieces(self, range: Range<u64>) -> Pieces {
+        Pieces {
+            upload: self,
+            range,
+        }
+    }
+
     /// Stores the bytes in the bucket declared for this field of the document and sets the field. Answers the file's id.
     ///
     /// # Errors
@@ -175,6 +186,34 @@ impl Upload {
     pub fn keep(self, tlo: &mut Tlo, path: &str) -> Result<ObjectId, Fault> {
         let id = uploads::keep(self.0, tlo.number(), path)?;
         ObjectId::parse(&id).ok_or_else(|| internal("the host answered no file id"))
+    }
+}
+
+/// See [`Upload::pieces`].
+#[derive(Debug)]
+pub struct Pieces {
+    upload: Upload,
+    range: Range<u64>,
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Vec<u8>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.range.end.checked_sub(self.range.start)?;
+        let wanted = u32::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        if wanted == 0 {
+            return None;
+        }
+        let piece = match self.upload.read(self.range.start, wanted) {
+            Ok(piece) => piece,
+            Err(fault) => {
+                self.range.end = self.range.start;
+                return Some(Err(fault));
+            }
+        };
+        self.range.start += piece.len() as u64;
+        (!piece.is_empty()).then_some(Ok(piece))
     }
 }
 

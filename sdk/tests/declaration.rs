@@ -239,7 +239,7 @@ fn the_head_has_what_the_plugin_says() {
     assert_eq!(
         declared,
         json!({
-            "format": 1, "contract": "1.0", "name": "test-things", "version": "1.2.3", "summary": "Things \"quoted\".",
+            "format": 1, "contract": "1.1", "name": "test-things", "version": "1.2.3", "summary": "Things \"quoted\".",
             "needs": {"create:IP": "because"}, "limits": {"time_ms": 500, "memory_mib": 16}, "license": "Apache-2.0",
             "types": null, "actions": null,
         })

@@ -307,6 +307,20 @@ impl Server {
     ///
     /// It ended or did not answer within a minute; the text is its log.
     pub async fn run(&mut self) -> Result<()> {
+        self.run_at("127.0.0.1:0").await
+    }
+
+    /// Starts the process again, at the address that it had.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::run`].
+    pub async fn run_again(&mut self) -> Result<()> {
+        let address = self.address.clone();
+        self.run_at(&address).await
+    }
+
+    async fn run_at(&mut self, address: &str) -> Result<()> {
         let ports = self.folder().join("port");
         let _ = std::fs::remove_file(&ports);
         let log = std::fs::OpenOptions::new()
@@ -317,7 +331,7 @@ impl Server {
             .arg("--data")
             .arg(self.folder().join("data"))
             .args(&self.store)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", address])
             .arg("--manifest")
             .arg(self.folder().join("plugin-manifest.toml"))
             .arg("--plugins")

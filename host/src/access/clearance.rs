@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::rights::Rights;
 use crate::store::class::Mark;
-use crate::store::filter::Lens;
+use crate::store::filter::{Judge, Lens};
 use crate::store::{ClassTable, DocKey, Store, StoreError, Visible};
 
 /// Whether instances are shown that the reader could not see alone (rule S4, setting `hide_unreadable_instances`).
@@ -397,9 +397,11 @@ impl Clearance {
 
     /// A partner not looked up yet counts as hidden, and is noted for [`Clearance::learn`].
     fn shows_partner(&self, entry: RawBsonRef<'_>) -> bool {
-        let Some(partner) = self.partner(entry) else {
-            return false;
-        };
+        self.partner(entry)
+            .is_some_and(|partner| self.shows(partner))
+    }
+
+    fn shows(&self, partner: Partner) -> bool {
         if let Some(shown) = self.partners.read().get(&partner) {
             return *shown;
         }
@@ -408,6 +410,13 @@ impl Clearance {
             unknown.insert(partner);
         }
         false
+    }
+
+    /// May the reader see the object of this type and id? One that was not looked up yet counts as hidden, and is noted for
+    /// [`Clearance::learn`].
+    fn shows_object(&self, type_name: &str, id: ObjectId) -> bool {
+        let place = self.collections.keys().position(|known| known == type_name);
+        place.is_some_and(|place| self.shows((place, id)))
     }
 
     /// The partner of a relationship, if its type is known and its id is one.
@@ -424,6 +433,38 @@ impl Clearance {
             .keys()
             .position(|known| known == type_name)?;
         Some((place, id))
+    }
+}
+
+/// Documents that are about another one, such as tasks of analysis services: they are seen by who sees that (rule SVC-18).
+#[derive(Debug)]
+pub struct OfVisible {
+    clearance: Arc<Clearance>,
+    /// Stored names of the type and the id of the other one, both texts.
+    fields: [&'static str; 2],
+}
+
+impl OfVisible {
+    /// For the reader of a clearance.
+    #[must_use]
+    pub fn new(clearance: Arc<Clearance>, fields: [&'static str; 2]) -> Self {
+        Self { clearance, fields }
+    }
+}
+
+impl Judge for OfVisible {
+    fn holds(&self, document: &RawDocument) -> bool {
+        let [of, id] = self.fields;
+        match (document.get_str(of), document.get_str(id)) {
+            (Ok(of), Ok(id)) => {
+                ObjectId::parse_str(id).is_ok_and(|id| self.clearance.shows_object(of, id))
+            }
+            _ => false,
+        }
+    }
+
+    fn roots(&self) -> &[&'static str] {
+        &self.fields
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) const SETTINGS: &str = "settings";
 /// Operator's public suffix list, key `name`.
 pub(crate) const SUFFIX_LISTS: &str = "public_suffix_lists";
 
+/// Analysis services, key `name`.
+pub(crate) const SERVICES: &str = "services";
+
 /// What has to be declared to the store before anything else.
 #[must_use]
 pub fn specifications() -> Vec<CollectionSpec> {
@@ -32,6 +35,7 @@ pub fn specifications() -> Vec<CollectionSpec> {
             "actor_threat_identifiers",
             "idb_actions",
             "locations",
+            SERVICES,
         ]
         .map(|collection| named(collection, "name")),
     );

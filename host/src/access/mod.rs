@@ -33,9 +33,9 @@ use arc_swap::ArcSwapOption;
 use bson::{Bson, Document};
 use parking_lot::Mutex;
 
-pub use clearance::{Clearance, Cleared, Collections, Learned, Sight, TooManyPartners};
+pub use clearance::{Clearance, Cleared, Collections, Learned, OfVisible, Sight, TooManyPartners};
 pub use collections::specifications;
-pub(crate) use collections::{CONFIG, SETTINGS, SOURCES, SUFFIX_LISTS};
+pub(crate) use collections::{CONFIG, SERVICES, SETTINGS, SOURCES, SUFFIX_LISTS};
 pub use records::{AdminError, AdminResult};
 pub use rights::{Rights, SourceRights};
 
@@ -241,6 +241,17 @@ impl Access {
             .filter(|caller| {
                 caller.rights.may("api_interface") || caller.rights.may("web_interface")
             }))
+    }
+
+    /// An active user in whose name the server itself acts: a service that the user has started (rule SVC-15).
+    ///
+    /// # Errors
+    ///
+    /// Only the store's.
+    pub async fn acting_for(&self, user: &str) -> Result<Option<Arc<Caller>>, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let account = snapshot.accounts.get(user).filter(|account| account.active);
+        Ok(account.map(|account| Arc::clone(&account.full)))
     }
 
     /// Is there a user of this name, active or not?

@@ -277,6 +277,24 @@ fn contended(name: &str) -> AdminError {
     )
 }
 
+/// Removes a record.
+pub(crate) async fn remove(
+    store: &dyn Store,
+    collection: &str,
+    id: ObjectId,
+) -> Result<(), CommitError> {
+    let document = DocKey {
+        collection: collection.to_owned(),
+        id,
+    };
+    store
+        .commit(WriteSet {
+            writes: vec![Write::Remove { document }],
+            ..WriteSet::default()
+        })
+        .await
+}
+
 /// Marks the users that a condition finds, so that the original server rebuilds what it caches of their rights
 /// (documents 6.1 A1). Users that never had such a cache are left alone.
 pub(crate) async fn mark_stale(store: &dyn Store, users: Filter) -> AdminResult<()> {

@@ -95,13 +95,14 @@ async fn unless_hidden(
     let of = &entry.declaration;
     let document = call.state.store.get(&of.collection, id).await?;
     let visible = call.state.access.visible(&call.caller, of.sources);
-    Ok(
-        if document.is_some_and(|document| visible.allows(document.class)) {
-            failure
-        } else {
-            Failure::NotFound
-        },
-    )
+    let Some(document) = document.filter(|document| visible.allows(document.class)) else {
+        return Ok(Failure::NotFound);
+    };
+    let handlers = &call.state.handlers;
+    if of.tasks && !handlers.sees_object_of(&call.caller, &document).await? {
+        return Ok(Failure::NotFound);
+    }
+    Ok(failure)
 }
 
 /// The action's name and its arguments (rules P4a, P5a, P9a): both from the body; the name else from the query; the

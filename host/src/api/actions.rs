@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use super::failure::{Failure, NO_ACCESS};
 use super::format::Format;
 use super::pipeline::Call;
-use super::{answer, list, render};
+use super::{answer, list, render, services};
 use crate::dates::Zones;
 use crate::plugins::declaration::{
     ActionPermission, ArgDeclaration, ArgKind, ExampleDeclaration, TypeDeclaration,
@@ -87,7 +87,10 @@ impl Catalogue {
 }
 
 fn may_read(call: &Call<'_>, of: &TypeDeclaration) -> bool {
-    of.is_open() || call.may(&of.name, &of.read_permission)
+    match of.tasks {
+        true => services::may_see_tasks(call),
+        false => of.is_open() || call.may(&of.name, &of.read_permission),
+    }
 }
 
 /// The form of actions.md 6.1. `values` are added wherever a vocabulary that does not change is named.

@@ -29,7 +29,7 @@ impl Confines {
     /// The same condition on what the caller may see.
     pub(super) fn filter(&self, filter: Filter) -> Filter {
         match filter {
-            Filter::All | Filter::Nothing | Filter::Seen(_) => filter,
+            Filter::All | Filter::Nothing | Filter::Seen(_) | Filter::Judged(_) => filter,
             Filter::And(conditions) => Filter::And(self.each(conditions)),
             Filter::Or(conditions) => Filter::Or(self.each(conditions)),
             Filter::Not(condition) => Filter::Not(Box::new(self.filter(*condition))),
@@ -124,7 +124,11 @@ fn has_seen(filter: &Filter) -> bool {
         Filter::Seen(_) => true,
         Filter::And(conditions) | Filter::Or(conditions) => conditions.iter().any(has_seen),
         Filter::Not(condition) => has_seen(condition),
-        Filter::All | Filter::Nothing | Filter::Field(..) | Filter::Element(..) => false,
+        Filter::All
+        | Filter::Nothing
+        | Filter::Field(..)
+        | Filter::Element(..)
+        | Filter::Judged(_) => false,
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn get(
         .await?
         .filter(|document| reader.visible.allows(document.class));
     let document = document.ok_or(Failure::NotFound)?;
-    let filter = reader.confines().filter(request.filter);
+    let filter = reader.filter(request.filter);
     let holds = reader.meets(&document, &filter).await?;
     request.searches.check()?;
     if !holds {

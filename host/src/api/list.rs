@@ -17,8 +17,9 @@ use super::render::{Content, Sink};
 use super::rows::Table;
 use crate::access::Clearance;
 use crate::plugins::TypeEntry;
+use crate::plugins::analysis::tasks;
 use crate::query::{self, Limits, Paging, Projection};
-use crate::store::{ListQuery, StoredDocument};
+use crate::store::{Direction, FieldPath, ListQuery, SortKey, StoredDocument};
 
 pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, Failure> {
     let reader = Reader::admit(call, entry).await?;
@@ -34,9 +35,12 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         reader.strictness,
     )?;
     let mut warnings = request.warnings;
-    let projection = reading::projection(call, request.projection);
+    let mut projection = reading::projection(call, request.projection);
+    if reader.of.tasks && !query::is_on(call.parameters.last("full")) {
+        projection = projection.without(&tasks::BULKY);
+    }
     let confines = reader.confines();
-    let filter = confines.filter(request.filter);
+    let filter = reader.filter(request.filter);
     let sort = confines.order(request.sort, &mut warnings);
     query::refuse_if_strict(&call.parameters, reader.strictness, &warnings)?;
     if request.paging == Paging::Changes && !matches!(wanted, Wanted::Whole(_)) {
@@ -59,6 +63,10 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         );
         return export.answer(&warnings).await;
     }
+    let sort = match sort.is_empty() && reader.of.tasks {
+        true => vec![by_start()],
+        false => sort,
+    };
     let query = ListQuery {
         collection: reader.of.collection.clone(),
         visible: reader.visible.clone(),
@@ -94,6 +102,14 @@ pub(super) async fn get(call: &Call<'_>, entry: &TypeEntry) -> Result<Response, 
         inlined,
     };
     Ok(answer::rendered(StatusCode::OK, format, &list))
+}
+
+/// Rule SVC-18: tasks come in the order in which they were started.
+fn by_start() -> SortKey {
+    SortKey {
+        path: FieldPath::literal(tasks::START),
+        direction: Direction::Ascending,
+    }
 }
 
 /// Rule J1.

@@ -9,6 +9,7 @@
 //! paging       the page of a list, also without a count or by cursor
 //! list         GET of a collection   detail  GET of one document   set, schema, vocabulary
 //! create       POST                  action  PATCH                bulk  many POSTs in one request
+//! services     GET of analysis services, names of tasks
 //! actions      what can be done with PATCH, as the plugins declare it
 //! once         requests that are carried out once
 //! difference   what a dry run would change
@@ -50,6 +51,7 @@ mod render;
 mod route;
 mod rows;
 mod schema;
+mod services;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -63,12 +65,13 @@ use axum::extract::Request;
 use bson::oid::ObjectId;
 
 use crate::access::{Access, Caller};
+use crate::dates;
 use crate::plugins::{
     Created, Mode, NotDone, Object, Params, Performed, Plugins, Registry, Services, Together,
     TypeEntry,
 };
 use crate::registers::Registers;
-use crate::store::Store;
+use crate::store::{Store, StoreError, StoredDocument};
 
 use models::Models;
 
@@ -106,6 +109,20 @@ trait Handlers: Send + Sync {
         params: Params,
         mode: Mode,
     ) -> Result<Performed, NotDone>;
+
+    /// See [`Plugins::sweep_leases`]. Where nothing is handed out there is nothing to settle.
+    async fn settle_tasks(&self, _of: &TypeEntry) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// See [`Plugins::sees_object_of`].
+    async fn sees_object_of(
+        &self,
+        _caller: &Caller,
+        _task: &StoredDocument,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// What a PATCH addresses.
@@ -163,6 +180,18 @@ impl Handlers for Plugins {
             mode,
         )
         .await
+    }
+
+    async fn settle_tasks(&self, of: &TypeEntry) -> Result<(), StoreError> {
+        self.sweep_leases(of, dates::now()).await
+    }
+
+    async fn sees_object_of(
+        &self,
+        caller: &Caller,
+        task: &StoredDocument,
+    ) -> Result<bool, StoreError> {
+        Plugins::sees_object_of(self, caller, task).await
     }
 }
 

@@ -22,7 +22,7 @@ use super::format::Format;
 use super::route::{self, Target};
 use super::{
     State, action, actions, answer, bulk, create, detail, health, https, list, listing, schema,
-    set, vocabulary,
+    services, set, vocabulary,
 };
 use crate::access::{Caller, catalogue};
 use crate::plugins::Registry;
@@ -151,6 +151,8 @@ async fn serve(
         Target::Ready => return Ok(health::ready(state).await),
         Target::Listing
         | Target::Vocabulary(_)
+        | Target::Services(_)
+        | Target::Service(_)
         | Target::Actions(_)
         | Target::ActionsOn(_)
         | Target::Collection(_)
@@ -210,14 +212,26 @@ async fn serve(
         parameters,
         headers: parts.headers,
     };
-    if let (Target::Collection(of), Some(body)) = (&target, many) {
+    if let (Target::Collection(of) | Target::Services(Some(of)), Some(body)) = (&target, many) {
         return bulk::post(&call, of, body).await;
     }
     match target {
-        Target::Collection(of) if wanted == "POST" => create::post(&call, &of, body?.params).await,
+        Target::Collection(of) | Target::Services(Some(of)) if wanted == "POST" => {
+            create::post(&call, &of, body?.params).await
+        }
+        Target::Services(_) => services::list(&call).await,
+        Target::Service(name) => services::detail(&call, &name).await,
         Target::Collection(of) => list::get(&call, &of).await,
-        Target::Document(of, id) if wanted == "PATCH" => action::patch(&call, &of, id, body).await,
-        Target::Document(of, id) => detail::get(&call, &of, id).await,
+        Target::Document(of, id, sent) => {
+            let id = match id {
+                Some(id) => Some(id),
+                None => services::id_of_task(&call, &of, &sent).await?,
+            };
+            match wanted {
+                "PATCH" => action::patch(&call, &of, id, body).await,
+                _ => detail::get(&call, &of, id).await,
+            }
+        }
         Target::Vocabulary(None) => vocabulary::list(&call).await,
         Target::Vocabulary(Some(category)) => vocabulary::detail(&call, &category),
         Target::Actions(None) => actions::get(&call, Which::All),

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use bson::RawDocument;
 use bson::oid::ObjectId;
+use bson::{Bson, RawDocument};
 
 use super::confine::Confines;
 use super::failure::{Failure, NO_ACCESS};
 use super::inline::Inlined;
 use super::pipeline::Call;
 use super::render::{self, Content, Sink};
-use crate::access::{Clearance, Learned};
+use crate::access::{Clearance, Learned, OfVisible};
 use crate::dates::Zones;
 use crate::plugins::TypeEntry;
+use crate::plugins::analysis::tasks;
 use crate::plugins::declaration::TypeDeclaration;
 use crate::query::{Model, Projection, Strictness};
-use crate::store::{Filter, ListQuery, Page, Place, Store, StoredDocument, Visible};
+use crate::store::{
+    FieldPath, Filter, ListQuery, Page, Place, Store, StoredDocument, Test, Visible,
+};
 
 /// A type as a caller may read it. Whoever has it can go on reading when the answer has begun.
 pub(super) struct Reader {
@@ -28,6 +31,8 @@ pub(super) struct Reader {
     pub(super) zones: Zones,
     /// What the caller may see of a document.
     clearance: Arc<Clearance>,
+    /// Of tasks: those that the caller may see (rule SVC-18).
+    narrowed: Option<Filter>,
 }
 
 /// How often a condition on relationships is evaluated: partners that were met for the first time are looked up, and it
@@ -38,7 +43,7 @@ impl Reader {
     /// Rules S15, S21: who may not read the type gets 403, whatever is asked for.
     pub(super) async fn admit(call: &Call<'_>, entry: &TypeEntry) -> Result<Self, Failure> {
         let of = Arc::clone(&entry.declaration);
-        if !of.is_open() && !call.may(&of.name, &of.read_permission) {
+        if !of.tasks && !of.is_open() && !call.may(&of.name, &of.read_permission) {
             return Err(Failure::Forbidden(NO_ACCESS));
         }
         let types = call.state.models.of(&call.registry);
@@ -51,15 +56,35 @@ impl Reader {
         let clearance = access
             .clearance(&call.caller, &of.name, &types.collections)
             .await?;
+        let clearance = Arc::new(clearance);
+        let narrowed = match of.tasks {
+            true => Some(visible_tasks(call, entry, &clearance).await?),
+            false => None,
+        };
         Ok(Self {
             store: Arc::clone(&call.state.store),
-            clearance: Arc::new(clearance),
+            clearance,
+            narrowed,
             model: types.model(&of),
             visible: access.visible(&call.caller, of.sources),
             of,
             strictness,
             zones: call.settings.zones().clone(),
         })
+    }
+
+    /// A client's condition on what the caller may see, and of what it may see.
+    pub(super) fn filter(&self, filter: Filter) -> Filter {
+        let filter = self.confines().filter(filter);
+        match &self.narrowed {
+            // A search that comes to a limit would tell of what is not visible.
+            Some(narrowed) if filter.is_searched_stepwise() => {
+                Filter::And(vec![narrowed.clone(), filter])
+            }
+            // Else whether an object is visible is asked last: it costs more.
+            Some(narrowed) => Filter::And(vec![filter, narrowed.clone()]),
+            None => filter,
+        }
     }
 
     /// How conditions and orders are kept to what the caller may see (check AZ-8).
@@ -209,6 +234,31 @@ impl Reader {
             inlined: None,
         }
     }
+}
+
+/// The tasks that the caller may see: those on objects that it may see, of types whose tasks it may read (rule SVC-18). Leases
+/// that have run out are settled before (rule SVC-27).
+async fn visible_tasks(
+    call: &Call<'_>,
+    entry: &TypeEntry,
+    clearance: &Arc<Clearance>,
+) -> Result<Filter, Failure> {
+    let readable = call.registry.types().filter(|of| {
+        let of = &of.declaration;
+        of.top_level && call.may(&of.name, tasks::READ)
+    });
+    let readable: Vec<Bson> = readable
+        .map(|of| Bson::from(of.declaration.name.as_str()))
+        .collect();
+    if readable.is_empty() {
+        return Err(Failure::Forbidden(NO_ACCESS));
+    }
+    call.state.handlers.settle_tasks(entry).await?;
+    let fields = [tasks::OBJECT_TYPE, tasks::OBJECT_ID];
+    Ok(Filter::And(vec![
+        Filter::Field(FieldPath::literal(tasks::OBJECT_TYPE), Test::In(readable)),
+        Filter::Judged(Arc::new(OfVisible::new(Arc::clone(clearance), fields))),
+    ]))
 }
 
 fn unsettled() -> Failure {

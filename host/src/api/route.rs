@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use bson::oid::ObjectId;
 use percent_encoding::percent_decode_str;
 
-use super::{actions, vocabulary};
+use super::{actions, services, vocabulary};
 use crate::plugins::{Registry, TypeEntry};
 
 /// What a path addresses.
@@ -20,6 +20,10 @@ pub(super) enum Target {
     Listing,
     /// `/api/v1/vocab/` and `/api/v1/vocab/CATEGORY/` (rule U10).
     Vocabulary(Option<String>),
+    /// `/api/v1/services/`: what is posted there is a type's.
+    Services(Option<Arc<TypeEntry>>),
+    /// `/api/v1/services/ID or NAME/`.
+    Service(String),
     /// `/api/v1/actions/` and `/api/v1/actions/NAME/`.
     Actions(Option<String>),
     /// `/api/v1/RESOURCE/actions/`.
@@ -30,8 +34,8 @@ pub(super) enum Target {
     Schema(Arc<TypeEntry>),
     /// `/api/v1/RESOURCE/set/ID;ID/` (rule U16): the ids as sent.
     Set(Arc<TypeEntry>, Vec<String>),
-    /// `/api/v1/RESOURCE/ID/`; no id: nothing that could be one (rules U2, U4).
-    Document(Arc<TypeEntry>, Option<ObjectId>),
+    /// `/api/v1/RESOURCE/ID/`, and the id as sent; no id: nothing that could be one (rules U2, U4).
+    Document(Arc<TypeEntry>, Option<ObjectId>, String),
 }
 
 /// Resources that older servers had, and what has taken their place (field case O31).
@@ -89,6 +93,13 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
         ["api", "v1", vocabulary::RESOURCE, rest @ ..] => {
             return Some(Target::Vocabulary(Some(rest.join("/"))));
         }
+        ["api", "v1", services::RESOURCE] => {
+            let posted = registry.resource(services::RESOURCE).cloned();
+            return Some(Target::Services(posted));
+        }
+        ["api", "v1", services::RESOURCE, name] if *name != "schema" => {
+            return Some(Target::Service((*name).to_owned()));
+        }
         ["api", "v1", actions::RESOURCE] => return Some(Target::Actions(None)),
         ["api", "v1", actions::RESOURCE, name] => {
             return Some(Target::Actions(Some((*name).to_owned())));
@@ -109,8 +120,8 @@ pub(super) fn resolve(prefix: &str, path: &str, registry: &Registry) -> Option<T
                 .map(str::to_owned)
                 .collect(),
         ),
-        [id] => Target::Document(of, ObjectId::parse_str(id).ok()),
-        _ => Target::Document(of, None),
+        [id] => Target::Document(of, ObjectId::parse_str(id).ok(), (*id).to_owned()),
+        _ => Target::Document(of, None, String::new()),
     })
 }
 
@@ -134,8 +145,13 @@ impl Target {
             | Self::ActionsOn(_)
             | Self::Schema(_)
             | Self::Set(..) => vec!["GET"],
+            Self::Service(_) => vec!["GET"],
+            Self::Services(posted) => {
+                let posted = posted.iter().flat_map(|of| of_type(of, &["POST"]));
+                std::iter::once("GET").chain(posted).collect()
+            }
             Self::Collection(of) => of_type(of, &["GET", "POST"]),
-            Self::Document(of, _) => of_type(of, &["GET", "PATCH"]),
+            Self::Document(of, ..) => of_type(of, &["GET", "PATCH"]),
         }
     }
 }

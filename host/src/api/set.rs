@@ -43,7 +43,7 @@ pub(super) async fn get(
         &reader.zones,
         reader.strictness,
     )?;
-    let filter = reader.confines().filter(request.filter);
+    let filter = reader.filter(request.filter);
     let ids: Vec<Option<ObjectId>> = sent.iter().map(|id| ObjectId::parse_str(id).ok()).collect();
     let mut asked: Vec<ObjectId> = Vec::new();
     for id in ids.iter().flatten() {

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Sets of values that objects are checked against
     #[command(subcommand)]
     Register(RegisterCommand),
+    /// Analysis services: which there are, which are on, how they are set up
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Change settings; takes effect at once, also on a running server
     Set {
         /// For example enable_api=true
@@ -333,6 +336,80 @@ pub(crate) enum RegisterCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// List the services
+    List,
+    /// Show a service and its options; secrets are not shown
+    Show {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Switch a service on
+    Enable {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Switch a service off
+    Disable {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Say whether a service runs on new objects
+    Triage {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(value_name = "on|off")]
+        on: Switch,
+    },
+    /// Set options of a service
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["values", "unset"]))]
+    Configure {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// For example depth=3
+        #[arg(value_name = "OPTION=VALUE", value_parser = key_value)]
+        values: Vec<(String, String)>,
+        /// An option that is to have its default again; may be repeated
+        #[arg(long, value_name = "OPTION")]
+        unset: Vec<String>,
+    },
+    /// Register a service that runs elsewhere, whose workers claim tasks; or describe it anew
+    Add {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        described: ExternalService,
+    },
+    /// Remove a service that runs elsewhere
+    Remove {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExternalService {
+    /// N.N or N.N.N
+    #[arg(long, value_name = "N.N", default_value = "1.0")]
+    pub(crate) version: String,
+    /// What it does
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) summary: Option<String>,
+    /// A type of objects, -TYPE for all others; may be repeated [default: all]
+    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
+    pub(crate) types: Vec<String>,
+    /// A stored field that objects must have; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) requires: Vec<String>,
+    /// How often a task is claimed before it is given up [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_attempts: Option<u32>,
+    /// File with the declarations of its options, a JSON list as in plugins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) options: Option<PathBuf>,
 }
 
 /// A register that entries are added to by hand.

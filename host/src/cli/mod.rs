@@ -10,6 +10,7 @@
 //! migrate    migrate, digest: whole stores, of either kind
 //! explain    explain
 //! records    init, source, user, role, key, register, set, get
+//! services   service
 //! plugin     plugin list|show|check|rollback|build
 //! place      which store, and opening it
 //! options    what `serve` takes from flags, environment and critd.toml
@@ -26,6 +27,7 @@ mod place;
 mod plugin;
 mod records;
 mod serve;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -184,6 +186,7 @@ async fn command_on(
         Command::Role(command) => records::role(store, command, terminal).await,
         Command::Key(command) => records::key(store, command, terminal).await,
         Command::Register(command) => records::register(store, command, terminal).await,
+        Command::Service(command) => services::run(store, command, terminal).await,
         Command::Set { values } => records::set(store, &values, terminal).await,
         Command::Get { name } => records::get(store, name.as_deref(), terminal).await,
         Command::Multiply {

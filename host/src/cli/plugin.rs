@@ -141,6 +141,7 @@ fn show(plugin: &PluginStatus, terminal: &mut Terminal<'_>) -> Result<(), Failur
         ("from", plugin.origin.as_ref().map(word)),
         ("types", joined(&plugin.types)),
         ("actions", joined(&plugin.actions)),
+        ("services", joined(&plugin.services)),
         ("needs", joined(&plugin.needs)),
         ("version before", plugin.previous.clone()),
         (
@@ -185,6 +186,7 @@ fn check(file: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     for (name, words) in [
         ("types", &report.types),
         ("actions", &report.actions),
+        ("services", &report.services),
         ("needs", &report.needs),
     ] {
         if let Some(text) = joined(words) {

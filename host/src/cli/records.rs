@@ -19,7 +19,7 @@ use crate::registers::settings::Kind;
 use crate::registers::{Origin, Register, Registers, SettingValue};
 use crate::store::Store;
 
-type Shared = Arc<dyn Store>;
+pub(super) type Shared = Arc<dyn Store>;
 
 /// `init`: idempotent, adds what is missing.
 pub(super) async fn init(place: &Place, terminal: &mut Terminal<'_>) -> Result<(), Failure> {

@@ -68,13 +68,15 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
         state,
         compile_cache: options.compile_cache.clone(),
         permits: None,
+        is_alone: options.store.is_none(),
     };
     let plugins = Plugins::start(services.clone(), setup)
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
     let plugins = Arc::new(plugins);
     let tidying = tokio::spawn(tidy(Arc::clone(&plugins)));
-    let api = api::State::new(plugins, &services).below(&options.prefix);
+    let running = tokio::spawn(Arc::clone(&plugins).run_tasks());
+    let api = api::State::new(Arc::clone(&plugins), &services).below(&options.prefix);
     let router = api::router(api);
     let done = answer(listener, router, options.port_file.as_deref(), async {
         let signal = stop.await;
@@ -82,6 +84,10 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
     })
     .await;
     tidying.abort();
+    plugins.stop_tasks();
+    if let Err(error) = running.await {
+        tracing::error!("what runs analysis services broke: {error}");
+    }
     done
 }
 

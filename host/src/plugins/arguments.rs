@@ -178,6 +178,10 @@ async fn checked_create(
 
 /// The permission to create, which may depend on an argument.
 fn permission(context: Context<'_>, of: &TypeDeclaration, args: &[Arg]) -> Result<(), Refusal> {
+    // Which flag it takes to be handed a task depends on the task.
+    if of.tasks {
+        return Ok(());
+    }
     let flag = qualified(&filled(&of.permission, args), &of.name);
     if context.caller.rights.may(&flag) {
         return Ok(());
@@ -257,9 +261,12 @@ pub async fn for_action(
         }
     };
     let flag = flag.map(|flag| qualified(flag, &on.declaration.name));
-    if !flag
-        .as_deref()
-        .is_some_and(|flag| context.caller.rights.may(flag))
+    // A flag that depends on the document is asked for when the document is known.
+    let is_deferred = flag.as_deref().is_some_and(|flag| flag.starts_with('{'));
+    if !is_deferred
+        && !flag
+            .as_deref()
+            .is_some_and(|flag| context.caller.rights.may(flag))
     {
         let message = match text {
             Some(text) => text.replace("{value}", &value),
@@ -284,6 +291,47 @@ pub async fn for_action(
     let mut checked = check.finish(&declarations)?;
     checked.files = files;
     Ok(checked)
+}
+
+/// Checks the options of an analysis service, as they are given, against its declaration: in its order, with defaults.
+///
+/// # Errors
+///
+/// The first that is missing or wrong; what is given beyond the declaration is not looked at.
+pub(crate) fn for_service<'d>(
+    registry: &Registry,
+    zones: &Zones,
+    now: i64,
+    declared: impl Iterator<Item = &'d ArgDeclaration>,
+    given: &Map<String, Json>,
+) -> Result<Vec<Arg>, Refusal> {
+    let mut converter = Converter::of_options(registry, zones, now);
+    let mut args = Vec::new();
+    for declaration in declared {
+        let sent = std::iter::once(&declaration.name)
+            .chain(&declaration.synonyms)
+            .find_map(|name| given.get(name))
+            .map(|json| Sent::Json(json.clone()))
+            .filter(|sent| !convert::is_absent(converter.purpose(), declaration, sent));
+        let value = match (sent, &declaration.default) {
+            (Some(sent), _) => converter.argument(declaration, &sent)?,
+            (None, Some(default)) => converter.default(declaration, default)?,
+            (None, None) if declaration.required => {
+                let name = &declaration.name;
+                let message = match &declaration.missing {
+                    Some(text) => text.clone(),
+                    None => format!("Missing required option '{name}'."),
+                };
+                return Err(refusal(message, "missing_argument", &[("argument", name)]));
+            }
+            (None, None) => None,
+        };
+        args.extend(value.map(|value| Arg {
+            name: declaration.name.clone(),
+            value,
+        }));
+    }
+    Ok(args)
 }
 
 /// Own arguments first, then those shared ones that the type takes and does not declare itself.

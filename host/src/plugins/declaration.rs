@@ -5,6 +5,7 @@
 
 pub(crate) mod check;
 pub mod compatibility;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+
+pub use service::{ServiceDeclaration, ServiceOption};
 
 /// A plugin's declaration.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +35,9 @@ pub struct Declaration {
     /// Actions it provides.
     #[serde(default)]
     pub actions: Vec<ActionDeclaration>,
+    /// Analysis services it provides.
+    #[serde(default)]
+    pub services: Vec<ServiceDeclaration>,
     /// Why it needs what it touches beyond its own documents: capability → reason.
     #[serde(default)]
     pub needs: BTreeMap<String, String>,
@@ -73,7 +79,8 @@ impl Declaration {
             .types
             .iter()
             .flat_map(|of| &of.touches)
-            .chain(self.actions.iter().flat_map(|action| &action.touches));
+            .chain(self.actions.iter().flat_map(|action| &action.touches))
+            .chain(self.services.iter().flat_map(|service| &service.touches));
         let own = |capability: &str| {
             let of = capability
                 .strip_prefix("create:")
@@ -117,6 +124,13 @@ pub struct TypeDeclaration {
     /// Has the fields every top-level object has.
     #[serde(default = "yes")]
     pub top_level: bool,
+    /// Its documents are the tasks of analysis services (documents.md 3.19): the host makes them and hands them out, whatever
+    /// is posted, and who may not see the object of a task does not see the task (rules SVC-18 to SVC-20).
+    #[serde(default)]
+    pub tasks: bool,
+    /// Which objects analysis services are started on when they are posted.
+    #[serde(default)]
+    pub triage: Triage,
     /// Description for users.
     #[serde(default)]
     pub summary: String,
@@ -164,6 +178,17 @@ pub struct TypeDeclaration {
     /// Executable examples.
     #[serde(default)]
     pub examples: Vec<ExampleDeclaration>,
+}
+
+/// Which objects of a type are analysed because of a POST (create.md 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Triage {
+    /// Those that did not exist before.
+    #[default]
+    New,
+    /// Those that have not been analysed yet, also if they existed before.
+    Unanalysed,
 }
 
 /// When a create permission is checked.

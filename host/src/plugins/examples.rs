@@ -160,6 +160,7 @@ fn with_types(
         summary: String::new(),
         types,
         actions: Vec::new(),
+        services: Vec::new(),
         needs: BTreeMap::new(),
         limits: BTreeMap::new(),
     };
@@ -168,6 +169,7 @@ fn with_types(
         text: "".into(),
         sha256: String::new(),
         limits: runtime::Limits::default(),
+        service_limits: runtime::Limits::OF_SERVICES,
         code: None,
     };
     let all = registry.plugins().cloned().chain([Arc::new(stand_in)]);

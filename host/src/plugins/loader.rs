@@ -114,8 +114,14 @@ pub(super) fn check_exports(declaration: &Declaration, code: &Code) -> Result<()
             "it declares types or actions, but does not export `critd:plugin/handler@1`".into(),
         );
     }
-    if !handlers && !code.serves {
-        return Err("it declares no type and no action, and exports no service".into());
+    let services = !declaration.services.is_empty();
+    if services && !code.serves() {
+        return Err(
+            "it declares services, but does not export `critd:plugin/service@1.0.0`".into(),
+        );
+    }
+    if !handlers && !services {
+        return Err("it declares no type, no action and no service".into());
     }
     Ok(())
 }
@@ -156,6 +162,7 @@ pub(super) fn admit(
         text: examined.text.clone(),
         sha256: examined.sha256.clone(),
         limits: manifest.limits_of(entry).lowered(&declaration.limits),
+        service_limits: manifest.service_limits_of(entry),
         code: Some(examined.code.clone()),
     })
 }
@@ -230,6 +237,8 @@ pub struct Report {
     pub types: Vec<String>,
     /// Actions it provides.
     pub actions: Vec<String>,
+    /// Analysis services it provides.
+    pub services: Vec<String>,
     /// What an operator has to grant.
     pub needs: Vec<String>,
     /// How many examples were run.
@@ -292,6 +301,11 @@ async fn check_file(path: &Path, file: &[u8]) -> Result<Report, String> {
             .actions
             .iter()
             .map(|action| action.name.clone())
+            .collect(),
+        services: declaration
+            .services
+            .iter()
+            .map(|service| service.name.clone())
             .collect(),
         needs: declaration
             .capabilities()

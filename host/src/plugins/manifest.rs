@@ -12,6 +12,7 @@
 //! enabled = true                 # false: not served, even if the file is there
 //! grants = ["create:IP"]         # what it may do beyond its own documents; "*" for whatever it asks for
 //! limits = { time_ms = 500 }
+//! service_limits = { time_ms = 600000 }   # of its analysis services, which run in the background
 //! ```
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use super::declaration::check::is_plugin_name;
-use super::runtime::limits::{Limits, check_limit};
+use super::runtime::limits::{Limits, check_limit, check_service_limit};
 
 /// The operator's file, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -55,6 +56,9 @@ pub struct Defaults {
     /// Limits by name.
     #[serde(default, deserialize_with = "limits")]
     pub limits: BTreeMap<String, u64>,
+    /// Limits of analysis services by name.
+    #[serde(default, deserialize_with = "service_limits")]
+    pub service_limits: BTreeMap<String, u64>,
 }
 
 /// One plugin.
@@ -76,6 +80,9 @@ pub struct Entry {
     /// Limits by name; above the defaults too.
     #[serde(default, deserialize_with = "limits")]
     pub limits: BTreeMap<String, u64>,
+    /// Limits of its analysis services by name; above the defaults too.
+    #[serde(default, deserialize_with = "service_limits")]
+    pub service_limits: BTreeMap<String, u64>,
 }
 
 impl Default for Entry {
@@ -86,6 +93,7 @@ impl Default for Entry {
             enabled: true,
             grants: Vec::new(),
             limits: BTreeMap::new(),
+            service_limits: BTreeMap::new(),
         }
     }
 }
@@ -95,9 +103,20 @@ fn yes() -> bool {
 }
 
 fn limits<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, u64>, D::Error> {
+    checked(from, check_limit)
+}
+
+fn service_limits<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, u64>, D::Error> {
+    checked(from, check_service_limit)
+}
+
+fn checked<'de, D: Deserializer<'de>>(
+    from: D,
+    check: fn(&str, u64) -> Result<(), String>,
+) -> Result<BTreeMap<String, u64>, D::Error> {
     let limits = BTreeMap::<String, u64>::deserialize(from)?;
     for (name, value) in &limits {
-        check_limit(name, *value).map_err(serde::de::Error::custom)?;
+        check(name, *value).map_err(serde::de::Error::custom)?;
     }
     Ok(limits)
 }
@@ -185,6 +204,16 @@ impl Manifest {
         Limits::default()
             .overridden(&self.defaults.limits)
             .overridden(&entry.limits)
+    }
+}
+
+impl Manifest {
+    /// What the operator lets a plugin's analysis services use.
+    #[must_use]
+    pub fn service_limits_of(&self, entry: &Entry) -> Limits {
+        Limits::OF_SERVICES
+            .overridden(&self.defaults.service_limits)
+            .overridden(&entry.service_limits)
     }
 }
 
@@ -285,7 +314,7 @@ mod tests {
             ),
             (
                 "[plugins.a]\n\nenabld = true\n",
-                "plugin-manifest.toml, line 3: `plugins.a.enabld`: unknown field `enabld`, expected one of `path`, `version`, `enabled`, `grants`, `limits`",
+                "plugin-manifest.toml, line 3: `plugins.a.enabld`: unknown field `enabld`, expected one of `path`, `version`, `enabled`, `grants`, `limits`, `service_limits`",
             ),
             (
                 "[plugins.a]\nenabled = 1\n",

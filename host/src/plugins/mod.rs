@@ -4,6 +4,7 @@
 //! manifest      plugin-manifest.toml: which plugins, what they may do, their limits
 //! declaration   what a plugin says of itself (`describe`), read and checked
 //! arguments     a request's parameters checked against a declaration, before any plugin runs
+//! analysis      analysis services: their records, tasks, leases, background runs
 //! own           resources that belong to no plugin: the audit log
 //! registry      an immutable set of loaded plugins: look-ups by resource, type, action
 //! perform       a POST or PATCH from its parameters to what is stored: checks, handler, commit, retries
@@ -16,6 +17,7 @@
 //! runtime       wasmtime: engine, instances, host functions, limits
 //! ```
 
+pub mod analysis;
 pub mod arguments;
 pub mod build;
 pub mod declaration;
@@ -48,7 +50,7 @@ use crate::store::{StagedFile, Store, StoreError};
 use self::runtime::lanes::Lanes;
 use self::runtime::{Runtime, SharedRuntime};
 
-pub use registry::{ActionEntry, Conflict, Loaded, Registry, TypeEntry};
+pub use registry::{ActionEntry, Conflict, Loaded, Registry, ServiceEntry, TypeEntry};
 pub use reload::{PluginStatus, Status, declared, read_status, rollback};
 pub use runtime::limits::Limits;
 pub use value::{Abort, Arg, Failure, Fault, Outcome, Value};
@@ -199,6 +201,8 @@ pub struct Options {
     pub compile_cache: Option<PathBuf>,
     /// How many requests run handlers at once; none: a few for each processor.
     pub permits: Option<usize>,
+    /// No other process serves the same store: tasks of analysis services that seem to be run are not.
+    pub is_alone: bool,
 }
 
 /// Why the plugin system did not start.
@@ -218,10 +222,14 @@ pub enum StartError {
 /// How deep instances of one request can be at once: the client's call and the creates within it.
 const DEPTH: usize = 5;
 
+/// How many analysis services an operator may let run at once (setting `services_at_once`).
+const MOST_SERVICES: usize = 32;
+
 /// The plugin system as the API sees it.
 pub struct Plugins {
     services: Services,
     lanes: Lanes,
+    desk: Arc<analysis::Desk>,
     current: Arc<ArcSwap<Registry>>,
     watch: reload::Watch,
 }
@@ -239,6 +247,8 @@ impl Plugins {
         let permits = options.permits.unwrap_or(processors * 8).clamp(1, 256);
         let lanes = Lanes::new(permits, permits * 16)
             .map_err(|error| StartError::Unusable(format!("threads for plugins: {error}")))?;
+        let desk = analysis::Desk::new(options.is_alone)
+            .map_err(|error| StartError::Unusable(format!("threads for services: {error}")))?;
         let current = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let watch = {
             let (services, current) = (services.clone(), current.clone());
@@ -247,8 +257,9 @@ impl Plugins {
                     .compile_cache
                     .clone()
                     .unwrap_or_else(|| options.state.join("compiled"));
-                // A few more for the examples of plugins that are being loaded.
-                let instances = u32::try_from(permits * DEPTH + 16).unwrap_or(u32::MAX);
+                // A few more for the examples of plugins that are being loaded, and those of analysis services.
+                let instances = permits * DEPTH + 16 + MOST_SERVICES;
+                let instances = u32::try_from(instances).unwrap_or(u32::MAX);
                 let runtime = Runtime::pooling(instances, &cache).map_err(StartError::Unusable)?;
                 tracing::info!("plugins: memory of instances: {}", runtime.allocator);
                 let runtime: SharedRuntime = Arc::new(runtime);
@@ -261,6 +272,7 @@ impl Plugins {
         Ok(Self {
             services,
             lanes,
+            desk: Arc::new(desk),
             current,
             watch,
         })

@@ -30,6 +30,8 @@ fn audit_entry() -> TypeDeclaration {
         sources: false,
         author_source: false,
         top_level: false,
+        tasks: false,
+        triage: Default::default(),
         summary: "A change of an object: who made it, and when.".to_owned(),
         keys: Vec::new(),
         lookup: None,

@@ -2,6 +2,9 @@
 
 mod bulk;
 pub(super) mod once;
+mod refusals;
+mod tasks;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,9 @@ use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use self::refusals::{absent_arguments, as_of_argument};
+use self::tasks::tell_of;
+use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
 use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
@@ -16,12 +22,13 @@ use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
 use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
 use super::{
-    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, janitor,
+    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
+    janitor,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
 use crate::registers::Registers;
-use crate::store::{CommitError, StoreError};
+use crate::store::{CommitError, StagedFile, StoreError};
 
 /// How often a handler is run at least before a conflict is the client's business.
 const ATTEMPTS: u32 = 8;
@@ -103,6 +110,8 @@ struct Settled {
     changed: Vec<Changed>,
     /// Answered before, and not carried out again.
     is_repeated: bool,
+    /// What was made or found by it, for analysis services.
+    made: Vec<Made>,
 }
 
 /// Why a run is not the last one.
@@ -155,8 +164,18 @@ impl Plugins {
             of: entry.clone(),
             denied,
         };
-        let settled = self.settle(request, job, args, mode).await?;
-        created(settled, &entry.plugin, warnings)
+        self.before_tasks(entry, now).await?;
+        // The answer to a claim holds a token, of which nothing but a digest is kept.
+        let mode = match entry.declaration.tasks {
+            true => Mode { once: None, ..mode },
+            false => mode,
+        };
+        let mut settled = self.settle(request, job, args, mode).await?;
+        let made = std::mem::take(&mut settled.made);
+        let mut created = created(settled, &entry.plugin, warnings)?;
+        let started = self.triage(registry, caller, made, 1).await;
+        tell_of(&mut created, started.into_iter().map(|(_, task)| task));
+        Ok(created)
     }
 
     /// A PATCH: the document must be there and visible under S1 (else [`NotDone::NoDocument`]), then ACT-2 to ACT-8.
@@ -216,10 +235,17 @@ impl Plugins {
             warnings,
             ..
         } = checked;
+        self.before_tasks(on, now).await?;
         let request = self.request(registry, caller, now, zones, files)?;
         let plugin = action.plugin.clone();
+        let is_own = plugin == analysis::HOST;
+        let wait = analysis::wait_of(&action, &args).filter(|_| !mode.dry_run);
+        let mode = match is_own && analysis::answers_secrets(&action.declaration.name) {
+            true => Mode { once: None, ..mode },
+            false => mode,
+        };
         let absent = absent_arguments(&action, &args);
-        let settled = self
+        let mut settled = self
             .settle(
                 request,
                 Job::Action {
@@ -233,6 +259,12 @@ impl Plugins {
             )
             .await
             .map_err(|not_done| as_of_argument(not_done, &absent))?;
+        if is_own && !mode.dry_run {
+            self.desk.wake();
+        }
+        if let Some(seconds) = wait {
+            self.await_in_answer(&mut settled.outcome, seconds).await;
+        }
         let (extra, said) = extra_of(&settled, &plugin)?;
         Ok(Performed {
             detail: settled.outcome.message,
@@ -261,7 +293,13 @@ impl Plugins {
             .await;
         let stored = stored.map_err(NotDone::from)?;
         let visible = self.services.access.visible(caller, on.declaration.sources);
-        Ok(stored.is_some_and(|stored| visible.allows(stored.class)))
+        let Some(stored) = stored.filter(|stored| visible.allows(stored.class)) else {
+            return Ok(false);
+        };
+        match on.declaration.tasks {
+            true => Ok(self.sees_object_of(caller, &stored).await?),
+            false => Ok(true),
+        }
     }
 
     fn request(
@@ -270,24 +308,9 @@ impl Plugins {
         caller: &Arc<Caller>,
         now: i64,
         zones: Zones,
-        files: Vec<(String, Arc<crate::store::StagedFile>)>,
+        files: Vec<(String, Arc<StagedFile>)>,
     ) -> Result<Arc<Request>, NotDone> {
-        let (mut seed, mut request_id) = ([0; 32], [0; 8]);
-        getrandom::fill(&mut seed)
-            .and_then(|()| getrandom::fill(&mut request_id))
-            .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
-        Ok(Arc::new(Request {
-            caller: caller.clone(),
-            registry: registry.clone(),
-            services: self.services.clone(),
-            now,
-            zones,
-            seed,
-            request_id: hex::encode(request_id),
-            files,
-            micros: dates::micros_after(now),
-            waits: Waits::default(),
-        }))
+        assembled(&self.services, registry, caller, now, zones, files)
     }
 
     /// Runs the handler until its writes are stored or its refusal is certain.
@@ -380,6 +403,10 @@ impl Plugins {
             operations: mode.dry_run.then(|| work.operations()),
             changed,
             is_repeated: false,
+            made: match (job, mode.dry_run) {
+                (Job::Create { .. }, false) => work.made(),
+                _ => Vec::new(),
+            },
         };
         let record = once.map(|once| (once, work.new_id()));
         let freed = work
@@ -459,6 +486,48 @@ impl Plugins {
     }
 }
 
+/// Who, what, when, with a seed of its own.
+fn assembled(
+    services: &Services,
+    registry: &Arc<Registry>,
+    caller: &Arc<Caller>,
+    now: i64,
+    zones: Zones,
+    files: Vec<(String, Arc<StagedFile>)>,
+) -> Result<Arc<Request>, NotDone> {
+    let (mut seed, mut request_id) = ([0; 32], [0; 8]);
+    getrandom::fill(&mut seed)
+        .and_then(|()| getrandom::fill(&mut request_id))
+        .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
+    Ok(Arc::new(Request {
+        caller: caller.clone(),
+        registry: registry.clone(),
+        services: services.clone(),
+        now,
+        zones,
+        seed,
+        request_id: hex::encode(request_id),
+        files,
+        micros: dates::micros_after(now),
+        waits: Waits::default(),
+    }))
+}
+
+/// What a call outside of a client's request is part of, at this moment.
+///
+/// # Errors
+///
+/// The operating system has no random numbers.
+pub(super) fn new_request(
+    services: &Services,
+    registry: &Arc<Registry>,
+    caller: &Arc<Caller>,
+    files: Vec<(String, Arc<StagedFile>)>,
+) -> Result<Arc<Request>, NotDone> {
+    let zones = services.registers.zones();
+    assembled(services, registry, caller, dates::now(), zones, files)
+}
+
 fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
     registry.plugin(job.plugin()).cloned().ok_or_else(|| {
         NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
@@ -536,16 +605,27 @@ async fn run(
             if !work.begin_action(action, on, *id).await? {
                 return Ok(Run::NoDocument);
             }
+            if on.declaration.tasks && !analysis::sees_object(&mut work).await? {
+                return Ok(Run::NoDocument);
+            }
             if let Some(expected) = expected
                 && !work.was_modified_at(expected)?
             {
                 let changed = Fault::Refused("conflict".into(), "Document has changed.".into());
                 return Ok(Run::Answered(work, Err(changed)));
             }
+            if action.plugin == analysis::HOST {
+                let (work, answer) = analysis::act(work, &action.declaration.name, &args).await?;
+                return Ok(Run::Answered(work, answer));
+            }
             Entry::Run(action.declaration.name.clone())
         }
         Job::Create { of, .. } => {
             work.begin_create(of, denied);
+            if of.declaration.tasks {
+                let (work, answer) = analysis::claim_next(work, &args).await?;
+                return Ok(Run::Answered(work, answer));
+            }
             Entry::Create(of.declaration.name.clone())
         }
     };
@@ -603,42 +683,6 @@ fn dates_meant(sent: &Param, zones: &Zones) -> Result<Vec<i64>, NotDone> {
     );
     refusal.error.insert("argument".into(), EXPECTED.into());
     Err(NotDone::Refused(refusal))
-}
-
-/// Declared arguments that were not sent and have no default.
-fn absent_arguments(action: &ActionEntry, args: &[Arg]) -> Vec<String> {
-    let declared = action
-        .declaration
-        .args
-        .iter()
-        .map(|declared| &declared.name);
-    declared
-        .filter(|name| !args.iter().any(|arg| arg.name == **name))
-        .cloned()
-        .collect()
-}
-
-/// What a plugin finds wrong with an argument, as the host says it (core-api 13.3). An argument that was not sent is missing,
-/// not invalid: one that is needed only beside certain others. A path is an argument and its key.
-fn as_of_argument(mut not_done: NotDone, absent: &[String]) -> NotDone {
-    let NotDone::Refused(refusal) = &mut not_done else {
-        return not_done;
-    };
-    let Some(named) = refusal.error.get("argument").and_then(Json::as_str) else {
-        return not_done;
-    };
-    let named = named.to_owned();
-    if let Some((argument, key)) = named.split_once('.') {
-        refusal.error.insert("argument".into(), argument.into());
-        refusal.error.insert("key".into(), key.into());
-    } else if absent.contains(&named)
-        && refusal.error.get("code") == Some(&Json::from("invalid_value"))
-    {
-        refusal
-            .error
-            .insert("code".into(), "missing_argument".into());
-    }
-    not_done
 }
 
 fn refusal(code: &str, message: String) -> Refusal {

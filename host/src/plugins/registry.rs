@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::analysis;
 use super::declaration::{
-    ActionDeclaration, Declaration, FieldDeclaration, FieldKind, TypeDeclaration,
+    ActionDeclaration, Declaration, FieldDeclaration, FieldKind, ServiceDeclaration,
+    TypeDeclaration,
 };
 use super::own;
 use super::runtime::{Code, Limits};
@@ -28,6 +30,17 @@ pub struct ActionEntry {
     pub plugin: String,
 }
 
+/// An analysis service with the plugin that provides it.
+#[derive(Debug)]
+pub struct ServiceEntry {
+    /// What the plugin declares.
+    pub declaration: Arc<ServiceDeclaration>,
+    /// Name of the plugin.
+    pub plugin: String,
+    /// What its runs may use.
+    pub limits: Limits,
+}
+
 /// A plugin that was found good.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -39,6 +52,8 @@ pub struct Loaded {
     pub sha256: String,
     /// What its calls may use.
     pub limits: Limits,
+    /// What the runs of its analysis services may use.
+    pub service_limits: Limits,
     /// None in a registry that was made of declarations alone.
     pub(super) code: Option<Arc<Code>>,
 }
@@ -61,6 +76,9 @@ pub struct Registry {
     types: BTreeMap<String, Arc<TypeEntry>>,
     resources: BTreeMap<String, Arc<TypeEntry>>,
     actions: BTreeMap<String, Vec<Arc<ActionEntry>>>,
+    services: BTreeMap<String, Arc<ServiceEntry>>,
+    /// The type of the tasks of analysis services.
+    tasks: Option<Arc<TypeEntry>>,
     plugins: BTreeMap<String, Arc<Loaded>>,
     /// Resources of the host itself.
     own: Vec<Arc<TypeEntry>>,
@@ -85,6 +103,7 @@ impl Registry {
         for loaded in plugins {
             registry.add(loaded)?;
         }
+        registry.add_own_actions();
         registry.check_actions()?;
         Ok(registry)
     }
@@ -103,6 +122,7 @@ impl Registry {
                 text: "".into(),
                 sha256: String::new(),
                 limits: Limits::default(),
+                service_limits: Limits::OF_SERVICES,
                 code: None,
             })
         };
@@ -116,7 +136,7 @@ impl Registry {
             holder: holder.into(),
             what,
         };
-        if self.plugins.contains_key(&plugin) {
+        if plugin == analysis::HOST || self.plugins.contains_key(&plugin) {
             return Err(conflict(&plugin, format!("the name `{plugin}`")));
         }
         for of in &loaded.declaration.types {
@@ -139,10 +159,20 @@ impl Registry {
                     format!("the collection `{}`", of.collection),
                 ));
             }
+            let mut of = of.clone();
+            if of.tasks {
+                of.args = analysis::claim_arguments();
+            }
             let entry = Arc::new(TypeEntry {
                 declaration: Arc::new(of.clone()),
                 plugin: plugin.clone(),
             });
+            if of.tasks {
+                if let Some(holder) = &self.tasks {
+                    return Err(conflict(&holder.plugin, "the type of tasks".into()));
+                }
+                self.tasks = Some(entry.clone());
+            }
             self.types.insert(of.name.clone(), entry.clone());
             self.resources.insert(of.resource.clone(), entry);
         }
@@ -156,8 +186,35 @@ impl Registry {
                 .or_default()
                 .push(Arc::new(entry));
         }
+        for service in &loaded.declaration.services {
+            if let Some(holder) = self.services.get(&service.name) {
+                let what = format!("the service `{}`", service.name);
+                return Err(conflict(&holder.plugin, what));
+            }
+            let entry = ServiceEntry {
+                declaration: Arc::new(service.clone()),
+                plugin: plugin.clone(),
+                limits: loaded.service_limits.lowered(&service.limits),
+            };
+            self.services.insert(service.name.clone(), Arc::new(entry));
+        }
         self.plugins.insert(plugin, loaded);
         Ok(())
+    }
+
+    /// What the host itself does with tasks, where there are any.
+    fn add_own_actions(&mut self) {
+        let Some(tasks) = &self.tasks else { return };
+        for action in analysis::actions(&tasks.declaration.name) {
+            let entry = ActionEntry {
+                declaration: Arc::new(action.clone()),
+                plugin: analysis::HOST.to_owned(),
+            };
+            self.actions
+                .entry(action.name)
+                .or_default()
+                .push(Arc::new(entry));
+        }
     }
 
     /// No two actions of one name are for the same type, unless one names the type and the other is for all (rule P7a).
@@ -220,15 +277,35 @@ impl Registry {
         self.actions.values().flatten()
     }
 
+    /// All analysis services by name.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceEntry>> {
+        self.services.values()
+    }
+
+    /// An analysis service by name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Arc<ServiceEntry>> {
+        self.services.get(name)
+    }
+
+    /// The type of the tasks of analysis services.
+    #[must_use]
+    pub fn tasks(&self) -> Option<&Arc<TypeEntry>> {
+        self.tasks.as_ref()
+    }
+
     /// All plugins by name.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Loaded>> {
         self.plugins.values()
     }
 
-    /// A plugin by name.
+    /// A plugin by name; by its own name the host, which provides the actions on tasks.
     #[must_use]
     pub fn plugin(&self, name: &str) -> Option<&Arc<Loaded>> {
-        self.plugins.get(name)
+        match name {
+            analysis::HOST => Some(analysis::host()),
+            _ => self.plugins.get(name),
+        }
     }
 
     /// Which set this is: grows by one with every change since the server's start.
@@ -287,13 +364,18 @@ impl Registry {
     #[must_use]
     pub fn action(&self, type_name: &str, name: &str) -> Option<&Arc<ActionEntry>> {
         let candidates = self.actions_named(name);
+        // What is meant for objects is not for tasks.
+        let is_task = self
+            .tasks
+            .as_ref()
+            .is_some_and(|tasks| tasks.declaration.name == type_name);
         candidates
             .iter()
             .find(|entry| entry.declaration.is_specific_to(type_name))
             .or_else(|| {
                 candidates
                     .iter()
-                    .find(|entry| entry.declaration.applies_to(type_name))
+                    .find(|entry| !is_task && entry.declaration.applies_to(type_name))
             })
     }
 

@@ -183,6 +183,7 @@ impl Site {
             state: at("state"),
             compile_cache: None,
             permits: Some(4),
+            is_alone: true,
         }
     }
 

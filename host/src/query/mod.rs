@@ -113,6 +113,7 @@ const KNOWN: &[&str] = &[
     "strict",
     "skip_total",
     "cursor",
+    "full",
 ];
 
 /// Is this a parameter of reading (core-api 10.1), not an argument of an action?

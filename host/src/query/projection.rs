@@ -102,6 +102,17 @@ impl Projection {
         }
     }
 
+    /// Without these root fields, unless `only` says which are wanted.
+    #[must_use]
+    pub fn without(mut self, fields: &[&str]) -> Self {
+        if !self.limited {
+            for field in fields {
+                self.named.at(field).exclude = true;
+            }
+        }
+        self
+    }
+
     /// As of old: lists that `only` leaves out are there and empty (rule G47).
     #[must_use]
     pub fn with_empty_lists(self) -> Self {

@@ -305,6 +305,22 @@ pub const SETTINGS: &[Setting] = &[
         "HTTP status of a POST that made an object",
     ),
     setting(
+        "services_at_once",
+        Kind::Number {
+            least: 1,
+            greatest: 32,
+        },
+        "4",
+        "analysis services of plugins that a server runs at once",
+    ),
+    setting(
+        "services_require_lease",
+        Kind::Switch,
+        "false",
+        "reports on a task that a worker has claimed need the worker's `lease_token`",
+    )
+    .for_plugins(),
+    setting(
         "session_timeout",
         Kind::Number {
             least: 1,
@@ -332,6 +348,15 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "a list query with a warning is refused",
+    ),
+    setting(
+        "triage_max_depth",
+        Kind::Number {
+            least: 0,
+            greatest: 16,
+        },
+        "2",
+        "new objects are analysed that lie so many creates by analysis services behind a client's request",
     ),
     setting(
         "zip7_password",

@@ -41,6 +41,17 @@ pub enum Filter {
     Not(Box<Filter>),
     /// The condition holds for what somebody sees of a root field (see [`Seen`]).
     Seen(Seen),
+    /// Somebody who knows more than the document says so (see [`Judge`]).
+    Judged(Arc<dyn Judge>),
+}
+
+/// A condition that depends on other documents.
+pub trait Judge: Send + Sync + fmt::Debug {
+    /// Does it hold?
+    fn holds(&self, document: &RawDocument) -> bool;
+
+    /// The root fields of a document that it looks at.
+    fn roots(&self) -> &[&'static str];
 }
 
 /// A condition on one root field that is not evaluated on what is stored there, but on what a reader sees of it, so that
@@ -133,6 +144,7 @@ impl PartialEq for Filter {
             (Self::Seen(a), Self::Seen(b)) => {
                 Arc::ptr_eq(&a.lens, &b.lens) && a.root == b.root && a.condition == b.condition
             }
+            (Self::Judged(a), Self::Judged(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -175,6 +187,20 @@ impl<'a> Reached<'a> {
 }
 
 impl Filter {
+    /// Is there an expression in it that is searched step by step, up to a limit?
+    #[must_use]
+    pub fn is_searched_stepwise(&self) -> bool {
+        match self {
+            Self::And(conditions) | Self::Or(conditions) => {
+                conditions.iter().any(Self::is_searched_stepwise)
+            }
+            Self::Not(condition) | Self::Element(_, condition) => condition.is_searched_stepwise(),
+            Self::Seen(seen) => seen.condition.is_searched_stepwise(),
+            Self::Field(_, test) => matches!(test, Test::MatchesStepwise(_)),
+            Self::All | Self::Nothing | Self::Judged(_) => false,
+        }
+    }
+
     /// Does the condition hold for a document?
     ///
     /// # Errors
@@ -232,6 +258,9 @@ impl Filter {
             }
             Self::Not(condition) => condition.holds(value).map(|holds| !holds),
             Self::Seen(seen) => seen.holds(value.bytes),
+            Self::Judged(judge) => RawDocument::from_bytes(value.bytes)
+                .map(|document| judge.holds(document))
+                .map_err(|_| Malformed("a document that can't be read")),
         }
     }
 }

@@ -9,25 +9,24 @@ use critd_sdk::prelude::*;
 plugin! {
     name = "analysis_result",
     summary = "Tasks of analysis services, and the reports of external workers on them.",
-    types = [AnalysisResult],
+    types = [AnalysisResult, ServiceReport],
 }
 
 /// A task of an analysis service: one run on one object, its log and its results.
 ///
-/// A worker that is no part of the server reports here on a task that exists: results, a line of the log, the end. Tasks
-/// are not made or read here.
+/// A POST claims the next task of an external service for a worker. A task is seen by those who see its object and may read
+/// its type's tasks.
 #[derive(Debug, TloType)]
 #[tlo(
-    resource = "services",
+    tasks,
+    resource = "analysis_results",
     collection = "analysis_results",
     schema_version = 1,
     top_level = false,
     sources = false,
     keys(analysis_id),
     shared(),
-    methods("POST"),
-    permission = "{object_type}.services_execute",
-    permission_check = "within"
+    methods("GET", "POST", "PATCH")
 )]
 pub struct AnalysisResult {
     /// The task: a UUID.
@@ -53,6 +52,7 @@ pub struct AnalysisResult {
     #[field(indexed)]
     pub analyst: String,
     /// The service is not a part of the server.
+    #[field(indexed)]
     pub distributed: bool,
     /// Options of the run.
     #[field(kind = "map", refers)]
@@ -60,6 +60,14 @@ pub struct AnalysisResult {
     /// `created`, `started`, `completed` or `error`.
     #[field(indexed, sortable)]
     pub status: String,
+    /// Who works on it, while somebody does.
+    pub lease: Option<Lease>,
+    /// How often it was claimed, not counting what was given back.
+    pub attempts: Option<i64>,
+    /// When it was claimed last, as a text.
+    pub claimed_date: Option<String>,
+    /// How many creates by services lie between a client's request and the object, if the task is there because of it.
+    pub triage_depth: Option<i64>,
     /// When it was started, as a text.
     #[field(indexed, sortable)]
     pub start_date: String,
@@ -71,6 +79,26 @@ pub struct AnalysisResult {
     #[field(refers)]
     pub results: Vec<Json>,
 }
+
+/// Who works on a task of an external service.
+#[derive(Debug, Fields)]
+pub struct Lease {
+    /// The worker.
+    pub worker: String,
+    /// Until when nobody else gets the task, as a text.
+    #[field(indexed)]
+    pub expires: String,
+}
+
+/// What a worker reports on a task that exists: results, a line of the log, the end.
+#[derive(Debug, TloType)]
+#[tlo(
+    resource = "services",
+    part_of = "AnalysisResult",
+    permission = "{object_type}.services_execute",
+    permission_check = "within"
+)]
+pub struct ServiceReport {}
 
 /// A line of a task's log.
 #[derive(Debug, Fields)]
@@ -135,6 +163,9 @@ pub struct Report {
     /// With `finish`: `error`, or `completed`, which anything else means too.
     #[arg(example = "completed")]
     pub status: Option<String>,
+    /// What the claim of the task was answered: the report counts only if nobody else has it meanwhile.
+    #[arg(max_length = 256)]
+    pub lease_token: Option<String>,
 }
 
 const NO_OBJECT: &str = "Could not find object to add results to.";
@@ -145,7 +176,7 @@ const NO_OBJECT: &str = "Could not find object to add results to.";
 /// # Errors
 ///
 /// What is wrong with each of these, in one text.
-#[create(AnalysisResult)]
+#[create(ServiceReport)]
 #[example("no task", args = {"object_type": "Sample", "object_id": "0123456789abcdef01234567"}, fault = {"invalid": "analysis_id", "message": "Need an object type, object id, and analysis id."})]
 #[example(
     "no type",
@@ -244,6 +275,16 @@ pub fn create(call: &Call, args: Report) -> Outcome {
         });
     };
     let now = call.now().to_string();
+    let status = task.text("status")?;
+    let has_ended = matches!(status.as_str(), "completed" | "error");
+    let lease = Held::of(&task, args.lease_token.as_deref())?;
+    if matches!(lease, Held::Other)
+        || matches!(lease, Held::Untold)
+            && call.setting("services_require_lease").as_deref() == Some("true")
+    {
+        return Err(refused("conflict", "Lease lost."));
+    }
+    let adds_something = entries.is_some() || args.log_message.is_some();
     for entry in entries.flatten().unwrap_or_default() {
         task.push("results", entry)?;
     }
@@ -256,21 +297,65 @@ pub fn create(call: &Call, args: Report) -> Outcome {
     if let Some(message) = &args.log_message {
         log(&mut task, message, &args.log_level)?;
     }
-    let status = task.text("status")?;
     if args.finish {
         let failed = args
             .status
             .is_some_and(|status| status.eq_ignore_ascii_case("error"));
         let end = if failed { "error" } else { "completed" };
+        // The holder that was not told the end was heard says it again: nothing new (check PL-14).
+        let is_repeated = status == end && !adds_something && matches!(lease, Held::Yes { .. });
+        if is_repeated {
+            return Ok(Answer::new("").document(&object));
+        }
         // Actions.md 8.3: who comes late is heard, and the log tells.
-        if matches!(status.as_str(), "completed" | "error") {
+        if has_ended {
             log(&mut task, &["Finished again: ", end, "."].concat(), "info")?;
         }
         task.set_many(params! { "status" => end, "finish_date" => now })?;
-    } else if status == "created" {
-        task.set("status", "started")?;
+        task.unset("lease")?;
+    } else if !has_ended {
+        // Rule SVC-25: whoever reports keeps the task.
+        if let Held::Yes { worker, seconds } = lease {
+            let expires = Date::from_millis(call.now().millis() + seconds * 1_000);
+            task.set(
+                "lease",
+                json!({ "worker": worker, "expires": expires.to_string() }),
+            )?;
+        }
+        if status == "created" {
+            task.set("status", "started")?;
+        }
     }
     Ok(Answer::new("").document(&object))
+}
+
+/// How a report stands to the lease of its task (rule SVC-26).
+enum Held {
+    /// It comes from who holds the task, or held it last.
+    Yes { worker: String, seconds: i64 },
+    /// It has the token of somebody who does not.
+    Other,
+    /// It has no token, and somebody holds the task.
+    Untold,
+    /// It has no token, and nobody holds the task.
+    Free,
+}
+
+impl Held {
+    fn of(task: &Tlo, token: Option<&str>) -> Result<Self, Fault> {
+        let Some(token) = token else {
+            let is_held = task.get::<Value>("lease")?.is_some();
+            return Ok(if is_held { Self::Untold } else { Self::Free });
+        };
+        let digest = critd_sdk::digest::sha256(token.trim().as_bytes());
+        if task.text("_lease.token")? != digest {
+            return Ok(Self::Other);
+        }
+        Ok(Self::Yes {
+            worker: task.text("_lease.worker")?,
+            seconds: task.get_json::<i64>("_lease.seconds")?.unwrap_or(300),
+        })
+    }
 }
 
 /// The task with this id, if it is one of the object.

@@ -1,8 +1,7 @@
 //! Certificates, kept as files; what an X.509 certificate says is shown beside.
 
-mod x509;
-
 use critd_sdk::prelude::*;
+use critd_x509::Found;
 
 plugin! {
     name = "certificate",
@@ -20,7 +19,8 @@ plugin! {
     collection = "certificates",
     schema_version = 2,
     keys(md5),
-    lookup = "md5"
+    lookup = "md5",
+    triage = "unanalysed"
 )]
 pub struct Certificate {
     /// The file.
@@ -122,7 +122,7 @@ pub fn create(args: NewCertificate, shared: &Shared) -> Outcome {
     certificate.merge_shared(shared.params().clone().only(&RELATED))?;
     shared.require_source(SourceText::Objects)?;
     if origin == Origin::Fresh {
-        let found = x509::read(args.filedata)?;
+        let found = said(args.filedata)?;
         let mut kind = args.filedata.kind()?.0;
         if found.is_some() && kind == "data" {
             kind = "X.509 certificate".to_owned();
@@ -141,6 +141,24 @@ pub fn create(args: NewCertificate, shared: &Shared) -> Outcome {
     }
     certificate.merge_shared(shared.params().clone().without(&RELATED))?;
     Ok(Answer::new("Uploaded certificate").document(&certificate))
+}
+
+/// What the X.509 certificate in a file says, as the field `x509` keeps it. None: there is none; what can't be read is no
+/// error, the file is kept all the same.
+fn said(file: Upload) -> Result<Option<Json>, Fault> {
+    let Some(found) = Found::in_file(file)? else {
+        return Ok(None);
+    };
+    let der = Upload::make("", &found.der)?;
+    Ok(Some(json!({
+        "subject": found.subject(),
+        "issuer": found.issuer(),
+        "serial_number": found.serial_number(),
+        "not_before": found.not_before(),
+        "not_after": found.not_after(),
+        "sha1": der.digest("sha1")?,
+        "sha256": der.digest("sha256")?,
+    })))
 }
 
 #[cfg(test)]

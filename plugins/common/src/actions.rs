@@ -104,6 +104,14 @@ struct NewAction {
     object = {"action_type": "Watch", "active": "off", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "c2"},
     operations = [{"pull": ["actions", {"action_type": "Watch", "date": {"$date": 1768472430123}}, 1]},
         {"push": ["actions", {"action_type": "Watch", "active": "off", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "c2"}]}])]
+#[example("two of this date and type: the first is changed, and moves",
+    before = {"actions": [{"action_type": "Watch", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "a"},
+        {"action_type": "Watch", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "b"}]},
+    args = {"tlo_action": {"date": "2026-01-15 10:20:30.123456", "action_type": "Watch", "reason": "c"}},
+    message = "Action updated.",
+    object = {"action_type": "Watch", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "c"},
+    operations = [{"pull": ["actions", {"action_type": "Watch", "date": {"$date": 1768472430123}}, 1]},
+        {"push": ["actions", {"action_type": "Watch", "analyst": "example", "date": {"$date": 1768472430123}, "reason": "c"}]}])]
 #[example("an empty date is now, an empty reason none",
     before = {"actions": [{"action_type": "Watch", "active": "on", "date": {"$date": 1768472430123}, "end_date": {"$date": 1}, "reason": "c2"}]},
     args = {"tlo_action": {"date": "2026-01-15 10:20:30.123456", "action_type": "Watch", "end_date": "", "reason": ""}},

@@ -39,6 +39,14 @@ const STRICTEST: &str = "red";
     args = {"action_type": "update", "source": "Example", "tlp": "amber", "date": "2026-01-15 10:00:00.000000"},
     message = "Source addition successful!",
     object = {"name": "Example", "instances": [{"analyst": "example", "date": {"$date": 1768471200000}, "method": "", "reference": "", "tlp": "amber"}]})]
+#[example("two instances of a date: both",
+    before = {"source": [{"name": "Example", "instances": [
+        {"analyst": "a", "date": {"$date": 1768471200000}, "method": "x", "reference": "", "tlp": "green"},
+        {"analyst": "b", "date": {"$date": 1768471200000}, "method": "y", "reference": "", "tlp": "green"}]}]},
+    args = {"action_type": "update", "source": "Example", "method": "z", "tlp": "green", "date": "2026-01-15 10:00:00.000000"},
+    message = "Source addition successful!",
+    operations = [{"set": ["source.0.instances.0.method", "z"]}, {"set": ["source.0.instances.0.analyst", "example"]},
+        {"set": ["source.0.instances.1.method", "z"]}, {"set": ["source.0.instances.1.analyst", "example"]}])]
 #[example("no instance of this date",
     before = {"source": [{"name": "Example", "instances": [{"analyst": "other", "date": {"$date": 1}, "method": "", "reference": "", "tlp": "green"}]}]},
     args = {"action_type": "update", "source": "Example", "tlp": "amber", "date": "2026-01-15 10:00:00.000000"},

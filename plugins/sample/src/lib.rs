@@ -31,6 +31,7 @@ plugin! {
     schema_version = 5,
     keys(md5),
     lookup = "md5",
+    triage = "unanalysed",
     permission_check = "within"
 )]
 pub struct Sample {

@@ -16,7 +16,7 @@ const KNOWN: &str = "name, on, permission, refusal, touches, answers";
 
 pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let mut function: ItemFn = syn::parse2(item)?;
-    let examples = crate::example::take(&mut function.attrs)?;
+    let examples = crate::example::take(&mut function.attrs, crate::example::Of::Handler)?;
     let ident = function.sig.ident.clone();
     let mut name = LitStr::new(&ident.unraw().to_string(), ident.span());
     let (mut on, mut permission, mut refusals) = (None, None, None);
@@ -70,17 +70,14 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
             "shared arguments belong to creates",
         ));
     }
+    crate::function::refuse_task(&function, &signature)?;
     // `"name":…` and the rest, without the comma of the first member.
     let head = format!(
         "\"name\":{}{},\"args\":[",
         Value::from(name.value()),
         more.into_text()
     );
-    let tlo = match signature.tlo {
-        Some(Access::Write) => quote!(let mut tlo = ::critd_sdk::Tlo::current()?;),
-        Some(Access::Read) => quote!(let tlo = ::critd_sdk::Tlo::current()?;),
-        None => TokenStream::new(),
-    };
+    let tlo = document(signature.tlo);
     let (declare, decode) = arguments(signature.args.as_ref());
     let call = &signature.call;
     let vis = &function.vis;
@@ -115,6 +112,15 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
     })
 }
 
+/// How the handler gets the document of the call.
+pub(crate) fn document(access: Option<Access>) -> TokenStream {
+    match access {
+        Some(Access::Write) => quote!(let mut tlo = ::critd_sdk::Tlo::current()?;),
+        Some(Access::Read) => quote!(let tlo = ::critd_sdk::Tlo::current()?;),
+        None => TokenStream::new(),
+    }
+}
+
 /// How the arguments are declared and decoded.
 pub(crate) fn arguments(args: Option<&syn::Type>) -> (TokenStream, TokenStream) {
     match args {
@@ -127,7 +133,7 @@ pub(crate) fn arguments(args: Option<&syn::Type>) -> (TokenStream, TokenStream) 
 }
 
 /// `on = "*"`, `on("*", "-Campaign")`
-fn types(meta: &ParseNestedMeta) -> syn::Result<Vec<LitStr>> {
+pub(crate) fn types(meta: &ParseNestedMeta) -> syn::Result<Vec<LitStr>> {
     let types = attributes::texts(meta)?;
     for pattern in &types {
         let text = pattern.value();

@@ -44,7 +44,7 @@ impl Parse for Head {
 pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let Head { of, mut more } = syn::parse2(attributes)?;
     let mut function: ItemFn = syn::parse2(item)?;
-    let examples = crate::example::take(&mut function.attrs)?;
+    let examples = crate::example::take(&mut function.attrs, crate::example::Of::Handler)?;
     if !examples.is_empty() {
         more.add("examples", examples);
     }
@@ -55,6 +55,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
             "there is no document yet: Tlo::make gives one",
         ));
     }
+    crate::function::refuse_task(&function, &signature)?;
     let tail = format!("]{}", more.into_text());
     let shared = signature
         .shared

@@ -1,4 +1,4 @@
-//! The function below `#[action]` or `#[create]`: what its parameters are.
+//! The function below `#[action]`, `#[create]` or `#[service]`: what its parameters are.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -24,6 +24,8 @@ pub(crate) struct Signature {
     pub(crate) tlo: Option<Access>,
     /// It wants the shared arguments.
     pub(crate) shared: bool,
+    /// It wants the task.
+    pub(crate) task: bool,
 }
 
 /// Sorts the parameters by their types.
@@ -46,6 +48,7 @@ pub(crate) fn signature(function: &ItemFn) -> syn::Result<Signature> {
         args: None,
         tlo: None,
         shared: false,
+        task: false,
     };
     for input in &head.inputs {
         let FnArg::Typed(input) = input else {
@@ -62,6 +65,10 @@ pub(crate) fn signature(function: &ItemFn) -> syn::Result<Signature> {
                     quote!(&tlo)
                 }
                 "Call" => quote!(&::critd_sdk::Call),
+                "Task" => {
+                    found.task = true;
+                    quote!(&::critd_sdk::Task)
+                }
                 "Shared" => {
                     found.shared = true;
                     quote!(&shared)
@@ -69,7 +76,7 @@ pub(crate) fn signature(function: &ItemFn) -> syn::Result<Signature> {
                 _ => {
                     return Err(syn::Error::new(
                         input.ty.span(),
-                        "expected &mut Tlo, &Tlo, &Call, &Shared, or a struct of arguments by value",
+                        "expected &mut Tlo, &Tlo, &Call, &Shared, &Task, or a struct of arguments by value",
                     ));
                 }
             },
@@ -77,7 +84,7 @@ pub(crate) fn signature(function: &ItemFn) -> syn::Result<Signature> {
                 found.shared = true;
                 quote!(shared)
             }
-            by_value if matches!(last_name(by_value).as_str(), "Tlo" | "Call") => {
+            by_value if matches!(last_name(by_value).as_str(), "Tlo" | "Call" | "Task") => {
                 return Err(syn::Error::new(by_value.span(), "take it by reference"));
             }
             by_value => {
@@ -93,6 +100,17 @@ pub(crate) fn signature(function: &ItemFn) -> syn::Result<Signature> {
         found.call.push(argument);
     }
     Ok(found)
+}
+
+/// Only services work on a task.
+pub(crate) fn refuse_task(function: &ItemFn, signature: &Signature) -> syn::Result<()> {
+    if signature.task {
+        return Err(syn::Error::new(
+            function.sig.inputs.span(),
+            "only services have a task",
+        ));
+    }
+    Ok(())
 }
 
 fn last_name(rust_type: &Type) -> String {

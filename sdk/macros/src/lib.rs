@@ -10,6 +10,7 @@ mod example;
 mod function;
 mod json;
 mod plugin;
+mod service;
 mod tlo_type;
 
 use proc_macro::TokenStream;
@@ -94,16 +95,34 @@ pub fn create(attributes: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// An executable example of an action or a create, below its attribute: run at build, in tests and when the plugin is loaded.
+/// An analysis service. The doc comment (up to the first heading) is its description.
+///
+/// `on = "*"` or `on("Sample", …)` is required; `name`, `version` (default: the crate's), `requires("filedata", …)` (stored
+/// fields that a document must have), `accepts = function` (`fn(&Tlo) -> Result<(), Fault>`: is the document something for it?),
+/// `touches("create:Domain", …)`, `limits = { time_ms = 60000 }` (less than the operator allows), `template` (how the original's
+/// web pages show its results). Options that are `secret` have the scope `stored`. Examples follow as `#[example(…)]`.
+///
+/// The function's parameters may be, in any order: `&Tlo` or `&mut Tlo`, `&Task`, `&Call`, and a struct of options with
+/// `#[derive(Args)]`; it answers `Analysis`. Documents are read-only; creates and relationships take effect at once.
+#[proc_macro_attribute]
+pub fn service(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    service::expand(attributes.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// An executable example of an action, a create or a service, below its attribute: run at build, in tests and when the plugin
+/// is loaded.
 ///
 /// `#[example("what it shows", before = {…}, args = {…}, message = "…", object = …, extra = {…}, operations = […], fault = {…})]`;
-/// also `others`, `may`, `sources`, `files`. The values are JSON.
+/// also `others`, `may`, `sources`, `files`. The values are JSON. Of a service: `on = "Sample"` (type of the document), `args`
+/// are its options, `message` the last line, `results = [{…}]`, `log = [{"warning": "…"}]`.
 #[proc_macro_attribute]
 pub fn example(_: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);
     let error = syn::Error::new(
         proc_macro2::Span::call_site(),
-        "#[example] goes below #[action] or #[create]",
+        "#[example] goes below #[action], #[create] or #[service]",
     )
     .into_compile_error();
     quote::quote!(#error #item).into()
@@ -111,7 +130,7 @@ pub fn example(_: TokenStream, item: TokenStream) -> TokenStream {
 
 /// The plugin itself, once in a crate: `plugin! { name = "domain", summary = "…", types = [Domain], actions = [set_domain] }`.
 ///
-/// Also `version` (default: the crate's), `needs = { "create:IP" = "why" }`, `limits = { time_ms = 500 }`, `license`,
+/// Also `services = [file_facts]`, `version` (default: the crate's), `needs = { "create:IP" = "why" }`, `limits = { time_ms = 500 }`, `license`,
 /// `homepage`. Makes a struct `Plugin` that implements `critd_sdk::Plugin`, and in WebAssembly the exports.
 #[proc_macro]
 pub fn plugin(input: TokenStream) -> TokenStream {

@@ -25,6 +25,7 @@ struct Head {
     summary: Option<LitStr>,
     types: Vec<Path>,
     actions: Vec<Path>,
+    services: Vec<Path>,
     more: Members,
 }
 
@@ -40,14 +41,14 @@ impl Parse for Head {
                 "summary" => head.summary = Some(input.parse()?),
                 "types" => head.types = paths(input)?,
                 "actions" => head.actions = paths(input)?,
+                "services" => head.services = paths(input)?,
                 "needs" => head.more.add("needs", reasons(input)?),
                 "limits" => head.more.add("limits", limits(input)?),
                 known @ ("license" | "homepage") => {
                     head.more.add(known, input.parse::<LitStr>()?.value())
                 }
                 _ => {
-                    let known =
-                        "name, version, summary, types, actions, needs, limits, license, homepage";
+                    let known = "name, version, summary, types, actions, services, needs, limits, license, homepage";
                     return Err(syn::Error::new(
                         key.span(),
                         format!("unknown key; known are {known}"),
@@ -87,7 +88,7 @@ fn reasons(input: ParseStream) -> syn::Result<Value> {
 }
 
 /// `{ time_ms = 500 }`
-fn limits(input: ParseStream) -> syn::Result<Value> {
+pub(crate) fn limits(input: ParseStream) -> syn::Result<Value> {
     let inner;
     syn::braced!(inner in input);
     let mut limits = Map::new();
@@ -136,6 +137,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         summary,
         types,
         actions,
+        services,
         more,
     } = syn::parse2(input)?;
     let lacking = |what: &str| {
@@ -169,6 +171,20 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         "{{\"format\":1,\"contract\":\"1.1\",\"name\":{name},\"version\":{version},\"summary\":{summary}{}",
         more.into_text()
     );
+    // One of the contract's worlds. A plugin of nothing has a handler.
+    let handles = !types.is_empty() || !actions.is_empty() || services.is_empty();
+    let parts = [
+        Some(quote!(::critd_sdk::bindings)),
+        handles.then(|| quote!(::critd_sdk::bindings::handler)),
+        (!services.is_empty()).then(|| quote!(::critd_sdk::bindings::service)),
+    ];
+    let exports = parts.iter().flatten().map(|part| {
+        quote! {
+            // Elsewhere several plugins may be linked into one program, for tests.
+            #[cfg(target_arch = "wasm32")]
+            #part::export!(Plugin with_types_in #part);
+        }
+    });
     Ok(quote! {
         /// This plugin.
         #[derive(Debug)]
@@ -181,6 +197,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
                     #head,
                     &[#(::critd_sdk::declare::tlo_type::<#types>),*],
                     &[#(::critd_sdk::declare::action::<#actions>),*],
+                    &[#(::critd_sdk::declare::service::<#services>),*],
                 )
             }
 
@@ -203,10 +220,25 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
                     }
                 }
             }
+
+            fn accepts(service: &str) -> ::core::result::Result<(), ::critd_sdk::Fault> {
+                match service {
+                    #(<#services as ::critd_sdk::Service>::NAME => <#services as ::critd_sdk::Service>::accepts(),)*
+                    _ => ::core::result::Result::Err(::critd_sdk::internal("this plugin has no such service")),
+                }
+            }
+
+            fn analyse(service: &str, options: ::std::vec::Vec<::critd_sdk::RawArg>) -> ::critd_sdk::Analysis {
+                match service {
+                    #(<#services as ::critd_sdk::Service>::NAME => <#services as ::critd_sdk::Service>::analyse(options),)*
+                    _ => {
+                        ::core::mem::drop(options);
+                        ::core::result::Result::Err(::critd_sdk::internal("this plugin has no such service"))
+                    }
+                }
+            }
         }
 
-        // Elsewhere several plugins may be linked into one program, for tests.
-        #[cfg(target_arch = "wasm32")]
-        ::critd_sdk::bindings::export!(Plugin with_types_in ::critd_sdk::bindings);
+        #(#exports)*
     })
 }

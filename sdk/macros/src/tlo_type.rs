@@ -37,8 +37,13 @@ struct Stored<'a> {
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = crate::args::named_fields(input)?;
     let fields = fields.iter().map(parse).collect::<syn::Result<Vec<_>>>()?;
-    let (name, head) = head(input, &fields)?;
+    let Head {
+        name,
+        members: head,
+        tasks,
+    } = head(input, &fields)?;
     let ident = &input.ident;
+    let create = tasks.then(|| made_by_host(ident));
     let declarations = fields.iter().map(Stored::declaration);
     let checks = fields.iter().map(Stored::check);
     let idents: Vec<_> = fields.iter().map(|stored| &stored.field.ident).collect();
@@ -68,8 +73,26 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
 
+        #create
         #uses
     })
+}
+
+/// What is posted to a type of tasks is answered by the host.
+fn made_by_host(ident: &Ident) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl ::critd_sdk::Create for #ident {
+            fn declare_create(out: &mut ::std::string::String) {
+                out.push_str(",\"args\":[]");
+            }
+
+            fn create(raw: ::std::vec::Vec<::critd_sdk::RawArg>) -> ::critd_sdk::Outcome {
+                ::core::mem::drop(raw);
+                ::core::result::Result::Err(::critd_sdk::internal("tasks are handed out by the host"))
+            }
+        }
+    }
 }
 
 pub(crate) fn derive_fields(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -189,12 +212,21 @@ impl Stored<'_> {
     }
 }
 
-/// Name of the type, and its members up to the opened list of fields.
-fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)> {
-    const KNOWN: &str = "name, resource, collection, part_of, schema_version, sources, author_source, top_level, keys, lookup, family, shared, methods, permission, refusal, read_permission, permission_check, empty_id, answer_keys";
+/// What the attributes of a type say.
+struct Head {
+    name: String,
+    /// Members of the declaration up to the opened list of fields.
+    members: String,
+    /// The host makes its documents.
+    tasks: bool,
+}
+
+fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<Head> {
+    const KNOWN: &str = "name, resource, collection, part_of, schema_version, sources, author_source, top_level, keys, lookup, family, shared, methods, permission, refusal, read_permission, permission_check, empty_id, answer_keys, tasks, triage";
     let mut name = LitStr::new(&input.ident.to_string(), input.ident.span());
     let (mut resource, mut collection, mut sources, mut top_level) = (None, None, true, true);
     let (mut shared, mut part_of, mut more) = (None, None, Members::default());
+    let mut tasks = false;
     more.add_text("summary", &attributes::summary(&input.attrs));
     for attribute in input
         .attrs
@@ -221,6 +253,14 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
                 "top_level" => top_level = attributes::flag(&meta)?,
                 "part_of" => part_of = Some(attributes::text(&meta)?.value()),
                 "empty_id" | "author_source" => more.add(&key, attributes::flag(&meta)?),
+                "tasks" => {
+                    tasks = attributes::flag(&meta)?;
+                    more.add(&key, tasks);
+                }
+                "triage" => more.add(
+                    &key,
+                    attributes::word(attributes::text(&meta)?, &["new", "unanalysed"])?.value(),
+                ),
                 "answer_keys" => more.add(&key, attributes::json(&meta)?),
                 "keys" => more.add(&key, keys(&meta, fields)?),
                 "lookup" | "family" => {
@@ -300,12 +340,16 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<(String, String)>
     more.add("sources", sources);
     more.add("top_level", top_level);
     more.add("shared", shared);
-    let head = format!(
+    let members = format!(
         "\"name\":{}{},\"fields\":[",
         Value::from(name.value()),
         more.into_text()
     );
-    Ok((name.value(), head))
+    Ok(Head {
+        name: name.value(),
+        members,
+        tasks,
+    })
 }
 
 /// `keys(domain)`, `keys((identifier_type, name), other)`: fields of the struct, answered by their stored names.

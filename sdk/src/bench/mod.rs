@@ -1,16 +1,18 @@
 //! The offline test bench: runs a plugin's examples natively, without a server. Not part of plugins.
 //!
 //! Documents are in memory. What only the host knows (vocabularies, registers, the public suffix list, other plugins,
-//! digests) the bench can't answer: an example that asks for it, or that expects a fault of the host's own checks, is
+//! fuzzy digests) the bench can't answer: an example that asks for it, or that expects a fault of the host's own checks, is
 //! left to the host, which runs all examples at build and when the plugin is loaded.
 
 mod arguments;
 mod document;
 mod schema;
+mod services;
 mod world;
 
 use serde_json::Value as Json;
 
+pub(crate) use services::task;
 pub(crate) use world::{call, documents, log, registers, uploads};
 
 use crate::{Answer, Fault, Plugin};
@@ -49,24 +51,29 @@ pub fn check<P: Plugin>() {
 #[must_use]
 pub fn violations<P: Plugin>() -> Vec<String> {
     match serde_json::from_str(&P::declaration()) {
-        Ok(declaration) => schema::violations(&declaration),
+        Ok(declaration) => {
+            let mut found = schema::violations(&declaration);
+            found.extend(services::violations(&declaration));
+            found
+        }
         Err(error) => vec![format!("the declaration is not JSON: {error}")],
     }
 }
 
-/// Runs all examples: the name of each, after that of its action or type, and what became of it.
+/// Runs all examples: the name of each, after that of its action, type or service, and what became of it.
 #[must_use]
 pub fn run_examples<P: Plugin>() -> Vec<(String, Verdict)> {
     let declaration: Json = serde_json::from_str(&P::declaration()).unwrap_or_default();
     let mut verdicts = Vec::new();
-    for kind in ["types", "actions"] {
+    for kind in ["types", "actions", "services"] {
         for declared in list(&declaration, kind) {
             for example in list(declared, "examples") {
                 let name = format!("{}: {}", text(declared, "name"), text(example, "name"));
-                verdicts.push((
-                    name,
-                    run::<P>(&declaration, declared, example, kind == "types"),
-                ));
+                let verdict = match kind {
+                    "services" => services::run::<P>(&declaration, declared, example),
+                    _ => run::<P>(&declaration, declared, example, kind == "types"),
+                };
+                verdicts.push((name, verdict));
             }
         }
     }
@@ -78,7 +85,14 @@ fn run<P: Plugin>(declaration: &Json, declared: &Json, example: &Json, creating:
     if let Some(reason) = host_only(declared, example) {
         return Verdict::LeftToHost(reason);
     }
-    let world = build::<P>(declaration, declared, example, creating);
+    let mut world = build::<P>(declaration, example);
+    if creating {
+        text(declared, "name").clone_into(&mut world.type_name);
+    } else {
+        text(declared, "name").clone_into(&mut world.action);
+        world.type_name = first_type(declared);
+    }
+    populate(&mut world, example, creating);
     let sent = example["args"].as_object().cloned().unwrap_or_default();
     let name = text(declared, "name");
     let (result, world) = world::within(world, || {
@@ -124,7 +138,8 @@ fn host_only(declared: &Json, example: &Json) -> Option<String> {
     example.get("files").map(|_| "files".into())
 }
 
-fn build<P: Plugin>(declaration: &Json, declared: &Json, example: &Json, creating: bool) -> World {
+/// A world without documents.
+fn build<P: Plugin>(declaration: &Json, example: &Json) -> World {
     let texts = |value: &Json| {
         value
             .as_array()
@@ -134,7 +149,7 @@ fn build<P: Plugin>(declaration: &Json, declared: &Json, example: &Json, creatin
             .map(String::from)
             .collect()
     };
-    let mut world = World {
+    World {
         may: example.get("may").map(texts),
         sources: example
             .get("sources")
@@ -142,17 +157,19 @@ fn build<P: Plugin>(declaration: &Json, declared: &Json, example: &Json, creatin
         types: declaration["types"].clone(),
         create: Some(P::create),
         ..World::default()
-    };
-    if creating {
-        text(declared, "name").clone_into(&mut world.type_name);
-    } else {
-        text(declared, "name").clone_into(&mut world.action);
-        let mut on = list(declared, "on").iter().filter_map(Json::as_str);
-        world.type_name = on
-            .find(|name| !name.starts_with(['*', '-']))
-            .unwrap_or("Event")
-            .to_owned();
     }
+}
+
+/// The type of the document that the examples of an action or a service are about.
+fn first_type(declared: &Json) -> String {
+    let mut on = list(declared, "on").iter().filter_map(Json::as_str);
+    on.find(|name| !name.starts_with(['*', '-']))
+        .unwrap_or("Event")
+        .to_owned()
+}
+
+/// The documents of an example.
+fn populate(world: &mut World, example: &Json, creating: bool) {
     let type_name = world.type_name.clone();
     match example.get("before") {
         Some(before) => world.current = Some(world.add(&type_name, true, before.clone())),
@@ -171,7 +188,6 @@ fn build<P: Plugin>(declaration: &Json, declared: &Json, example: &Json, creatin
             other["document"].clone(),
         );
     }
-    world
 }
 
 fn compare(

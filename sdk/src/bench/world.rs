@@ -22,6 +22,11 @@ pub(super) struct World {
     pub(super) types: Json,
     pub(super) create: Option<fn(&str, Vec<RawArg>) -> Outcome>,
     pub(super) uploads: Vec<(String, Vec<u8>)>,
+    /// Stored files: field of the document of the call, and number of the upload.
+    pub(super) files: Vec<(String, u32)>,
+    /// What a service found, and the lines of its log.
+    pub(super) results: Vec<Json>,
+    pub(super) log: Vec<Json>,
     /// What only the host could have answered.
     pub(super) unable: Option<String>,
     pub(super) ids: u64,
@@ -41,7 +46,7 @@ pub(super) fn within<R>(world: World, run: impl FnOnce() -> R) -> (R, World) {
     (result, WORLD.take())
 }
 
-fn with<R>(use_it: impl FnOnce(&mut World) -> R) -> R {
+pub(super) fn with<R>(use_it: impl FnOnce(&mut World) -> R) -> R {
     WORLD.with_borrow_mut(use_it)
 }
 
@@ -488,9 +493,20 @@ pub(crate) mod uploads {
         file(number, |(_, bytes)| bytes.len() as u64)
     }
 
-    pub(crate) fn digest(_: u32, _: &str) -> Result<Option<String>, Fault> {
-        unable("a digest");
-        Ok(None)
+    pub(crate) fn digest(number: u32, algorithm: &str) -> Result<Option<String>, Fault> {
+        use sha1::Digest as _;
+
+        let digest = file(number, |(_, bytes)| match algorithm {
+            "md5" => Some(crate::digest::md5(bytes)),
+            "sha1" => Some(crate::digest::hex(&sha1::Sha1::digest(bytes))),
+            "sha256" => Some(crate::digest::hex(&sha2::Sha256::digest(bytes))),
+            "sha512" => Some(crate::digest::hex(&sha2::Sha512::digest(bytes))),
+            _ => None,
+        })?;
+        if digest.is_none() {
+            unable("a digest");
+        }
+        Ok(digest)
     }
 
     pub(crate) fn kind(_: u32) -> Result<(String, String), Fault> {
@@ -526,9 +542,17 @@ pub(crate) mod uploads {
         Ok(id)
     }
 
-    pub(crate) fn open(_: u32, _: &str) -> Result<Option<u32>, Fault> {
-        unable("a stored file");
-        Ok(None)
+    pub(crate) fn open(number: u32, path: &str) -> Result<Option<u32>, Fault> {
+        let stored = with(|world| {
+            let mut files = world.files.iter().filter(|_| world.current == Some(number));
+            files
+                .find(|(field, _)| field == path)
+                .map(|(_, file)| *file)
+        });
+        if stored.is_none() {
+            unable("a stored file");
+        }
+        Ok(stored)
     }
 }
 

@@ -12,6 +12,7 @@ mod source_remove;
 mod sources;
 mod together;
 mod unrelate;
+mod worked;
 
 use anyhow::Result;
 use critd_tests::{Json, Server, User, json};

@@ -330,3 +330,56 @@ async fn con_1_all_families_at_once() -> Result<()> {
     assert_eq!(instances, 9);
     Ok(())
 }
+
+/// The end of actions.md 9.1: fifty tickets at once, of different numbers and of one.
+#[tokio::test]
+async fn con_1_con_4_fifty_tickets_at_once() -> Result<()> {
+    let world = World::start().await?;
+    let event = world.event("E").await?;
+    let add = |number: String| json!({"action": "ticket_add", "ticket": {"ticket_number": number}});
+    for (name, count) in [("different", 50), ("one", 51)] {
+        let requests: Vec<_> = (0..50)
+            .map(|number| {
+                let number = if name == "one" {
+                    "T".to_owned()
+                } else {
+                    number.to_string()
+                };
+                ("events", event.as_str(), add(number))
+            })
+            .collect();
+        assert_eq!(successes(&at_once(&world, &requests).await?), 50);
+        assert_eq!(
+            list(&world.document("events", &event).await?, "tickets").len(),
+            count,
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
+/// ACT-22, ACT-23: of several entries with one handle the first is meant; what is changed moves to the end.
+#[tokio::test]
+async fn act_22_act_23_entries_with_one_handle() -> Result<()> {
+    let world = World::start().await?;
+    let event = world.event("E").await?;
+    // Those of one call share their date.
+    let date = "2026-01-15 10:20:30.123000";
+    let body = json!({"action": "ticket_add", "ticket": {"ticket_number": "1,2,3", "date": date}});
+    done(&world.say("events", &event, body).await?, "Ticket added.");
+    let body = json!({"action": "ticket_update", "ticket": {"ticket_number": "4", "date": date}});
+    done(&world.say("events", &event, body).await?, "Ticket updated.");
+    let numbers = async || -> Result<Vec<String>> {
+        let document = world.document("events", &event).await?;
+        let tickets = list(&document, "tickets").iter();
+        Ok(tickets
+            .filter_map(|ticket| Some(ticket["ticket_number"].as_str()?.to_owned()))
+            .collect())
+    };
+    assert_eq!(numbers().await?, ["2", "3", "4"]);
+    let body = json!({"action": "ticket_remove", "date": date});
+    let removed = done(&world.say("events", &event, body).await?, "Ticket removed.");
+    assert_eq!(removed["ticket_number"], "2");
+    assert_eq!(numbers().await?, ["3", "4"]);
+    Ok(())
+}

@@ -72,7 +72,7 @@ fn compare<'a>(
             continue;
         }
         for id in line.split_whitespace() {
-            let token = format!("_{}_", id.to_lowercase().replace('-', "_"));
+            let token = format!("_{}_", id.to_lowercase().replace(['-', '.'], "_"));
             let is_named = names.iter().any(|name| name.contains(&token));
             match (expected.last_mut(), is_named) {
                 (None, true) => {}

@@ -138,6 +138,22 @@ impl<'a> Converter<'a> {
         }
     }
 
+    /// Of options of an analysis service, which nobody looks up anywhere.
+    pub(super) fn of_options(registry: &'a Registry, zones: &'a Zones, now: i64) -> Self {
+        Self {
+            purpose: Purpose::Action(""),
+            registry,
+            now,
+            zones,
+            warnings: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    pub(super) fn purpose(&self) -> Purpose<'a> {
+        self.purpose
+    }
+
     /// The value of an argument that was sent.
     pub(super) fn argument(
         &mut self,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ActionDeclaration, ActionPermission, ArgDeclaration, ArgKind, Declaration, FieldDeclaration,
-    FieldKind, PermissionCheck, TypeDeclaration,
+    FieldKind, PermissionCheck, ServiceDeclaration, TypeDeclaration,
 };
 use crate::plugins::arguments::ACTIVE;
 use crate::plugins::perform::OWN_KEYS;
-use crate::plugins::runtime::limits::check_limit;
+use crate::plugins::runtime::limits::{check_limit, check_service_limit};
 use crate::store::FieldPath;
 use crate::vocabulary;
 
@@ -38,7 +38,7 @@ const MANAGED: [&str; 8] = [
     "action-types",
 ];
 /// Collections that are not for documents of plugins.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     "users",
     "roles",
     "source_access",
@@ -56,6 +56,7 @@ const RESERVED: [&str; 17] = [
     "sector_lists",
     "notifications",
     "effective_tlds",
+    "services",
 ];
 
 /// Resources, and the name of the type behind one, that are the host's own.
@@ -81,7 +82,6 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
     if !is_plugin_name(&declaration.name) {
         found.add(format!("`{}` is no plugin name: lower-case letters, digits, `_` and `-`, at most 64, a letter first", declaration.name));
     }
-    // Services are declared beside what is read here: only a plugin without any of the three is refused, by its exports.
     for (name, value) in &declaration.limits {
         if let Err(reason) = check_limit(name, *value) {
             found.add(format!("`limits`: {reason}"));
@@ -127,6 +127,19 @@ pub(super) fn problems(declaration: &Declaration) -> Vec<String> {
         }
         found.within(format!("action `{}`", action.name), |found| {
             check_action(found, action)
+        });
+    }
+    unique(
+        &mut found,
+        "the service",
+        declaration
+            .services
+            .iter()
+            .map(|service| service.name.as_str()),
+    );
+    for service in &declaration.services {
+        found.within(format!("service `{}`", service.name), |found| {
+            check_service(found, service)
         });
     }
     found.sentences
@@ -417,6 +430,79 @@ fn check_action(found: &mut Found, action: &ActionDeclaration) {
     for capability in &action.touches {
         check_touch(found, "`touches`", capability);
     }
+}
+
+/// Rules SVC-1 to SVC-4.
+fn check_service(found: &mut Found, service: &ServiceDeclaration) {
+    if !is_word(&service.name) {
+        found.add("the name is no word of letters, digits and `_`");
+    }
+    if !is_service_version(&service.version) {
+        found.add(format!(
+            "`{}` is no version of a service: N.N or N.N.N, perhaps followed by a or b and a number",
+            service.version
+        ));
+    }
+    for pattern in &service.on {
+        if !is_pattern_of_types(pattern) {
+            found.add(format!("`on`: `{pattern}` is no type"));
+        }
+    }
+    for field in &service.requires {
+        if FieldPath::parse(field).is_err() || field.contains('.') {
+            found.add(format!("`requires`: `{field}` is no field name"));
+        }
+    }
+    let options = service.options.iter().map(|option| &option.declared);
+    check_args(found, &options.clone().cloned().collect::<Vec<_>>());
+    for option in options {
+        found.within(format!("option `{}`", option.name), |found| {
+            if !matches!(option.scope.as_deref(), None | Some("stored" | "runtime")) {
+                found.add("`scope` is `stored` or `runtime`");
+            }
+            if option.secret && option.scope.as_deref() != Some("stored") {
+                found.add("a secret has the scope `stored`");
+            }
+            if option.kind == ArgKind::File {
+                found.add("an option can be no file");
+            }
+            let managed = option.vocab.as_deref();
+            if managed.is_some_and(|name| vocabulary::values(name).is_none()) {
+                found.add("`vocab` of an option is one of the closed vocabularies");
+            }
+        });
+    }
+    for (name, value) in &service.limits {
+        if let Err(reason) = check_service_limit(name, *value) {
+            found.add(format!("`limits`: {reason}"));
+        }
+    }
+    for capability in &service.touches {
+        check_touch(found, "`touches`", capability);
+        if capability.starts_with("self.") && capability != "self.relationships" {
+            found.add(format!(
+                "`touches`: `{capability}`, but a service only creates and relates"
+            ));
+        }
+    }
+}
+
+/// `*`, `all`, `Sample` or `-Sample`.
+pub(crate) fn is_pattern_of_types(pattern: &str) -> bool {
+    matches!(pattern, "*" | "all") || is_word(pattern.strip_prefix('-').unwrap_or(pattern))
+}
+
+/// N.N or N.N.N, perhaps followed by a or b and a number (actions.md 8.1).
+pub(crate) fn is_service_version(text: &str) -> bool {
+    let end = text.find(['a', 'b']).unwrap_or(text.len());
+    let (numbers, suffix) = text.split_at(end);
+    let is_number = |part: &str| {
+        !part.is_empty() && part.len() <= 9 && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let parts: Vec<&str> = numbers.split('.').collect();
+    matches!(parts.len(), 2 | 3)
+        && parts.iter().all(|part| is_number(part))
+        && (suffix.len() <= 1 || is_number(&suffix[1..]))
 }
 
 /// Names within one list of arguments or keys, synonyms included, are different.

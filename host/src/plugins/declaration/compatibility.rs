@@ -1,6 +1,9 @@
 //! Whether a new version of a plugin keeps what the old one promised to clients, to other plugins and to stored documents.
 
-use super::{ActionDeclaration, ArgDeclaration, Declaration, FieldDeclaration, TypeDeclaration};
+use super::{
+    ActionDeclaration, ArgDeclaration, Declaration, FieldDeclaration, ServiceDeclaration,
+    TypeDeclaration,
+};
 
 /// What clients of the old version can no longer do, a phrase each; empty: the new one is compatible.
 #[must_use]
@@ -14,6 +17,19 @@ pub fn broken_promises(old: &Declaration, new: &Declaration) -> Vec<String> {
     }
     for before in &old.actions {
         compare_actions(&mut broken, before, &new.actions);
+    }
+    for before in &old.services {
+        let place = format!("service `{}`", before.name);
+        match new.services.iter().find(|after| after.name == before.name) {
+            Some(after) => {
+                let declared = |service: &ServiceDeclaration| -> Vec<ArgDeclaration> {
+                    let options = service.options.iter().filter(|option| option.is_for_runs());
+                    options.map(|option| option.declared.clone()).collect()
+                };
+                compare_args(&mut broken, &place, &declared(before), &declared(after));
+            }
+            None => broken.push(format!("the {place} is gone")),
+        }
     }
     broken
 }

@@ -171,7 +171,7 @@ fn build_refuses_what_declares_nothing_it_exports() {
     empty["actions"] = serde_json::json!([]);
     assert_eq!(
         crate::plugins::build::freeze(&Guest::of(empty).module()),
-        Err("it declares no type and no action, and exports no service".into())
+        Err("it declares no type, no action and no service".into())
     );
     let garbled = Guest {
         describes: Some("{".into()),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use bson::oid::ObjectId;
+
 use super::once::{self, Known};
+use super::tasks::tell_of;
 use super::{
     Again, Job, NotDone, Patience, Request, Settled, about, budgets, created, failed, is_overdue,
     plugin_of, refusal, refused,
@@ -50,6 +53,14 @@ impl Plugins {
         together: Together,
     ) -> Answers {
         let count = objects.len();
+        if of.declaration.tasks {
+            let mut answers = Vec::with_capacity(count);
+            for Object { params, .. } in objects {
+                let mode = Mode { once: None, ..mode };
+                answers.push(self.create(registry, caller, of, params, mode).await);
+            }
+            return answers;
+        }
         match self
             .try_many(registry, caller, of, &objects, mode, together)
             .await
@@ -140,6 +151,11 @@ impl Plugins {
                 Ran::Through(work, items) => {
                     let outcomes = outcomes(&plugin, &job, items, mode);
                     let some_refused = outcomes.iter().any(Result::is_err);
+                    let nothing = mode.dry_run || together == Together::All && some_refused;
+                    let made = match nothing {
+                        true => Vec::new(),
+                        false => work.made(),
+                    };
                     let stored = if together == Together::All && some_refused {
                         self.check(work.into_read_set(), &job, patience.attempt)
                             .await
@@ -157,9 +173,10 @@ impl Plugins {
                                         created(settled, &entry.plugin, warnings)
                                     }));
                             }
+                            let started = self.triage(registry, caller, made, 1).await;
                             return Ok(match together == Together::All && some_refused {
                                 true => nothing_stored(answers),
-                                false => complete(answers),
+                                false => telling_of(complete(answers), &started),
                             });
                         }
                         Err(Again::Conflict(what)) => what,
@@ -287,11 +304,24 @@ fn outcomes(
             operations: mode.dry_run.then_some(item.operations),
             changed: Vec::new(),
             is_repeated: false,
+            made: Vec::new(),
         }),
         Err(Refused::Fault(fault, document)) => Err(about(refused(fault, plugin, job), document)),
         Err(Refused::Denied(refusal)) => Err(NotDone::Refused(refusal)),
     });
     outcomes.collect()
+}
+
+/// Each answer with the tasks that were started on its object (rule SVC-14).
+fn telling_of(mut answers: Answers, started: &[(ObjectId, String)]) -> Answers {
+    if !started.is_empty() {
+        for created in answers.iter_mut().flatten() {
+            let id = created.document.as_ref().map(|(_, id)| *id);
+            let own = started.iter().filter(|(object, _)| Some(*object) == id);
+            tell_of(created, own.map(|(_, task)| task.clone()));
+        }
+    }
+    answers
 }
 
 fn complete(answers: Vec<Option<Result<Created, NotDone>>>) -> Answers {

@@ -138,6 +138,7 @@ impl Record {
                 operations: None,
                 changed: Vec::new(),
                 is_repeated: true,
+                made: Vec::new(),
             },
         })
     }
@@ -200,6 +201,7 @@ mod tests {
             operations: None,
             changed: Vec::new(),
             is_repeated: false,
+            made: Vec::new(),
         };
         let mut changes = WriteSet::default();
         note(

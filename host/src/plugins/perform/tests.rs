@@ -325,6 +325,7 @@ fn codes_of_refusals_are_words() {
         text: "".into(),
         sha256: String::new(),
         limits: crate::plugins::Limits::default(),
+        service_limits: crate::plugins::Limits::OF_SERVICES,
         code: None,
     };
     let of = crate::plugins::Registry::of_declarations([{

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::archive::{Archive, Before, Good, Pin};
 use super::status::{Origin, PluginStatus, Problem, State, Status, write_status};
 use crate::dates;
+use crate::plugins::analysis::records;
 use crate::plugins::declaration::check::is_plugin_name;
 use crate::plugins::loader::{Examined, Rejected, admit, check_grants, check_replacement, examine};
 use crate::plugins::manifest::{Entry, Manifest, Unlisted};
@@ -608,6 +609,10 @@ impl Keeper {
         for warning in declared {
             tracing::warn!("{warning}");
         }
+        let refreshed = records::refresh(self.store.as_ref(), &registry);
+        if let Err(error) = self.executor.block_on(refreshed) {
+            tracing::error!("the records of analysis services stay as they are: {error}");
+        }
         let mut changed = anyhow;
         for (name, candidate) in candidates {
             changed |= self.take_up(&name, candidate);
@@ -652,7 +657,9 @@ impl Keeper {
         let same_code = before.is_some_and(|before| before.loaded.sha256 == loaded.sha256);
         if same_code
             && before.is_some_and(|before| {
-                before.loaded.limits == loaded.limits && before.origin == origin
+                before.loaded.limits == loaded.limits
+                    && before.loaded.service_limits == loaded.service_limits
+                    && before.origin == origin
             })
         {
             return false;
@@ -775,6 +782,11 @@ impl Keeper {
                 .iter()
                 .flat_map(|all| &all.actions)
                 .map(|action| action.name.clone())
+                .collect(),
+            services: declaration
+                .iter()
+                .flat_map(|all| &all.services)
+                .map(|service| service.name.clone())
                 .collect(),
             needs: declaration
                 .iter()

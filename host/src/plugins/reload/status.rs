@@ -57,6 +57,9 @@ pub struct PluginStatus {
     pub types: Vec<String>,
     /// Actions it provides.
     pub actions: Vec<String>,
+    /// Analysis services it provides.
+    #[serde(default)]
+    pub services: Vec<String>,
     /// What it may do beyond its own documents.
     pub needs: Vec<String>,
     /// What its calls may use.

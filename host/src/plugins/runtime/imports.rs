@@ -1,5 +1,7 @@
 //! The host functions. Each counts itself, then asks the transaction; there is no rule in here.
 
+use std::sync::Arc;
+
 use super::bindings::critd::plugin::types::{Arg, Fault, Outcome, Value};
 use super::bindings::critd::plugin::{call, documents, log, registers, task, types, uploads};
 use super::state::{State, cut, outside};
@@ -7,8 +9,9 @@ use super::translate::{
     args_in, fault_out, outcome_out, value_in, value_out, weight, weight_of, weight_of_texts,
 };
 use super::{Entry, call as run_nested};
-use crate::plugins::value::{Abort, Failure};
-use crate::plugins::work::{Origin, Relation};
+use crate::plugins::analysis::Sink;
+use crate::plugins::value::{Abort, Arg as Given, Failure, Outcome as Made};
+use crate::plugins::work::{Origin, Relation, Work};
 use crate::store::StoreError;
 use crate::vocabulary;
 
@@ -205,6 +208,9 @@ impl documents::Host for State {
 
     async fn create(&mut self, type_name: String, args: Vec<Arg>) -> Host<Result<Outcome, Fault>> {
         self.count(type_name.len() + weight_of(&args))?;
+        if self.work().is_some_and(|work| work.sink().is_some()) {
+            return self.create_at_once(type_name, args_in(args)).await;
+        }
         let Some(mut work) = self.take_work() else {
             return Ok(Err(fault_out(outside())));
         };
@@ -373,13 +379,16 @@ impl documents::Host for State {
         details: Vec<Arg>,
     ) -> Host<Result<documents::Relation, Fault>> {
         on_work!(self, relationship.len() + weight_of(&details), |work| {
-            work.relate(left, &relationship, right, &args_in(details))
-                .await
-                .map(|relation| match relation {
-                    Relation::Added => documents::Relation::Added,
-                    Relation::Present => documents::Relation::Present,
-                    Relation::Repaired => documents::Relation::Repaired,
-                })
+            let details = args_in(details);
+            let related = match work.sink() {
+                Some(_) => relate_at_once(work, left, &relationship, right, details).await,
+                None => work.relate(left, &relationship, right, &details).await,
+            };
+            related.map(|relation| match relation {
+                Relation::Added => documents::Relation::Added,
+                Relation::Present => documents::Relation::Present,
+                Relation::Repaired => documents::Relation::Repaired,
+            })
         })
     }
 
@@ -529,29 +538,89 @@ impl log::Host for State {
     }
 }
 
+/// `documents.relate` in a service.
+async fn relate_at_once(
+    work: &mut Work,
+    left: u32,
+    relationship: &str,
+    right: u32,
+    details: Vec<Given>,
+) -> Result<Relation, Failure> {
+    let (sink, [left, right]) = work.related_by_sink(left, right)?;
+    sink.relate(left, relationship, right, details).await
+}
+
+impl State {
+    /// `documents.create` in a service.
+    async fn create_at_once(
+        &mut self,
+        type_name: String,
+        args: Vec<Given>,
+    ) -> Host<Result<Outcome, Fault>> {
+        let created = match self.work() {
+            Some(work) => create_at_once(work, &type_name, args).await,
+            None => Ok(Default::default()),
+        };
+        answer(created.map(outcome_out))
+    }
+
+    /// Where the results of the present run go.
+    fn sink(&mut self) -> Option<Arc<dyn Sink>> {
+        self.work()?.sink()
+    }
+}
+
+async fn create_at_once(
+    work: &mut Work,
+    type_name: &str,
+    args: Vec<Given>,
+) -> Result<Made, Failure> {
+    let (sink, args, files) = work.for_sink(type_name, args).await?;
+    let (outcome, concerned) = sink.create(type_name, args, files).await?;
+    work.from_sink(outcome, concerned).await
+}
+
 /// The answer of `task` outside of services.
 fn no_service() -> Fault {
-    Fault::Internal("`task` is for services only".into())
+    Fault::Internal("`task` is for services that analyse".into())
 }
 
 impl task::Host for State {
     async fn id(&mut self) -> Host<String> {
         self.count(0)?;
-        Ok(String::new())
+        Ok(self.sink().map(|sink| sink.id()).unwrap_or_default())
     }
 
-    async fn add_result(&mut self, _: String, _: String, _: String) -> Host<Result<(), Fault>> {
-        self.count(0)?;
-        Ok(Err(no_service()))
+    async fn add_result(
+        &mut self,
+        subtype: String,
+        text: String,
+        details: String,
+    ) -> Host<Result<(), Fault>> {
+        self.count(subtype.len() + text.len() + details.len())?;
+        match self.sink() {
+            Some(sink) => answer(sink.add_result(&subtype, &text, &details).await),
+            None => Ok(Err(no_service())),
+        }
     }
 
-    async fn note(&mut self, _: u8, _: String) -> Host<Result<(), Fault>> {
-        self.count(0)?;
-        Ok(Err(no_service()))
+    async fn note(&mut self, level: u8, message: String) -> Host<Result<(), Fault>> {
+        self.count(message.len())?;
+        match self.sink() {
+            Some(sink) => answer(sink.note(level, &message).await),
+            None => Ok(Err(no_service())),
+        }
     }
 
     async fn cancelled(&mut self) -> Host<bool> {
         self.count(0)?;
-        Ok(false)
+        let Some(sink) = self.sink() else {
+            return Ok(false);
+        };
+        match sink.is_cancelled().await {
+            Ok(is_cancelled) => Ok(is_cancelled),
+            Err(Failure::Fault(_)) => Ok(false),
+            Err(Failure::Abort(abort)) => Err(abort.into()),
+        }
     }
 }

@@ -18,6 +18,10 @@ pub(crate) const LIMIT_NAMES: [&str; 7] = [
     "log_lines",
 ];
 
+/// Longest time (ms) that an operator can give a call of a handler, and a run of a service.
+const LONGEST_CALL: u64 = 600_000;
+const LONGEST_RUN: u64 = 86_400_000;
+
 /// Limits of a call. `documents` and `uploads` hold for the whole request, nested creates included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -52,6 +56,17 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Of analysis services, which run in the background.
+    pub(crate) const OF_SERVICES: Self = Self {
+        time_ms: 300_000,
+        memory_mib: LARGEST_MEMORY_MIB,
+        host_calls: 5_000_000,
+        documents: 10_000,
+        uploads: 10_000,
+        bytes: 256 << 20,
+        log_lines: 2_000,
+    };
+
     fn named(&mut self, name: &str) -> Option<&mut u64> {
         Some(match name {
             "time_ms" => &mut self.time_ms,
@@ -94,6 +109,19 @@ impl Limits {
 ///
 /// A sentence.
 pub(crate) fn check_limit(name: &str, value: u64) -> Result<(), String> {
+    check(name, value, LONGEST_CALL)
+}
+
+/// The same of a limit of analysis services.
+///
+/// # Errors
+///
+/// A sentence.
+pub(crate) fn check_service_limit(name: &str, value: u64) -> Result<(), String> {
+    check(name, value, LONGEST_RUN)
+}
+
+fn check(name: &str, value: u64, longest: u64) -> Result<(), String> {
     if !LIMIT_NAMES.contains(&name) {
         return Err(format!(
             "there is no limit `{name}`; known are {}",
@@ -101,7 +129,7 @@ pub(crate) fn check_limit(name: &str, value: u64) -> Result<(), String> {
         ));
     }
     let highest = match name {
-        "time_ms" => 600_000,
+        "time_ms" => longest,
         "memory_mib" => LARGEST_MEMORY_MIB,
         "bytes" => 1 << 30,
         _ => u64::from(u32::MAX),

@@ -45,15 +45,14 @@ pub(crate) struct Code {
     instances: InstancePre<State>,
     plugin: plugin::GuestIndices,
     handler: Option<handler::GuestIndices>,
-    /// It exports `service`.
-    pub(crate) serves: bool,
+    service: Option<service::GuestIndices>,
 }
 
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Code")
             .field("handles", &self.handler.is_some())
-            .field("serves", &self.serves)
+            .field("serves", &self.service.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -62,6 +61,11 @@ impl Code {
     /// It exports `handler`.
     pub(crate) fn handles(&self) -> bool {
         self.handler.is_some()
+    }
+
+    /// It exports `service`.
+    pub(crate) fn serves(&self) -> bool {
+        self.service.is_some()
     }
 }
 
@@ -141,12 +145,12 @@ impl Runtime {
         let plugin = plugin::GuestIndices::new(&instances)
             .map_err(|error| format!("it does not export `critd:plugin/plugin@1`: {error:#}"))?;
         let handler = handler::GuestIndices::new(&instances).ok();
-        let serves = service::GuestIndices::new(&instances).is_ok();
+        let service = service::GuestIndices::new(&instances).ok();
         Ok(Code {
             instances,
             plugin,
             handler,
-            serves,
+            service,
         })
     }
 
@@ -215,28 +219,7 @@ pub(crate) async fn call(
         }
     };
     let answer = tokio::time::timeout(Duration::from_millis(limits.time_ms), running).await;
-    let answer = match answer {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(store.data().classify(&error)),
-        // It waited for slow answers of the store for much of its time: that is no fault of the plugin.
-        Err(_) if store.data().waited() >= Duration::from_millis(limits.time_ms / 4) => {
-            return Err(Abort::Unavailable(format!(
-                "the store did not answer `{name}` within {} ms",
-                limits.time_ms
-            )));
-        }
-        Err(_) => {
-            return Err(Abort::Time {
-                plugin: name.clone(),
-                limit_ms: limits.time_ms,
-            });
-        }
-    };
-    let mut state = store.into_data();
-    state.log_stderr();
-    let work = state
-        .take_work()
-        .ok_or_else(|| broken("its transaction was lost"))?;
+    let (work, answer) = settled(answer, store, name, limits)?;
     let answer = answer
         .map(translate::outcome_in)
         .map_err(translate::fault_in);
@@ -249,6 +232,116 @@ pub(crate) async fn call(
         });
     }
     Ok((work, answer))
+}
+
+/// What a call came to within its time: the transaction and the guest's answer.
+fn settled<T>(
+    answer: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>,
+    store: Store<State>,
+    name: &str,
+    limits: Limits,
+) -> Result<(Box<Work>, T), Abort> {
+    let answer = match answer {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(store.data().classify(&error)),
+        // It waited for slow answers of the store for much of its time: that is no fault of the plugin.
+        Err(_) if store.data().waited() >= Duration::from_millis(limits.time_ms / 4) => {
+            return Err(Abort::Unavailable(format!(
+                "the store did not answer `{name}` within {} ms",
+                limits.time_ms
+            )));
+        }
+        Err(_) => {
+            return Err(Abort::Time {
+                plugin: name.to_owned(),
+                limit_ms: limits.time_ms,
+            });
+        }
+    };
+    let mut state = store.into_data();
+    state.log_stderr();
+    let work = state.take_work().ok_or_else(|| Abort::Trap {
+        plugin: name.to_owned(),
+        reason: "its transaction was lost".into(),
+    })?;
+    Ok((work, answer))
+}
+
+/// Asks a service whether the object of the call is something for it, within the limits of a handler.
+///
+/// # Errors
+///
+/// The call was ended.
+pub(crate) async fn accepts(
+    work: Box<Work>,
+    loaded: &Loaded,
+    service: &str,
+) -> Result<(Box<Work>, Result<(), Fault>), Abort> {
+    let (code, guest) = service_of(loaded)?;
+    let (name, limits) = (&loaded.declaration.name, loaded.limits);
+    let mut store = store(
+        code.instances.engine(),
+        limits,
+        State::new(name, limits, work),
+    );
+    let running = async {
+        let instance = code.instances.instantiate_async(&mut store).await?;
+        let guest = guest.load(&mut store, &instance)?;
+        guest.call_accepts(&mut store, service).await
+    };
+    let answer = tokio::time::timeout(Duration::from_millis(limits.time_ms), running).await;
+    let (work, answer) = settled(answer, store, name, limits)?;
+    Ok((work, answer.map_err(translate::fault_in)))
+}
+
+/// Has a service analyse the object of the call, with its options; the answer is the last line of the task's log.
+///
+/// # Errors
+///
+/// The call was ended.
+pub(crate) async fn analyse(
+    work: Box<Work>,
+    loaded: &Loaded,
+    service: &str,
+    options: Vec<Arg>,
+    limits: Limits,
+) -> Result<(Box<Work>, Result<String, Fault>), Abort> {
+    let (code, guest) = service_of(loaded)?;
+    let name = &loaded.declaration.name;
+    let options = options
+        .into_iter()
+        .map(translate::arg_out)
+        .collect::<Vec<_>>();
+    let mut store = store(
+        code.instances.engine(),
+        limits,
+        State::new(name, limits, work),
+    );
+    let running = async {
+        let instance = code.instances.instantiate_async(&mut store).await?;
+        let guest = guest.load(&mut store, &instance)?;
+        guest.call_analyse(&mut store, service, &options).await
+    };
+    let answer = tokio::time::timeout(Duration::from_millis(limits.time_ms), running).await;
+    let (work, answer) = settled(answer, store, name, limits)?;
+    Ok((work, answer.map_err(translate::fault_in)))
+}
+
+/// The code of a plugin that provides services.
+fn service_of(loaded: &Loaded) -> Result<(&Code, &service::GuestIndices), Abort> {
+    let broken = |reason: &str| Abort::Trap {
+        plugin: loaded.declaration.name.clone(),
+        reason: reason.into(),
+    };
+    let code = loaded
+        .code
+        .as_ref()
+        .ok_or_else(|| broken("its code is not loaded"))?;
+    let service = code
+        .service
+        .as_ref()
+        .ok_or_else(|| broken("it exports no `service`"))?;
+    Ok((code, service))
 }
 
 fn store(engine: &Engine, limits: Limits, state: State) -> Store<State> {

@@ -43,6 +43,7 @@ impl Work {
         mut operation: Op,
         condition: Option<String>,
     ) -> Result<Effect, Failure> {
+        self.refuse_in_services()?;
         let document = self.touch(index);
         let effect = document.draft.apply(&operation).map_err(draft_failed)?;
         let Effect::Changed(count) = effect else {
@@ -75,6 +76,7 @@ impl Work {
     /// May the innermost call write this field? Whatever a plugin declares, some fields are kept by the host or by the
     /// type's own plugin.
     pub(super) fn may_change(&self, index: usize, path: &FieldPath) -> Result<(), Failure> {
+        self.refuse_in_services()?;
         let frame = self
             .frame()
             .ok_or_else(|| internal("no call is under way"))?;
@@ -272,6 +274,7 @@ impl Work {
     ///
     /// Fault `refused`: a top-level object, or another plugin's; `internal`: in a create, not declared, not stored yet.
     pub fn remove(&mut self, document: DocNumber) -> Result<(), Failure> {
+        self.refuse_in_services()?;
         let index = self.document(document)?;
         let frame = self
             .frame()

@@ -89,7 +89,7 @@ impl Work {
         pairs.is_some_and(|pairs| self.request.caller.rights.sees(pairs))
     }
 
-    fn add(&mut self, open: Open) -> Result<usize, Failure> {
+    pub(super) fn add(&mut self, open: Open) -> Result<usize, Failure> {
         if self.documents.len() - self.earlier_documents >= self.budgets.documents as usize {
             return Err(self.budget("documents"));
         }
@@ -114,6 +114,7 @@ impl Work {
             reads: BTreeMap::new(),
             searches: Vec::new(),
             hidden,
+            was_made: false,
             claimed: false,
             source_added: false,
             rekeyed: false,
@@ -154,6 +155,26 @@ impl Work {
                 self.absent.push((collection, id));
                 Ok(None)
             }
+        }
+    }
+
+    /// A document, whoever may see it.
+    pub(super) async fn open_unseen(
+        &mut self,
+        of: &Arc<TypeEntry>,
+        id: ObjectId,
+    ) -> Result<Option<usize>, Failure> {
+        if let Some(index) = self.known(of, id) {
+            return Ok(Some(index));
+        }
+        let store = Arc::clone(&self.request.services.store);
+        match store
+            .get(&of.declaration.collection, id)
+            .await
+            .map_err(|error| store_failed(&error))?
+        {
+            Some(stored) => self.add_stored(of, stored, false).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -453,6 +474,7 @@ impl Work {
             // What the same request has made before is there for whoever asks again: the second of two equal attachments.
             let is_there = document.revision.is_some() || document.settled || document.claimed;
             document.claimed = true;
+            document.was_made = true;
             let origin = match (is_there, document.hidden) {
                 (false, _) => Origin::Fresh,
                 (true, true) => Origin::Hidden,
@@ -470,6 +492,7 @@ impl Work {
             reads: BTreeMap::new(),
             searches: Vec::new(),
             hidden: false,
+            was_made: true,
             claimed: true,
             source_added: false,
             rekeyed: true,
@@ -720,6 +743,7 @@ fn uses_index(of: &TypeDeclaration, filter: &Filter) -> bool {
         | Filter::Or(_)
         | Filter::Element(..)
         | Filter::Not(_)
-        | Filter::Seen(_) => false,
+        | Filter::Seen(_)
+        | Filter::Judged(_) => false,
     }
 }

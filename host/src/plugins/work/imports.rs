@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 4_096;
 static ORDINALS: LazyLock<HashMap<(&str, u16), &str>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     let mut library = "";
-    for line in include_str!("ordinals.txt").lines() {
+    for line in include_str!("../../../../sdk/src/ordinals.txt").lines() {
         match line.split_once(' ') {
             Some(("#", _)) => {}
             Some((number, name)) => {

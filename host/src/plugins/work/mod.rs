@@ -14,10 +14,12 @@
 //! conditions   conditions of the contract → filters
 //! rules        sources, campaigns, buckets, tickets, status, sectors
 //! relate       relationships, on both sides
+//! own          calls that are no handler's: actions of the host, analysis services
 //! unrelate     taken away and changed, on both sides
 //! uploads      bytes of files
 //! difference   what would be written, for dry runs
 //! registers    entries added to registers
+//! freed        files that nothing here refers to any more
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -29,10 +31,12 @@ mod fields;
 mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod freed;
 mod fuzzy;
 mod imports;
 mod items;
 mod kinds;
+mod own;
 mod registers;
 mod relate;
 mod rules;
@@ -40,17 +44,17 @@ mod rules;
 mod tests;
 mod unrelate;
 mod uploads;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::Bson;
 use bson::oid::ObjectId;
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use self::uploads::Upload;
+use super::analysis::Sink;
 use super::arguments::{self, qualified};
 use super::registry::{ActionEntry, Registry, TypeEntry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome, Value};
@@ -63,10 +67,12 @@ use crate::store::{Draft, FieldPath, KeyRead, Op, SearchRead, SelectRead, Staged
 pub use self::difference::Changed;
 pub(super) use self::fields::{common_fields, is_common_field};
 pub(crate) use self::finish::AUDIT;
-pub(super) use self::finish::FreedFile;
 pub use self::finish::collections;
+pub(super) use self::freed::FreedFile;
 pub(super) use self::items::{Item, Refused};
+pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
+pub use self::waits::Waits;
 
 /// Number of a document within one call.
 pub type DocNumber = u32;
@@ -118,45 +124,6 @@ pub struct Request {
     pub files: Vec<(String, Arc<StagedFile>)>,
     /// Is it waiting for the store?
     pub waits: Waits,
-}
-
-/// For how long a request has been waiting for slow answers of the store. A call and the calls that it makes share it: at
-/// most one of them asks at a time.
-#[derive(Debug, Default)]
-pub struct Waits(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Since when for the present answer.
-    since: Option<Instant>,
-    /// For all slow answers before.
-    before: Duration,
-}
-
-impl Waits {
-    /// An answer that takes as long is the store's doing; of many quick ones the plugin asks for too many.
-    const SLOW: Duration = Duration::from_millis(50);
-
-    /// The store is asked for something.
-    pub(crate) fn begin(&self) {
-        self.0.lock().since = Some(Instant::now());
-    }
-
-    /// It has answered.
-    pub(crate) fn end(&self) {
-        let mut waiting = self.0.lock();
-        let waited = waiting.since.take().map(|since| since.elapsed());
-        waiting.before += waited
-            .filter(|waited| *waited >= Self::SLOW)
-            .unwrap_or_default();
-    }
-
-    /// Altogether, the present answer included.
-    pub(crate) fn total(&self) -> Duration {
-        let waiting = self.0.lock();
-        let present = waiting.since.map(|since| since.elapsed());
-        waiting.before + present.unwrap_or_default()
-    }
 }
 
 /// What one request may use. The runtime sets it from the operator's limits.
@@ -213,6 +180,8 @@ struct Frame {
     touches: Vec<String>,
     /// The document that an action is about.
     subject: Option<usize>,
+    /// It is a call of an analysis service.
+    is_service: bool,
     /// Documents by number - 1: positions in [`Work::documents`].
     documents: Vec<usize>,
     /// Uploads by number - 1: positions in [`Work::uploads`].
@@ -225,7 +194,7 @@ struct Frame {
 
 impl Frame {
     fn is_create(&self) -> bool {
-        self.action.is_empty()
+        self.action.is_empty() && !self.is_service
     }
 }
 
@@ -243,6 +212,8 @@ struct Open {
     searches: Vec<SearchRead>,
     /// Exists but is not visible to the caller.
     hidden: bool,
+    /// Reached by `make`, in whichever call.
+    was_made: bool,
     /// Reached by `make`: if it is hidden, it must end with a source of the caller's.
     claimed: bool,
     /// A source instance was added by the host's own rules.
@@ -289,6 +260,8 @@ struct Before {
 pub struct Work {
     request: Arc<Request>,
     budgets: Budgets,
+    /// Of a run of an analysis service: where its results go.
+    sink: Option<Arc<dyn Sink>>,
     documents: Vec<Open>,
     by_id: HashMap<(String, ObjectId), usize>,
     /// Unique keys of documents made by this request.
@@ -336,6 +309,7 @@ impl Work {
             now: request.zones.stored(request.now),
             request,
             budgets,
+            sink: None,
             documents: Vec::new(),
             by_id: HashMap::new(),
             made_keys: HashMap::new(),
@@ -394,6 +368,7 @@ impl Work {
             type_name: type_name.to_owned(),
             touches: touches.to_vec(),
             subject: None,
+            is_service: false,
             documents: Vec::new(),
             uploads: Vec::new(),
             created: Vec::new(),
@@ -502,7 +477,7 @@ impl Work {
                 frame.plugin
             )));
         }
-        if !of.declaration.methods.iter().any(|method| method == "POST") {
+        if of.declaration.tasks || !of.declaration.methods.iter().any(|method| method == "POST") {
             return Err(Fault::Missing(format!("{name} can't be created.")).into());
         }
         if self.frames.len() > self.budgets.depth as usize {

@@ -13,6 +13,7 @@ impl Work {
     /// Fault `internal`: no such register, or one that plugins can't add to, or not declared; `refused`: the caller does
     /// not hold its flag; `invalid`: no name.
     pub async fn register(&mut self, register: &str, name: &str) -> Result<bool, Failure> {
+        self.refuse_in_services()?;
         let frame = self
             .frame()
             .ok_or_else(|| internal("no call is under way"))?;

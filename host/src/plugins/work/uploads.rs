@@ -222,6 +222,23 @@ impl Work {
         Ok(frame.uploads.len() as u32)
     }
 
+    /// The file behind an upload.
+    ///
+    /// # Errors
+    ///
+    /// Fault `internal`: an unknown number. The store's.
+    pub(super) async fn staged(
+        &mut self,
+        upload: UploadNumber,
+    ) -> Result<Arc<StagedFile>, Failure> {
+        let index = self.upload_index(upload)?;
+        match self.closed(index)? {
+            Content::Staged(file) => Ok(Arc::clone(file)),
+            Content::Kept { .. } => self.staged_copy(index).await.map(Arc::new),
+            Content::Making(_) => Err(internal("the file is still being made")),
+        }
+    }
+
     /// `uploads.name`.
     pub fn upload_name(&self, upload: UploadNumber) -> Result<String, Failure> {
         Ok(self.uploads[self.upload_index(upload)?].name.clone())
@@ -495,7 +512,9 @@ impl Work {
         let (index, path) = (self.document(document)?, self.path(path)?);
         let (bucket, _) = self.bucket(index, &path)?;
         let of = Arc::clone(&self.documents[index].of);
-        let own = self.frame().is_some_and(|frame| frame.plugin == of.plugin);
+        let own = self
+            .frame()
+            .is_some_and(|frame| frame.plugin == of.plugin || frame.is_service);
         if !own
             && !self
                 .request

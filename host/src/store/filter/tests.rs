@@ -167,7 +167,9 @@ fn reference(filter: &Filter, root: &Bson) -> bool {
                 .flatten()
                 .any(|value| matches!(value, Bson::Document(_)) && reference(condition, value)),
             Filter::Not(condition) => !reference(condition, root),
-            Filter::Field(..) | Filter::Seen(_) => unreachable!("handled above, or not made here"),
+            Filter::Field(..) | Filter::Seen(_) | Filter::Judged(_) => {
+                unreachable!("handled above, or not made here")
+            }
         };
     };
     let values = values(root, path);

@@ -136,7 +136,7 @@ fn within(prefix: &str, filter: &Filter) -> Compiled {
             Compiled::any(conditions.iter().map(|condition| within(prefix, condition)))
         }
         Filter::Not(condition) => within(prefix, condition).negated(),
-        Filter::Seen(_) => Compiled::ANYWHERE,
+        Filter::Seen(_) | Filter::Judged(_) => Compiled::ANYWHERE,
         Filter::Field(path, _) if path.as_str().is_empty() => Compiled::ANYWHERE,
         Filter::Field(path, test) if prefix.is_empty() => on_path(path.as_str(), test),
         Filter::Field(path, test) => {
@@ -348,6 +348,10 @@ fn collect_roots<'a>(filter: &'a Filter, found: &mut BTreeSet<&'a str>) -> bool 
         Filter::Not(condition) => collect_roots(condition, found),
         Filter::Seen(seen) => {
             found.insert(seen.root());
+            true
+        }
+        Filter::Judged(judge) => {
+            found.extend(judge.roots());
             true
         }
         Filter::Field(path, _) | Filter::Element(path, _) => {

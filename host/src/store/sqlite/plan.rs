@@ -144,7 +144,7 @@ impl Plan {
 pub(super) fn plan(collection: &Collection, filter: &Filter) -> Option<Plan> {
     match filter {
         // What somebody sees of a document is in no index.
-        Filter::Seen(_) => None,
+        Filter::Seen(_) | Filter::Judged(_) => None,
         Filter::All => Some(Plan::Everything),
         Filter::Nothing => Some(Plan::Nothing),
         Filter::Not(condition) => plan(collection, condition).map(except),
@@ -341,7 +341,12 @@ fn necessary(collection: &Collection, list: &FieldPath, condition: &Filter, plan
             let on_document = Filter::Field(whole.clone(), test.clone());
             plans.extend(plan_test(collection, &whole, test, &on_document));
         }
-        Filter::All | Filter::Or(_) | Filter::Not(_) | Filter::Element(..) | Filter::Seen(_) => {}
+        Filter::All
+        | Filter::Or(_)
+        | Filter::Not(_)
+        | Filter::Element(..)
+        | Filter::Seen(_)
+        | Filter::Judged(_) => {}
     }
 }
 

@@ -10,7 +10,7 @@ plugin! {
     types = [Oddity],
     actions = [
         hostile_nothing, hostile_loop, hostile_memory, hostile_recursion, hostile_panic, hostile_log_flood,
-        hostile_trap_after_writes, hostile_host_calls, hostile_forbidden_field, hostile_owned_key,
+        hostile_trap_after_writes, hostile_host_calls, hostile_slow_read, hostile_forbidden_field, hostile_owned_key,
     ],
 }
 
@@ -115,6 +115,19 @@ fn hostile_host_calls(tlo: &Tlo) -> Outcome {
     loop {
         black_box(tlo.get_json::<Json>("description")?);
     }
+}
+
+/// Reads a list, takes its time, and adds to it: whoever changed it meanwhile was first.
+#[action(on = "*", permission = "status_edit", touches = "self.tickets")]
+fn hostile_slow_read(tlo: &mut Tlo) -> Outcome {
+    let seen = tlo.get::<Json>("tickets")?;
+    let mut turns = 0u64;
+    while turns < 30_000_000 {
+        turns = black_box(turns + 1);
+    }
+    black_box(seen);
+    tlo.push("tickets", json!({ "ticket_number": "late" }))?;
+    Ok(Answer::new("Read and added."))
 }
 
 /// Writes a field it has not declared to touch.

@@ -1,14 +1,14 @@
-//! X.509 certificates, read without a judgement: DER, PEM, the first one of a PKCS#7 bundle.
+//! Finds the X.509 certificate in a file: DER, PEM, the first one of a PKCS#7 bundle. Shared by the plugins about certificates.
 //!
-//! What can't be read is no error, the file is kept all the same. `x509-cert` reads the certificate itself; the way to the
-//! first one of a bundle is short enough to go here (`cms`, which would do it, is a release candidate).
+//! `x509-cert` reads the certificate itself; the way to the first one of a bundle is short enough to go here (`cms`, which
+//! would do it, is a release candidate).
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use critd_sdk::prelude::*;
+use critd_sdk::{Date, Fault, Upload};
 use der::{Decode as _, Reader as _, SliceReader};
-use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
 
 /// Larger files are no certificates.
 const LARGEST: u64 = 1 << 20;
@@ -18,42 +18,64 @@ const LONGEST_NAME: usize = 4 << 10;
 /// 1.2.840.113549.1.7.2, signed data, as it is encoded.
 const SIGNED_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 
-/// What the X.509 certificate in a file says, as the field `x509` keeps it. None: there is none.
-///
-/// # Errors
-///
-/// Only the host's.
-pub(crate) fn read(file: Upload) -> Result<Option<Json>, Fault> {
-    let Some(bytes) = file.read_all(LARGEST)? else {
-        return Ok(None);
-    };
-    let Some((said, der)) = find(&bytes) else {
-        return Ok(None);
-    };
-    let der = Upload::make("", &der)?;
-    Ok(Some(json!({
-        "subject": said.subject,
-        "issuer": said.issuer,
-        "serial_number": said.serial_number,
-        "not_before": said.not_before,
-        "not_after": said.not_after,
-        "sha1": der.digest("sha1")?,
-        "sha256": der.digest("sha256")?,
-    })))
+/// The first certificate of a file. Nothing is verified.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// As it was read; what RFC 5280 forbids may be in it.
+    pub certificate: CertificateInner<Raw>,
+    /// Its DER form.
+    pub der: Vec<u8>,
 }
 
-/// What a certificate says.
-#[derive(Debug)]
-struct Said {
-    subject: String,
-    issuer: String,
-    serial_number: String,
-    not_before: Date,
-    not_after: Date,
+impl Found {
+    /// The certificate in a stored or sent file. None: there is none.
+    ///
+    /// # Errors
+    ///
+    /// Only the host's.
+    pub fn in_file(file: Upload) -> Result<Option<Self>, Fault> {
+        Ok(file.read_all(LARGEST)?.and_then(|bytes| find(&bytes)))
+    }
+
+    fn said(&self) -> &TbsCertificateInner<Raw> {
+        self.certificate.tbs_certificate()
+    }
+
+    /// Whose it is: `CN=mail.example.com,O=Example`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        name(self.said().subject().to_string())
+    }
+
+    /// Who issued it.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        name(self.said().issuer().to_string())
+    }
+
+    /// Serial number in hexadecimal digits.
+    #[must_use]
+    pub fn serial_number(&self) -> String {
+        let bytes = self.said().serial_number().as_bytes();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// From when it is valid.
+    #[must_use]
+    pub fn not_before(&self) -> Date {
+        date(self.said().validity().not_before.to_unix_duration())
+    }
+
+    /// Until when it is valid.
+    #[must_use]
+    pub fn not_after(&self) -> Date {
+        date(self.said().validity().not_after.to_unix_duration())
+    }
 }
 
-/// The first certificate of a file, and its DER form.
-fn find(bytes: &[u8]) -> Option<(Said, Vec<u8>)> {
+/// The first certificate in the bytes of a file.
+#[must_use]
+pub fn find(bytes: &[u8]) -> Option<Found> {
     let der = match sections(bytes).find_map(decoded) {
         Some(der) => der,
         None => bytes.to_vec(),
@@ -94,27 +116,14 @@ fn decoded(section: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads a certificate at the begin of the bytes; what comes after it is left alone.
-fn certificate(bytes: &[u8]) -> Option<(Said, Vec<u8>)> {
+fn certificate(bytes: &[u8]) -> Option<Found> {
     let mut reader = SliceReader::new(bytes).ok()?;
     let certificate = CertificateInner::<Raw>::decode(&mut reader).ok()?;
     let length = usize::try_from(u32::from(reader.position())).ok()?;
-    let said = certificate.tbs_certificate();
-    let validity = said.validity();
-    Some((
-        Said {
-            subject: name(said.subject().to_string()),
-            issuer: name(said.issuer().to_string()),
-            serial_number: said
-                .serial_number()
-                .as_bytes()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-            not_before: date(validity.not_before.to_unix_duration()),
-            not_after: date(validity.not_after.to_unix_duration()),
-        },
-        bytes.get(..length)?.to_vec(),
-    ))
+    Some(Found {
+        certificate,
+        der: bytes.get(..length)?.to_vec(),
+    })
 }
 
 fn name(mut name: String) -> String {

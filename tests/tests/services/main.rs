@@ -1,0 +1,10 @@
+//! Analysis services: actions.md section 8 and 2.14, create.md 3.1.
+
+mod leases;
+mod records;
+mod rights;
+mod running;
+mod started;
+mod survival;
+mod triage;
+mod world;
