@@ -29,7 +29,7 @@ use super::{
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
-use crate::store::{CommitError, StagedFile, StoreError};
+use crate::store::{CommitError, StoreError};
 
 /// Argument of every action (rule CON-9).
 const EXPECTED: &str = "expected_modified";
