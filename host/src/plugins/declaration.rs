@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-pub use service::{ServiceDeclaration, ServiceOption};
+pub use service::{ServiceDeclaration, ServiceExample, ServiceOption};
 
 /// A plugin's declaration.
 #[derive(Debug, Clone, Deserialize)]

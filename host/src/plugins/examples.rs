@@ -5,6 +5,7 @@
 //! with what is expected and thrown away.
 
 mod memory;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::{NotDone, Param, Services};
 use crate::access::{Access, Caller, Rights, SourceRights};
 use crate::dates::Zones;
 use crate::registers::Registers;
+use crate::store::{StagedFile, Store};
 
 /// 2026-01-01T00:00:00Z, ms since 1970.
 const NOW: i64 = 1_767_225_600_000;
@@ -78,7 +80,7 @@ pub(super) async fn run(registry: &Arc<Registry>, loaded: &Arc<Loaded>) -> Resul
                     )
                 };
                 let name = subject_of(registry, &action.on);
-                let registry = with_types(registry, &name, example).map_err(said)?;
+                let registry = with_types(registry, &name, example, &[]).map_err(said)?;
                 let entry = Arc::new(ActionEntry {
                     declaration: Arc::new(action.clone()),
                     plugin: loaded.declaration.name.clone(),
@@ -93,7 +95,7 @@ pub(super) async fn run(registry: &Arc<Registry>, loaded: &Arc<Loaded>) -> Resul
                 count += 1;
             }
         }
-        Ok(count)
+        Ok(count + services::run(registry, loaded).await?)
     };
     let late = || {
         format!(
@@ -129,11 +131,13 @@ fn subject_of(registry: &Registry, on: &[String]) -> String {
     })
 }
 
-/// The registry, with stand-ins for types of the example's documents that no plugin of it provides.
+/// The registry, with stand-ins for types of the example's documents that no plugin of it provides. `files`: fields of the
+/// subject that hold files.
 fn with_types(
     registry: &Arc<Registry>,
     subject: &str,
     example: &ExampleDeclaration,
+    files: &[&str],
 ) -> Result<Arc<Registry>, String> {
     let others = example.others.iter().map(|other| {
         (
@@ -146,7 +150,8 @@ fn with_types(
         let is_known = registry.type_named(name).is_some()
             || types.iter().any(|stand_in| stand_in.name == name);
         if !is_known {
-            types.push(stand_in(name, types.len(), fields)?);
+            let files = if name == subject { files } else { &[] };
+            types.push(stand_in(name, types.len(), fields, files)?);
         }
     }
     if types.is_empty() {
@@ -179,14 +184,24 @@ fn with_types(
 }
 
 /// A type with the fields that a document of the example has.
-fn stand_in(name: &str, number: usize, document: Option<&Json>) -> Result<TypeDeclaration, String> {
+fn stand_in(
+    name: &str,
+    number: usize,
+    document: Option<&Json>,
+    files: &[&str],
+) -> Result<TypeDeclaration, String> {
     let mut fields = vec![json!({"name": "description", "kind": "text"})];
+    let held = files
+        .iter()
+        .map(|field| json!({"name": field, "kind": "file", "bucket": "stand_in"}));
+    fields.extend(held);
     let own = document
         .and_then(Json::as_object)
         .into_iter()
         .flatten()
         .map(|(field, _)| field)
         .filter(|field| !["description", "_id"].contains(&field.as_str()))
+        .filter(|field| !files.contains(&field.as_str()))
         .filter(|field| !super::work::is_common_field(field));
     fields.extend(own.map(|field| json!({"name": field, "kind": "any"})));
     serde_json::from_value(json!({
@@ -202,13 +217,14 @@ async fn one(
     subject: &Subject,
     example: &ExampleDeclaration,
 ) -> Result<(), String> {
-    let (store, before) = filled(registry, subject, example)?;
-    let store: Arc<dyn crate::store::Store> = Arc::new(store);
-    let services = Services {
-        access: Arc::new(Access::new(store.clone())),
-        registers: Arc::new(Registers::new(store.clone())),
-        store,
+    let (of, nothing) = match subject {
+        Subject::Create(of) => (of, None),
+        Subject::Action(_, of) => (of, Some(json!({}))),
     };
+    let mut store = empty_store()?;
+    let before = example.before.as_ref().or(nothing.as_ref());
+    let before = fill(&mut store, registry, &of.declaration, before, example)?;
+    let services = services_on(store);
     let caller = Arc::new(caller(example));
     let params = params(example, &services).await?;
     let context = arguments::Context {
@@ -233,19 +249,8 @@ async fn one(
         Err(NotDone::Internal(reason) | NotDone::Busy(reason)) => return Err(reason),
         Err(NotDone::NoDocument) => return Err("no document".into()),
     };
-    let request = Request {
-        caller: caller.clone(),
-        registry: registry.clone(),
-        services: services.clone(),
-        now: NOW,
-        zones: Zones::default(),
-        seed: [7; 32],
-        request_id: "example".into(),
-        files,
-        micros: 0,
-        waits: Waits::default(),
-    };
-    let mut work = Box::new(Work::new(Arc::new(request), Budgets::default()));
+    let request = request(&caller, registry, &services, files);
+    let mut work = Box::new(Work::new(request, Budgets::default()));
     let entry = match subject {
         Subject::Create(of) => {
             work.begin_create(of, denied);
@@ -368,13 +373,47 @@ fn caller(example: &ExampleDeclaration) -> Caller {
     }
 }
 
-/// The store of an example, and the id of the document before.
-fn filled(
+fn empty_store() -> Result<Memory, String> {
+    Memory::new().map_err(|error| format!("no temporary folder: {error}"))
+}
+
+fn services_on(store: Memory) -> Services {
+    let store: Arc<dyn Store> = Arc::new(store);
+    Services {
+        access: Arc::new(Access::new(store.clone())),
+        registers: Arc::new(Registers::new(store.clone())),
+        store,
+    }
+}
+
+fn request(
+    caller: &Arc<Caller>,
+    registry: &Arc<Registry>,
+    services: &Services,
+    files: Vec<(String, Arc<StagedFile>)>,
+) -> Arc<Request> {
+    Arc::new(Request {
+        caller: caller.clone(),
+        registry: registry.clone(),
+        services: services.clone(),
+        now: NOW,
+        zones: Zones::default(),
+        seed: [7; 32],
+        request_id: "example".into(),
+        files,
+        micros: 0,
+        waits: Waits::default(),
+    })
+}
+
+/// Fills the store of an example; the id of the document before, if there is one.
+fn fill(
+    store: &mut Memory,
     registry: &Registry,
-    subject: &Subject,
+    of: &TypeDeclaration,
+    before: Option<&Json>,
     example: &ExampleDeclaration,
-) -> Result<(Memory, Option<ObjectId>), String> {
-    let mut store = Memory::new().map_err(|error| format!("no temporary folder: {error}"))?;
+) -> Result<Option<ObjectId>, String> {
     let mut ids = 0u32;
     let mut next = || {
         ids += 1;
@@ -382,16 +421,8 @@ fn filled(
         bytes[8..].copy_from_slice(&ids.to_be_bytes());
         ObjectId::from_bytes(bytes)
     };
-    let of = match subject {
-        Subject::Create(of) | Subject::Action(_, of) => &of.declaration,
-    };
-    let nothing = json!({});
-    let before = example
-        .before
-        .as_ref()
-        .or(matches!(subject, Subject::Action(..)).then_some(&nothing));
     let before = before
-        .map(|fields| add(&mut store, of, fields, true, &mut next))
+        .map(|fields| add(store, of, fields, true, &mut next))
         .transpose()?;
     for other in &example.others {
         let name = other["type"].as_str().unwrap_or_default();
@@ -399,7 +430,7 @@ fn filled(
             .type_named(name)
             .ok_or_else(|| format!("`others` names the type `{name}`, which no plugin provides"))?;
         add(
-            &mut store,
+            store,
             &entry.declaration,
             &other["document"],
             other["visible"] != false,
@@ -425,7 +456,7 @@ fn filled(
             )?;
         }
     }
-    Ok((store, before))
+    Ok(before)
 }
 
 /// A document with the fields that every one of its type has, over them those of the example.
@@ -480,7 +511,7 @@ fn add(
         .map_err(|error| error.to_string())
 }
 
-/// Arguments as a client sends them; `files`: text of each file by argument.
+/// Arguments as a client sends them; `files`: each by argument.
 async fn params(
     example: &ExampleDeclaration,
     services: &Services,
@@ -491,17 +522,25 @@ async fn params(
         .map(|(name, value)| (name.clone(), Param::Json(value.clone())))
         .collect();
     for (name, file) in example.files.iter().filter_map(Json::as_object).flatten() {
-        let (file_name, text) = match file {
-            Json::String(text) => ("example.txt", text.as_str()),
-            other => (
-                other["name"].as_str().unwrap_or_default(),
-                other["text"].as_str().unwrap_or_default(),
-            ),
-        };
-        let staged =
-            super::work::stage(services.store.as_ref(), file_name, text.as_bytes().to_vec())
-                .await?;
+        let staged = staged(services.store.as_ref(), file).await?;
         params.push((name.clone(), Param::File(Arc::new(staged))));
     }
     Ok(params)
+}
+
+/// A file of an example: a text, or its name with a text or, in base64, the bytes.
+async fn staged(store: &dyn Store, file: &Json) -> Result<StagedFile, String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let member = |name: &str| file[name].as_str().unwrap_or_default();
+    let (name, bytes) = match (file.as_str(), file["base64"].as_str()) {
+        (Some(text), _) => ("example.txt", text.as_bytes().to_vec()),
+        (None, Some(digits)) => {
+            let bytes = STANDARD.decode(digits);
+            (member("name"), bytes.map_err(|error| error.to_string())?)
+        }
+        (None, None) => (member("name"), member("text").as_bytes().to_vec()),
+    };
+    super::work::stage(store, name, bytes).await
 }

@@ -2,17 +2,18 @@
 
 mod bulk;
 pub(super) mod once;
+mod patience;
 mod refusals;
 mod requests;
 mod tasks;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use self::patience::Patience;
 use self::refusals::{absent_arguments, as_of_argument};
 pub(super) use self::requests::new_request;
 use self::tasks::tell_of;
@@ -28,13 +29,8 @@ use super::{
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
-use crate::registers::Registers;
 use crate::store::{CommitError, StoreError};
 
-/// How often a handler is run at least before a conflict is the client's business.
-const ATTEMPTS: u32 = 8;
-/// For how long at least (rule CON-8), if the setting `patch_lock_timeout` can't be read.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Argument of every action (rule CON-9).
 const EXPECTED: &str = "expected_modified";
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
@@ -460,47 +456,6 @@ fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
     })
 }
 
-/// How often and how long a handler has met other changes.
-struct Patience {
-    registers: Arc<Registers>,
-    began: Instant,
-    attempt: u32,
-    seed: [u8; 32],
-}
-
-impl Patience {
-    fn new(request: &Request) -> Self {
-        Self {
-            registers: Arc::clone(&request.services.registers),
-            began: Instant::now(),
-            attempt: 0,
-            seed: request.seed,
-        }
-    }
-
-    /// Rule CON-8.
-    async fn longest(&self) -> Duration {
-        let settings = self.registers.current().await.ok();
-        settings
-            .and_then(|settings| settings.number("patch_lock_timeout"))
-            .map_or(PATIENCE, Duration::from_secs)
-    }
-
-    /// Waits before the next run; an error if it is at an end.
-    async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
-        self.attempt += 1;
-        if self.attempt >= ATTEMPTS && self.began.elapsed() >= self.longest().await {
-            return Err(NotDone::Busy(format!(
-                "{job} met other changes {} times, at last: {obstacle}",
-                self.attempt
-            )));
-        }
-        let chance = self.seed[self.attempt as usize % self.seed.len()];
-        tokio::time::sleep(pause(self.attempt, chance)).await;
-        Ok(())
-    }
-}
-
 fn budgets(plugin: &Loaded) -> Budgets {
     Budgets {
         documents: u32::try_from(plugin.limits.documents).unwrap_or(u32::MAX),
@@ -734,12 +689,6 @@ fn sentence(text: &str) -> String {
 /// See [`LONGEST_CHANGE`].
 fn is_overdue(began: i64, now: i64) -> bool {
     now.saturating_sub(began) > LONGEST_CHANGE
-}
-
-/// A little longer each time, and not the same for two requests that met.
-fn pause(attempt: u32, chance: u8) -> Duration {
-    let longest = 1_000_u64 << attempt.min(5);
-    Duration::from_micros(longest * u64::from(chance) / 256)
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub fn file_facts(sample: &Tlo, task: &Task, options: Options) -> Analysis {
     // The sections are read from the file again.
     drop(head);
     if let Some(program) = program {
-        if size > HEAD {
+        if size > HEAD && !program.findings.is_empty() {
             task.info(format!(
                 "Tables of the program beyond the first {HEAD} bytes were not read."
             ))?;

@@ -21,7 +21,7 @@ const SCHEMES: [&str; 16] = [
 ];
 
 /// What a link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Url,
     Email,
@@ -84,7 +84,7 @@ pub(crate) struct Links {
     pub(crate) left_out: [usize; 3],
     kept: [usize; 3],
     most: usize,
-    known: HashSet<(Kind, String)>,
+    known: [HashSet<String>; 3],
 }
 
 /// Goes through a file and gathers its links.
@@ -121,7 +121,7 @@ impl Search {
                 left_out: [0; 3],
                 kept: [0; 3],
                 most,
-                known: HashSet::new(),
+                known: Default::default(),
             },
             ascii: run(Encoding::Ascii),
             wide: [run(Encoding::Wide), run(Encoding::Wide)],
@@ -201,19 +201,19 @@ impl Links {
                     LinkKind::Url if is_url(link.as_str()) => Kind::Url,
                     _ => continue,
                 };
-                self.keep(kind, link.as_str().to_owned(), link.start(), run);
+                self.keep(kind, link.as_str(), link.start(), run);
             }
         }
         for (start, address) in addresses(text) {
-            self.keep(Kind::Ip, address.to_owned(), start, run);
+            self.keep(Kind::Ip, address, start, run);
         }
     }
 
-    fn keep(&mut self, kind: Kind, mut text: String, start: usize, run: &Run) {
-        let shortened = text.len() > LONGEST_LINK;
-        text.truncate(LONGEST_LINK);
+    fn keep(&mut self, kind: Kind, link: &str, start: usize, run: &Run) {
+        // Texts are ASCII: it can be cut anywhere.
+        let text = &link[..link.len().min(LONGEST_LINK)];
         let number = kind as usize;
-        if self.known.contains(&(kind, text.clone())) {
+        if self.known[number].contains(text) {
             return;
         }
         if self.kept[number] >= self.most {
@@ -221,13 +221,13 @@ impl Links {
             return;
         }
         self.kept[number] += 1;
-        self.known.insert((kind, text.clone()));
+        self.known[number].insert(text.to_owned());
         self.found.push(Link {
             kind,
-            text,
+            text: text.to_owned(),
             place: run.place + start as u64 * run.encoding.width(),
             encoding: run.encoding,
-            shortened,
+            shortened: text.len() < link.len(),
         });
     }
 }
@@ -239,13 +239,17 @@ fn is_url(link: &str) -> bool {
         .any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// In bytes that are no text, much looks like an address: the last label must be one of letters, as all of today are.
+/// In bytes that are no text, much looks like an address: the last label must be one of letters, as all of today are, and the
+/// one before it longer than a letter.
 fn is_email(link: &str) -> bool {
     let Some((name, domain)) = link.rsplit_once('@') else {
         return false;
     };
-    let last = domain.rsplit('.').next().unwrap_or_default();
+    let mut labels = domain.rsplit('.');
+    let (last, host) = (labels.next(), labels.next());
+    let last = last.unwrap_or_default();
     last.len() >= 2
+        && host.is_some_and(|label| label.len() >= 2)
         && last.bytes().all(|letter| letter.is_ascii_alphabetic())
         && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
 }
@@ -297,13 +301,14 @@ mod tests {
 
     #[test]
     fn links_are_found_in_ascii_and_utf_16_at_any_place() {
-        let ascii = b"\0\x01 see http://a.example/x?y=1, or mail bob@b.example.\0\xff10.1.2.3:80\0";
+        let ascii =
+            b"\0\x01 see http://a.example/x?y=1, or mail bob@mail.example.\0\xff10.1.2.3:80\0";
         assert_eq!(
             told(&search(&[ascii], 9)),
             [
                 ("http://a.example/x?y=1", 7, "ascii"),
-                ("bob@b.example", 39, "ascii"),
-                ("10.1.2.3", 55, "ascii"),
+                ("bob@mail.example", 39, "ascii"),
+                ("10.1.2.3", 58, "ascii"),
             ]
         );
         for shift in 0..3 {
@@ -341,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_link_is_left_out() {
-        let file = b"a://b.c q@w.e version 1.0.0.0 Version=\"1.1.0.14\" 1.2.3 0.1.2.3 255.255.255.255 1.2.3.4.5 v1.2.3.4 01.2.3.4 @@YAX@Z";
+        let file = b"a://b.c q@w.e g@E.UJ version 1.0.0.0 Version=\"1.1.0.14\" 1.2.3 0.1.2.3 255.255.255.255 1.2.3.4.5 v1.2.3.4 01.2.3.4 @@YAX@Z";
         assert_eq!(told(&search(&[file], 9)), []);
     }
 

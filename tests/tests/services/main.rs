@@ -1,5 +1,6 @@
 //! Analysis services: actions.md section 8 and 2.14, create.md 3.1.
 
+mod facts;
 mod leases;
 mod records;
 mod rights;
@@ -7,4 +8,5 @@ mod running;
 mod started;
 mod survival;
 mod triage;
+mod worker;
 mod world;

@@ -48,7 +48,7 @@ pub(super) fn line(level: &str, message: &str, now: &str) -> Document {
 }
 
 /// Names of the contract's levels.
-pub(super) fn level(number: u8) -> &'static str {
+pub(in crate::plugins) fn level(number: u8) -> &'static str {
     match number {
         0 => "debug",
         1 => "info",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::ArgDeclaration;
+use super::{ArgDeclaration, ExampleDeclaration};
 
 /// An analysis service.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,7 +37,32 @@ pub struct ServiceDeclaration {
     pub limits: BTreeMap<String, u64>,
     /// Executable examples.
     #[serde(default)]
-    pub examples: Vec<Json>,
+    pub examples: Vec<ServiceExample>,
+}
+
+/// An executable example of a service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Json")]
+pub struct ServiceExample {
+    /// Type of the document; none: the first that the service names.
+    pub on: Option<String>,
+    /// All else is as of an action, but that `args` are the options and `files` those that the document's fields hold. What
+    /// comes out: `message` (the last line), `results`, `log` or `fault`.
+    pub example: ExampleDeclaration,
+}
+
+impl TryFrom<Json> for ServiceExample {
+    type Error = serde_json::Error;
+
+    fn try_from(mut text: Json) -> Result<Self, Self::Error> {
+        let on = text
+            .as_object_mut()
+            .and_then(|members| members.remove("on"));
+        Ok(Self {
+            on: on.map(serde_json::from_value).transpose()?,
+            example: serde_json::from_value(text)?,
+        })
+    }
 }
 
 /// An option of a service, with the text in which it was declared: records of services keep it (rule SVC-16).
