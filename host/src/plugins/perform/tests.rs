@@ -283,7 +283,6 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
         changed: Vec::new(),
         made: Vec::new(),
         is_repeated: false,
-        made: Vec::new(),
     };
     let wrong = |extra: &str| match extra_of(&settled(extra), "p") {
         Err(NotDone::Internal(reason)) => reason,
