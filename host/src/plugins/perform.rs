@@ -2,17 +2,20 @@
 
 mod bulk;
 pub(super) mod once;
+mod patience;
 mod refusals;
+mod requests;
 mod tasks;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
 use self::once::Known;
+use self::patience::Patience;
 use self::refusals::{absent_arguments, as_of_argument};
+pub(super) use self::requests::new_request;
 use self::tasks::tell_of;
 use super::analysis::{self, Made};
 use super::arguments::{self, Checked};
@@ -20,20 +23,14 @@ use super::declaration::ActionDeclaration;
 use super::registry::{ActionEntry, Loaded, Registry, TypeEntry};
 use super::runtime::{self, Entry};
 use super::value::{Abort, Arg, Failure, Fault, Outcome};
-use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Waits, Work};
+use super::work::{Budgets, Changed, Concerned, FreedFile, Request, Work};
 use super::{
-    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, Services,
-    janitor,
+    Created, LONGEST_CHANGE, Mode, NotDone, Param, Params, Performed, Plugins, Refusal, janitor,
 };
 use crate::access::Caller;
 use crate::dates::{self, Zones};
-use crate::registers::Registers;
-use crate::store::{CommitError, StagedFile, StoreError};
+use crate::store::{CommitError, StoreError};
 
-/// How often a handler is run at least before a conflict is the client's business.
-const ATTEMPTS: u32 = 8;
-/// For how long at least (rule CON-8), if the setting `patch_lock_timeout` can't be read.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Argument of every action (rule CON-9).
 const EXPECTED: &str = "expected_modified";
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
@@ -280,39 +277,6 @@ impl Plugins {
         })
     }
 
-    async fn visible(
-        &self,
-        caller: &Caller,
-        on: &TypeEntry,
-        id: ObjectId,
-    ) -> Result<bool, NotDone> {
-        let stored = self
-            .services
-            .store
-            .get(&on.declaration.collection, id)
-            .await;
-        let stored = stored.map_err(NotDone::from)?;
-        let visible = self.services.access.visible(caller, on.declaration.sources);
-        let Some(stored) = stored.filter(|stored| visible.allows(stored.class)) else {
-            return Ok(false);
-        };
-        match on.declaration.tasks {
-            true => Ok(self.sees_object_of(caller, &stored).await?),
-            false => Ok(true),
-        }
-    }
-
-    fn request(
-        &self,
-        registry: &Arc<Registry>,
-        caller: &Arc<Caller>,
-        now: i64,
-        zones: Zones,
-        files: Vec<(String, Arc<StagedFile>)>,
-    ) -> Result<Arc<Request>, NotDone> {
-        assembled(&self.services, registry, caller, now, zones, files)
-    }
-
     /// Runs the handler until its writes are stored or its refusal is certain.
     async fn settle(
         &self,
@@ -486,93 +450,10 @@ impl Plugins {
     }
 }
 
-/// Who, what, when, with a seed of its own.
-fn assembled(
-    services: &Services,
-    registry: &Arc<Registry>,
-    caller: &Arc<Caller>,
-    now: i64,
-    zones: Zones,
-    files: Vec<(String, Arc<StagedFile>)>,
-) -> Result<Arc<Request>, NotDone> {
-    let (mut seed, mut request_id) = ([0; 32], [0; 8]);
-    getrandom::fill(&mut seed)
-        .and_then(|()| getrandom::fill(&mut request_id))
-        .map_err(|error| NotDone::Internal(format!("no random numbers: {error}")))?;
-    Ok(Arc::new(Request {
-        caller: caller.clone(),
-        registry: registry.clone(),
-        services: services.clone(),
-        now,
-        zones,
-        seed,
-        request_id: hex::encode(request_id),
-        files,
-        micros: dates::micros_after(now),
-        waits: Waits::default(),
-    }))
-}
-
-/// What a call outside of a client's request is part of, at this moment.
-///
-/// # Errors
-///
-/// The operating system has no random numbers.
-pub(super) fn new_request(
-    services: &Services,
-    registry: &Arc<Registry>,
-    caller: &Arc<Caller>,
-    files: Vec<(String, Arc<StagedFile>)>,
-) -> Result<Arc<Request>, NotDone> {
-    let zones = services.registers.zones();
-    assembled(services, registry, caller, dates::now(), zones, files)
-}
-
 fn plugin_of(registry: &Registry, job: &Job) -> Result<Arc<Loaded>, NotDone> {
     registry.plugin(job.plugin()).cloned().ok_or_else(|| {
         NotDone::Internal(format!("the plugin `{}` is not in the set", job.plugin()))
     })
-}
-
-/// How often and how long a handler has met other changes.
-struct Patience {
-    registers: Arc<Registers>,
-    began: Instant,
-    attempt: u32,
-    seed: [u8; 32],
-}
-
-impl Patience {
-    fn new(request: &Request) -> Self {
-        Self {
-            registers: Arc::clone(&request.services.registers),
-            began: Instant::now(),
-            attempt: 0,
-            seed: request.seed,
-        }
-    }
-
-    /// Rule CON-8.
-    async fn longest(&self) -> Duration {
-        let settings = self.registers.current().await.ok();
-        settings
-            .and_then(|settings| settings.number("patch_lock_timeout"))
-            .map_or(PATIENCE, Duration::from_secs)
-    }
-
-    /// Waits before the next run; an error if it is at an end.
-    async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
-        self.attempt += 1;
-        if self.attempt >= ATTEMPTS && self.began.elapsed() >= self.longest().await {
-            return Err(NotDone::Busy(format!(
-                "{job} met other changes {} times, at last: {obstacle}",
-                self.attempt
-            )));
-        }
-        let chance = self.seed[self.attempt as usize % self.seed.len()];
-        tokio::time::sleep(pause(self.attempt, chance)).await;
-        Ok(())
-    }
 }
 
 fn budgets(plugin: &Loaded) -> Budgets {
@@ -808,12 +689,6 @@ fn sentence(text: &str) -> String {
 /// See [`LONGEST_CHANGE`].
 fn is_overdue(began: i64, now: i64) -> bool {
     now.saturating_sub(began) > LONGEST_CHANGE
-}
-
-/// A little longer each time, and not the same for two requests that met.
-fn pause(attempt: u32, chance: u8) -> Duration {
-    let longest = 1_000_u64 << attempt.min(5);
-    Duration::from_micros(longest * u64::from(chance) / 256)
 }
 
 #[cfg(test)]

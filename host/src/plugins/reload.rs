@@ -6,6 +6,7 @@
 
 mod archive;
 mod declared;
+mod facts;
 mod keeper;
 mod status;
 #[cfg(test)]

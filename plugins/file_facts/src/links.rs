@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn links_are_found_in_ascii_and_utf_16_at_any_place() {
-        let ascii = b"\0\x01 see http://a.example/x?y=1, or mail bob@mail.example.\0\xff10.1.2.3:80\0";
+        let ascii =
+            b"\0\x01 see http://a.example/x?y=1, or mail bob@mail.example.\0\xff10.1.2.3:80\0";
         assert_eq!(
             told(&search(&[ascii], 9)),
             [

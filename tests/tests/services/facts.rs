@@ -156,10 +156,7 @@ async fn svc_8_hostile_files_end_with_readable_lines() -> Result<()> {
         overlapping[at..at + 8].copy_from_slice(&[0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0]);
     }
     let rows = [
-        (
-            program(1)[..0x100].to_vec(),
-            "The headers can't be read: ",
-        ),
+        (program(1)[..0x100].to_vec(), "The headers can't be read: "),
         (noise, "It begins as a program of Windows, but: "),
         (
             program(u16::MAX),

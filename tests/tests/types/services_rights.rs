@@ -139,16 +139,26 @@ async fn s7_create_5_18_objects_without_sources() -> Result<()> {
     Ok(())
 }
 
-/// core-api 1.2: POST is all there is; a task is no object to relate to.
+/// What is posted to `services` is part of tasks, which are read elsewhere; what is read there are services.
 #[tokio::test]
-async fn u12_services_are_not_read_here() -> Result<()> {
+async fn u12_services_and_their_tasks_are_resources_of_their_own() -> Result<()> {
     let server = Server::start().await?;
-    let get = server.get("/api/v1/services/").await?;
-    assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
+    let patch = server.patch("/api/v1/services/", &json!({})).await?;
+    assert_eq!(
+        (patch.status, patch.header("allow")),
+        (405, Some("GET, POST"))
+    );
+    let post = server
+        .post_json("/api/v1/services/file_facts/", &json!({}))
+        .await?;
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET")));
     let schema = server.get("/api/v1/services/schema/").await?.json();
     assert_eq!(schema["allowed_list_http_methods"], json!(["post"]));
     let listing = server.get("/api/v1/").await?.json();
     assert_eq!(listing["services"]["list_endpoint"], "/api/v1/services/");
-    assert!(listing.get("analysis_results").is_none(), "{listing}");
+    assert_eq!(
+        listing["analysis_results"]["schema"],
+        "/api/v1/analysis_results/schema/"
+    );
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What requests have to do with tasks of analysis services: who sees them, what comes of a POST, and creates that a service
-//! asks for.
+//! Who sees the document of a request; what requests have to do with tasks of analysis services, and creates that a service asks
+//! for.
 
 use std::sync::Arc;
 
@@ -79,6 +79,29 @@ impl Plugins {
             return Ok(());
         }
         self.sweep_leases(of, now).await.map_err(NotDone::from)
+    }
+
+    /// May the caller see the document of this id?
+    pub(super) async fn visible(
+        &self,
+        caller: &Caller,
+        on: &TypeEntry,
+        id: ObjectId,
+    ) -> Result<bool, NotDone> {
+        let stored = self
+            .services
+            .store
+            .get(&on.declaration.collection, id)
+            .await;
+        let stored = stored.map_err(NotDone::from)?;
+        let visible = self.services.access.visible(caller, on.declaration.sources);
+        let Some(stored) = stored.filter(|stored| visible.allows(stored.class)) else {
+            return Ok(false);
+        };
+        match on.declaration.tasks {
+            true => Ok(self.sees_object_of(caller, &stored).await?),
+            false => Ok(true),
+        }
     }
 
     /// May the caller see the object of a task?

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use super::archive::{Archive, Before, Good, Pin};
+use super::facts::Facts;
 use super::status::{Origin, PluginStatus, Problem, State, Status, write_status};
 use crate::dates;
 use crate::plugins::analysis::records;
@@ -72,34 +73,6 @@ struct Judged {
     pin: Option<Pin>,
     /// SHA-256 of the file.
     sha256: String,
-}
-
-/// What tells that a file has changed.
-#[derive(Clone, PartialEq, Eq)]
-struct Facts {
-    path: PathBuf,
-    size: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
-impl Facts {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        let facts = std::fs::metadata(path)?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&facts);
-        #[cfg(not(unix))]
-        let inode = 0;
-        if !facts.is_file() {
-            return Err(std::io::Error::other("it is no file"));
-        }
-        Ok(Self {
-            path: path.into(),
-            size: facts.len(),
-            modified: facts.modified().ok(),
-            inode,
-        })
-    }
 }
 
 /// A version that may come to serve.
