@@ -175,7 +175,7 @@ mod tests {
         for text in [
             ID,
             "1B9D6BCD-BBFD-4B2D-9B5D-AB8DFBBD4BED",
-            "{1b9d6bcdbbfd4b2d9b5dab8dfbbd4bed}",
+            "{1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed}",
         ] {
             assert_eq!(spellings(text)[0], ID, "{text}");
         }

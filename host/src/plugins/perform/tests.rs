@@ -281,6 +281,7 @@ fn pl_10_extra_can_not_say_what_the_host_says() {
         warnings: Vec::new(),
         operations: None,
         changed: Vec::new(),
+        made: Vec::new(),
         is_repeated: false,
     };
     let wrong = |extra: &str| match extra_of(&settled(extra), "p") {
