@@ -160,11 +160,7 @@ async fn con_8_who_does_not_get_a_turn_is_told_so() -> Result<()> {
         "{}",
         answer.text
     );
-    assert!(
-        answer.json()["error_message"].is_string(),
-        "{}",
-        answer.text
-    );
+    assert!(answer.json()["error"].is_string(), "{}", answer.text);
     let tickets = server.get(&path).await?.json()["tickets"].clone();
     let numbers: Vec<_> = tickets
         .as_array()
