@@ -577,11 +577,12 @@ mod tests {
                 "bucket_lists",
                 "sector_lists",
                 "audit_log",
+                "notifications",
                 "request_keys",
                 "events"
             ]
         );
-        let events = &specs[4];
+        let events = &specs[5];
         assert!(events.classed && !events.administrative);
         assert_eq!(
             events.keys,
