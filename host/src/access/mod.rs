@@ -11,6 +11,7 @@
 //! clean         a document as its reader may see it
 //! records       how administrative records are read and changed safely while a server runs
 //! collections   the administrative collections
+//! subscriptions who is told of changes
 //! ```
 
 pub mod catalogue;
@@ -21,10 +22,12 @@ pub mod passwords;
 pub(crate) mod records;
 pub mod rights;
 pub mod roles;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 pub mod users;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,10 +41,12 @@ pub use collections::specifications;
 pub(crate) use collections::{CONFIG, SERVICES, SETTINGS, SOURCES, SUFFIX_LISTS};
 pub use records::{AdminError, AdminResult};
 pub use rights::{Rights, SourceRights};
+pub use subscriptions::{Change, Subscription};
 
 use crate::store::{ClassId, ClassSet, Store, StoreError, Visible};
 use clearance::Instances;
 use keys::Key;
+use subscriptions::Subscriptions;
 use users::UserView;
 
 /// An authenticated user.
@@ -71,6 +76,7 @@ struct Account {
 struct Snapshot {
     revision: u64,
     accounts: HashMap<String, Account>,
+    subscriptions: Subscriptions,
     instances: Instances,
     /// Rule S22.
     enforces_field_flags: bool,
@@ -142,7 +148,7 @@ impl Access {
             .map(str::to_owned)
             .collect();
         let mut united: HashMap<BTreeSet<String>, Arc<Rights>> = HashMap::new();
-        let mut accounts = HashMap::new();
+        let (mut accounts, mut subscriptions) = (HashMap::new(), Subscriptions::default());
         for user in records::all(store, collections::USERS)
             .await?
             .iter()
@@ -165,8 +171,15 @@ impl Access {
                 ..full.clone()
             });
             // Of several users with one name the oldest counts (documents 6.1 A4).
-            accounts.entry(user.name).or_insert(Account {
-                full: Arc::new(full),
+            let Entry::Vacant(vacant) = accounts.entry(user.name) else {
+                continue;
+            };
+            let full = Arc::new(full);
+            if user.active {
+                subscriptions.add(&full, user.subscriptions);
+            }
+            vacant.insert(Account {
+                full,
                 read_only,
                 active: user.active,
                 keys: user.keys,
@@ -187,6 +200,7 @@ impl Access {
         Ok(Snapshot {
             revision,
             accounts,
+            subscriptions,
             instances,
             enforces_field_flags: is_on("enforce_field_read_flags"),
         })
@@ -252,6 +266,28 @@ impl Access {
         let snapshot = self.snapshot().await?;
         let account = snapshot.accounts.get(user).filter(|account| account.active);
         Ok(account.map(|account| Arc::clone(&account.full)))
+    }
+
+    /// The users who are to be told of a change (rule ACT-16): those who have subscribed to the object or to one of its
+    /// sources, and may see it. As of the last request that was authenticated.
+    #[must_use]
+    pub fn subscribers(&self, change: &Change<'_>) -> BTreeSet<String> {
+        let snapshot = self.snapshot.load();
+        snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.subscriptions.of(change))
+            .unwrap_or_default()
+    }
+
+    /// Of these users those who may see the object of a change that somebody else has made.
+    #[must_use]
+    pub fn who_may_see(&self, names: Vec<String>, change: &Change<'_>) -> BTreeSet<String> {
+        let snapshot = self.snapshot.load();
+        let may_see = |name: &String| {
+            let account = snapshot.as_ref().and_then(|all| all.accounts.get(name));
+            account.is_some_and(|account| account.active && change.is_told(&account.full))
+        };
+        names.into_iter().filter(may_see).collect()
     }
 
     /// Is there a user of this name, active or not?

@@ -7,6 +7,7 @@ use super::keys::{self, Key, Scope};
 use super::passwords;
 use super::records::{self, AdminError, AdminResult, truth};
 use super::roles;
+use super::subscriptions::{self, Subscription};
 use crate::store::{FieldPath, Op, Store};
 
 /// What an administrator sees of a user. No credentials.
@@ -22,6 +23,8 @@ pub struct UserView {
     pub roles: Vec<String>,
     /// The keys that can be used.
     pub keys: Vec<Key>,
+    /// What the user is told of.
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl UserView {
@@ -43,6 +46,7 @@ impl UserView {
                 .filter_map(Bson::as_document)
                 .filter_map(Key::read)
                 .collect(),
+            subscriptions: Subscription::all(stored),
         })
     }
 }
@@ -219,6 +223,42 @@ async fn set_active(store: &dyn Store, name: &str, to: bool) -> AdminResult<bool
             vec![Op::Set(FieldPath::literal("is_active"), Bson::Boolean(to))],
             true,
         ))
+    })
+    .await
+}
+
+/// Subscribes a user to changes, or ends that. Whether it was a change.
+///
+/// # Errors
+///
+/// Refused: no such user.
+pub async fn subscribe(
+    store: &dyn Store,
+    name: &str,
+    to: &Subscription,
+    is_wanted: bool,
+) -> AdminResult<bool> {
+    let (list, key, value) = to.place();
+    let path = FieldPath::parse(&format!("{}.{list}", subscriptions::FIELD))
+        .map_err(|error| AdminError::refused(format!("`{list}`: {error}")))?;
+    change(store, name, |stored| {
+        let lists = stored.get_document(subscriptions::FIELD).ok();
+        let entries = lists.and_then(|lists| lists.get_array(list).ok());
+        let mut entries = entries.cloned().unwrap_or_default();
+        let is_it = |entry: &Bson| {
+            let entry = entry.as_document();
+            entry.and_then(|entry| entry.get(key)) == Some(&value)
+        };
+        let is_there = entries.iter().any(is_it);
+        if is_there == is_wanted {
+            return Ok((Vec::new(), false));
+        }
+        if is_wanted {
+            entries.push(doc! { key: value.clone(), "date": DateTime::now() }.into());
+        } else {
+            entries.retain(|entry| !is_it(entry));
+        }
+        Ok((vec![Op::Set(path.clone(), entries.into())], true))
     })
     .await
 }

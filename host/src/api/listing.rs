@@ -1,8 +1,10 @@
 //! `GET /api/v1/`: the resources, also a connection test (rule U14). Answers without authentication.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::failure::Failure;
 use super::format::Format;
@@ -19,10 +21,8 @@ pub(super) fn get(
     let is_full = parameters
         .last("fullschema")
         .is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case("false"));
-    let mut types: Vec<_> = registry.types().chain(registry.own()).collect();
-    types.sort_by(|one, other| one.declaration.resource.cmp(&other.declaration.resource));
-    let mut resources = Map::new();
-    for entry in types {
+    let mut resources = BTreeMap::new();
+    for entry in registry.types().chain(registry.own()) {
         let of = &entry.declaration;
         let path = format!("{}/api/v1/{}/", state.prefix, of.resource);
         let schema = if is_full {
@@ -44,6 +44,6 @@ pub(super) fn get(
     Ok(answer::rendered(
         StatusCode::OK,
         format,
-        &Json::Object(resources),
+        &Json::Object(resources.into_iter().collect()),
     ))
 }

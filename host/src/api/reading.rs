@@ -31,7 +31,7 @@ pub(super) struct Reader {
     pub(super) zones: Zones,
     /// What the caller may see of a document.
     clearance: Arc<Clearance>,
-    /// Of tasks: those that the caller may see (rule SVC-18).
+    /// Of tasks: those that the caller may see (rule SVC-18). Of personal documents: the caller's.
     narrowed: Option<Filter>,
 }
 
@@ -57,9 +57,13 @@ impl Reader {
             .clearance(&call.caller, &of.name, &types.collections)
             .await?;
         let clearance = Arc::new(clearance);
-        let narrowed = match of.tasks {
-            true => Some(visible_tasks(call, entry, &clearance).await?),
-            false => None,
+        let narrowed = match (of.tasks, of.personal) {
+            (true, _) => Some(visible_tasks(call, entry, &clearance).await?),
+            (false, Some(field)) => {
+                let own = Test::Eq(call.caller.user.as_str().into());
+                Some(Filter::Field(FieldPath::literal(field), own))
+            }
+            (false, None) => None,
         };
         Ok(Self {
             store: Arc::clone(&call.state.store),

@@ -168,6 +168,43 @@ pub(crate) enum UserCommand {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Tell a user of changes, in `/api/v1/notifications/`
+    Subscribe {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        to: SubscriptionTo,
+    },
+    /// Tell a user of them no longer
+    Unsubscribe {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        to: SubscriptionTo,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SubscriptionTo {
+    /// Whatever has this source
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: Option<String>,
+    /// An object
+    #[arg(long, value_name = "TYPE/ID", value_parser = object)]
+    pub(crate) object: Option<(String, ObjectId)>,
+}
+
+fn object(text: &str) -> Result<(String, ObjectId), String> {
+    let wanted = "a type and the 24 hex digits of an id, with a slash between them";
+    let parts = text.split_once('/');
+    let read = parts.and_then(|(type_name, id)| {
+        let is_word = type_name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_type = is_word && !type_name.is_empty() && type_name != "Source";
+        let id = ObjectId::parse_str(id).ok()?;
+        is_type.then(|| (type_name.to_owned(), id))
+    });
+    read.ok_or_else(|| wanted.to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::grammar::{
-    KeyCommand, RegisterCommand, RoleCommand, SourceCommand, UserCommand, UserProperties,
+    KeyCommand, RegisterCommand, RoleCommand, SourceCommand, SubscriptionTo, UserCommand,
+    UserProperties,
 };
 use super::output::{Terminal, time_text, yes};
 use super::place::Place;
 use super::{Failure, read_password};
+use crate::access::Subscription;
 use crate::access::catalogue::UBER_ADMIN;
 use crate::access::keys::{Key, Scope};
 use crate::access::rights::SourceRights;
@@ -140,7 +142,32 @@ pub(super) async fn user(
             });
             Ok(())
         }
+        UserCommand::Subscribe { name, to } => {
+            let is_news = users::subscribe(store.as_ref(), &name, &subscription(to)?, true).await?;
+            terminal.say(&match is_news {
+                true => format!("The user `{name}` is told of changes"),
+                false => format!("The user `{name}` is told of them already"),
+            });
+            Ok(())
+        }
+        UserCommand::Unsubscribe { name, to } => {
+            let is_news =
+                users::subscribe(store.as_ref(), &name, &subscription(to)?, false).await?;
+            terminal.say(&match is_news {
+                true => format!("The user `{name}` is told of them no longer"),
+                false => format!("The user `{name}` was not told of them"),
+            });
+            Ok(())
+        }
         UserCommand::List => list_users(&users::list(store.as_ref()).await?, terminal),
+    }
+}
+
+fn subscription(to: SubscriptionTo) -> Result<Subscription, Failure> {
+    match (to.source, to.object) {
+        (Some(source), None) => Ok(Subscription::Source(source)),
+        (None, Some((type_name, id))) => Ok(Subscription::Object(type_name, id)),
+        _ => Err(Failure::refused("name a source or an object".to_owned())),
     }
 }
 

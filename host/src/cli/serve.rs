@@ -92,13 +92,14 @@ async fn serve(store: Arc<dyn Store>, folder: &Path, options: &Options) -> Resul
 }
 
 /// Removes, from time to time, what nobody needs any more: files that no document came to refer to, keys of requests that
-/// are honoured no longer.
+/// are honoured no longer, notifications of long ago.
 async fn tidy(plugins: Arc<Plugins>) {
     loop {
         tokio::time::sleep(TIDY).await;
         for (what, removed) in [
             ("files without a document", plugins.sweep_files().await),
             ("keys of requests", plugins.forget_request_keys().await),
+            ("old notifications", plugins.forget_notifications().await),
         ] {
             match removed {
                 Ok(0) => {}

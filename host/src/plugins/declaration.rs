@@ -175,9 +175,28 @@ pub struct TypeDeclaration {
     /// Further keys of the answers to a POST (create.md 1.3).
     #[serde(default)]
     pub answer_keys: AnswerKeys,
+    /// Its documents tell of another object: whoever has subscribed to that one, and whom they name, is notified of them.
+    #[serde(default)]
+    pub notifies: Option<Notifies>,
+    /// Stored field that must have the reader's name: the document is that user's alone. Of the host's own types only.
+    #[serde(skip)]
+    pub personal: Option<&'static str>,
     /// Executable examples.
     #[serde(default)]
     pub examples: Vec<ExampleDeclaration>,
+}
+
+/// Stored fields of a document that tells of another object (comments).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notifies {
+    /// Type of the object.
+    #[serde(rename = "type")]
+    pub of_type: String,
+    /// Its id.
+    pub id: String,
+    /// Names of users who are told as well.
+    pub mentioned: String,
 }
 
 /// Which objects of a type are analysed because of a POST (create.md 3.1).

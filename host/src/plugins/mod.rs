@@ -293,6 +293,17 @@ impl Plugins {
         perform::once::forget(self.services.store.as_ref(), crate::dates::now()).await
     }
 
+    /// Removes notifications of long ago (documents.md section 7). How many.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn forget_notifications(&self) -> Result<u64, StoreError> {
+        let store = self.services.store.as_ref();
+        let before = self.services.registers.zones().stored(crate::dates::now()) - work::KEPT;
+        perform::once::remove_before(store, work::NOTIFICATIONS, before).await
+    }
+
     /// Takes away files that no document has come to refer to within a day. How many there were.
     ///
     /// # Errors

@@ -180,6 +180,7 @@ const NO_OBJECT: &str = "Could not find object to add results to.";
 #[example("no task", args = {"object_type": "Sample", "object_id": "0123456789abcdef01234567"}, fault = {"invalid": "analysis_id", "message": "Need an object type, object id, and analysis id."})]
 #[example(
     "no type",
+    others = [{"type": "Sample", "document": {"_id": {"$oid": "0123456789abcdef01234567"}}}],
     args = {"object_type": "Sample", "object_id": "x", "analysis_id": "x", "result": "a"},
     fault = {"invalid": "result", "message": "When adding a result, also need type and subtype"}
 )]

@@ -28,7 +28,8 @@ plugin! {
     methods("POST"),
     permission = "{object_type}.comments_add",
     refusal = "You do not have permission to add comment to type {object_type}.",
-    answer_keys = {"success": {"success": true}, "failure": {"success": false}, "forbidden": {"status_code": 1}}
+    answer_keys = {"success": {"success": true}, "failure": {"success": false}, "forbidden": {"status_code": 1}},
+    notifies = {"type": "obj_type", "id": "obj_id", "mentioned": "users"}
 )]
 pub struct Comment {
     /// What is said.

@@ -222,7 +222,7 @@ struct Head {
 }
 
 fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<Head> {
-    const KNOWN: &str = "name, resource, collection, part_of, schema_version, sources, author_source, top_level, keys, lookup, family, shared, methods, permission, refusal, read_permission, permission_check, empty_id, answer_keys, tasks, triage";
+    const KNOWN: &str = "name, resource, collection, part_of, schema_version, sources, author_source, top_level, keys, lookup, family, shared, methods, permission, refusal, read_permission, permission_check, empty_id, answer_keys, notifies, tasks, triage";
     let mut name = LitStr::new(&input.ident.to_string(), input.ident.span());
     let (mut resource, mut collection, mut sources, mut top_level) = (None, None, true, true);
     let (mut shared, mut part_of, mut more) = (None, None, Members::default());
@@ -261,7 +261,7 @@ fn head(input: &DeriveInput, fields: &[Stored]) -> syn::Result<Head> {
                     &key,
                     attributes::word(attributes::text(&meta)?, &["new", "unanalysed"])?.value(),
                 ),
-                "answer_keys" => more.add(&key, attributes::json(&meta)?),
+                "answer_keys" | "notifies" => more.add(&key, attributes::json(&meta)?),
                 "keys" => more.add(&key, keys(&meta, fields)?),
                 "lookup" | "family" => {
                     let name = attributes::text(&meta)?;

@@ -1,6 +1,6 @@
 //! Actions at once: actions.md 9.1, what needs no particular action.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Result;
 use critd_tests::{Json, Server, json};
@@ -160,11 +160,7 @@ async fn con_8_who_does_not_get_a_turn_is_told_so() -> Result<()> {
         "{}",
         answer.text
     );
-    assert!(
-        answer.json()["error_message"].is_string(),
-        "{}",
-        answer.text
-    );
+    assert!(answer.json()["error"].is_string(), "{}", answer.text);
     let tickets = server.get(&path).await?.json()["tickets"].clone();
     let numbers: Vec<_> = tickets
         .as_array()
@@ -179,5 +175,94 @@ async fn con_8_who_does_not_get_a_turn_is_told_so() -> Result<()> {
         .patch(&path, &json!({"action": "hostile_slow_read"}))
         .await?;
     assert_eq!(alone.json()["return_code"], 0, "{}", alone.text);
+    Ok(())
+}
+
+/// 64 clients, 10,000 changes of one document in all: it ends as after some order of them, and each was carried out once.
+#[tokio::test]
+async fn con_1_ten_thousand_changes_by_64_clients() -> Result<()> {
+    const CLIENTS: usize = 64;
+    const EACH: usize = 10_000 / CLIENTS;
+    let server = Server::start().await?;
+    let event = server.event("busy").await?;
+    let path = format!("/api/v1/events/{event}/");
+    let done = AtomicU64::new(0);
+    let patch = async |body: Json| -> Result<Json> {
+        let answer = server.patch(&path, &body).await?;
+        done.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text);
+        let answer = answer.json();
+        assert_eq!(answer["return_code"], 0, "{body}: {answer}");
+        Ok(answer["object"].clone())
+    };
+    // Each adds tickets, renames some and removes most of them again; now and then it rewrites the description.
+    let client = async |client: usize| -> Result<Vec<String>> {
+        let mut left = Vec::new();
+        for step in 0..EACH {
+            let number = format!("{client}-{step}");
+            let last = left.pop();
+            match (step % 4, last) {
+                (0, last) => {
+                    let text = json!({"action": "description_update", "description": number});
+                    patch(text).await?;
+                    left.extend(last);
+                }
+                (3, Some((_, date))) if step % 8 == 3 => {
+                    let ticket = json!({"ticket_number": number, "date": date});
+                    let entry = patch(json!({"action": "ticket_update", "ticket": ticket})).await?;
+                    left.push((number, entry["date"].clone()));
+                }
+                (3, Some((number, date))) => {
+                    let which =
+                        json!({"action": "ticket_remove", "date": date, "ticket_number": number});
+                    patch(which).await?;
+                    if let Some((number, date)) = left.pop() {
+                        patch(json!({"action": "ticket_remove", "date": date, "ticket_number": number})).await?;
+                    }
+                }
+                (_, last) => {
+                    left.extend(last);
+                    let ticket =
+                        json!({"action": "ticket_add", "ticket": {"ticket_number": number}});
+                    let entry = patch(ticket).await?;
+                    left.push((number, entry[0]["date"].clone()));
+                }
+            }
+        }
+        Ok(left.into_iter().map(|(number, _)| number).collect())
+    };
+    let left = try_join_all((0..CLIENTS).map(client)).await?;
+    let mut left: Vec<String> = left.into_iter().flatten().collect();
+    let stored = server.get(&path).await?.json();
+    let tickets = stored["tickets"].as_array().cloned().unwrap_or_default();
+    let mut numbers: Vec<String> = tickets
+        .iter()
+        .filter_map(|ticket| Some(ticket["ticket_number"].as_str()?.to_owned()))
+        .collect();
+    numbers.sort();
+    left.sort();
+    assert_eq!(numbers, left);
+    let mut dates: Vec<_> = tickets
+        .iter()
+        .map(|ticket| ticket["date"].to_string())
+        .collect();
+    dates.sort();
+    dates.dedup();
+    assert_eq!(dates.len(), tickets.len(), "ACT-21");
+    // The last description is the last of some client.
+    let last = (0..EACH)
+        .rev()
+        .find(|step| step % 4 == 0)
+        .unwrap_or_default();
+    let description = stored["description"].as_str().unwrap_or_default();
+    assert!(description.ends_with(&format!("-{last}")), "{description}");
+    let audited = server
+        .get(&format!("/api/v1/audit/?c-target_id={event}&limit=1"))
+        .await?
+        .json();
+    let changes = audited["meta"]["total_count"].as_u64().unwrap_or_default();
+    let done = done.into_inner();
+    assert!(done >= 10_000, "{done}");
+    assert_eq!(changes, done + 1, "each of them, and the event itself");
     Ok(())
 }

@@ -7,3 +7,4 @@ mod dry_run;
 mod expected;
 mod foundation;
 mod listing;
+mod notifications;

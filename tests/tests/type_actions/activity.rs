@@ -11,7 +11,7 @@ const FORMAT: &str = "must match %Y-%m-%d %H:%M:%S.%f.";
 /// Dates are read leniently here; without one, or with an empty one, it is now. Nothing is merged, and each entry has its
 /// date for itself (ACT-21).
 #[tokio::test]
-async fn activity_add_1_2_act_21_lenient_dates_and_unique_handles() -> Result<()> {
+async fn activity_add_1_activity_add_2_act_21_lenient_dates_and_unique_handles() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     let said = json!({"description": " d ", "start_date": "2020-01-01", "end_date": "", "date": "2026-01-15T10:00:00Z"});

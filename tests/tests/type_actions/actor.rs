@@ -455,7 +455,8 @@ async fn update_actor_aliases_replaces_adds_and_removes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn p13_5_each_action_of_actors_has_its_flag() -> Result<()> {
+async fn p13_5_attribute_actor_identifier_5_set_actor_name_3_each_action_of_actors_has_its_flag()
+-> Result<()> {
     let server = Server::start().await?;
     let actor = actor(&server).await?;
     let known = identifier(&server, "Handle", "h1", "Alpha").await?;

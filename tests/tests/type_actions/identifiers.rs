@@ -49,7 +49,7 @@ async fn attribute_actor_identifier_1_by_type_and_value_and_visible() -> Result<
 }
 
 #[tokio::test]
-async fn attribute_actor_identifier_3_4_what_is_refused() -> Result<()> {
+async fn attribute_actor_identifier_3_attribute_actor_identifier_4_what_is_refused() -> Result<()> {
     let server = Server::start().await?;
     let actor = actor(&server).await?;
     identifier(&server, "Handle", "h1", "Alpha").await?;
@@ -97,7 +97,7 @@ async fn attribute_actor_identifier_3_4_what_is_refused() -> Result<()> {
 
 /// CON-4: of many equal requests at once one is done.
 #[tokio::test]
-async fn con_4_an_identifier_is_attributed_once() -> Result<()> {
+async fn con_4_attribute_actor_identifier_2_an_identifier_is_attributed_once() -> Result<()> {
     let server = Server::start().await?;
     let actor = actor(&server).await?;
     identifier(&server, "Handle", "h1", "Alpha").await?;

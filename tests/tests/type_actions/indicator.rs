@@ -108,7 +108,7 @@ async fn actions_7_3_examples_of_indicators() -> Result<()> {
 
 /// Ratings may be lowered; an equal one remains that of whoever gave it.
 #[tokio::test]
-async fn ci_update_1_3_ratings_also_fall_and_equal_ones_stay() -> Result<()> {
+async fn ci_update_1_ci_update_3_ratings_also_fall_and_equal_ones_stay() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     let bob = server.add_user(
@@ -158,7 +158,7 @@ async fn ci_update_1_3_ratings_also_fall_and_equal_ones_stay() -> Result<()> {
 
 /// P11a: the indicator's own value is no argument. The flag depends on `ci_type`, which is looked at first (ACT-4).
 #[tokio::test]
-async fn act_4_ci_update_2_4_the_type_decides_flag_and_texts() -> Result<()> {
+async fn act_4_ci_update_2_ci_update_4_the_type_decides_flag_and_texts() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     let ci = |ci_type: Json, value: Json| json!({"action": "ci_update", "ci_type": ci_type, "value": value});
@@ -236,7 +236,7 @@ async fn act_4_ci_update_2_4_the_type_decides_flag_and_texts() -> Result<()> {
 
 /// The whole list is replaced; a set, in which `Unknown` stands alone or not at all.
 #[tokio::test]
-async fn modify_types_1_2_lists_are_sets() -> Result<()> {
+async fn modify_types_1_modify_types_2_lists_are_sets() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     let attack = |kinds: Json| json!({"action": "modify_attack_types", "attack_types": kinds});
@@ -292,7 +292,7 @@ async fn modify_types_1_2_lists_are_sets() -> Result<()> {
 
 /// One instead of all; the plural name is accepted, and repeating it is no duplicate.
 #[tokio::test]
-async fn set_type_2_one_instead_of_all() -> Result<()> {
+async fn set_type_1_set_type_2_one_instead_of_all() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     indicator
@@ -344,7 +344,7 @@ async fn set_type_2_one_instead_of_all() -> Result<()> {
 }
 
 #[tokio::test]
-async fn p13_5_each_action_of_indicators_has_its_flag() -> Result<()> {
+async fn p13_5_modify_types_3_each_action_of_indicators_has_its_flag() -> Result<()> {
     let server = Server::start().await?;
     let indicator = indicator(&server).await?;
     let attack = "User does not have permission to edit attack type.";

@@ -124,7 +124,7 @@ async fn actions_7_3_examples_of_signatures() -> Result<()> {
 }
 
 #[tokio::test]
-async fn update_dependency_1_2_lists_are_sets() -> Result<()> {
+async fn update_dependency_1_update_dependency_2_lists_are_sets() -> Result<()> {
     let server = Server::start().await?;
     let signature = signature(&server).await?;
     let body = |dep: Json, append: Json| json!({"action": "update_dependency", "dep": dep, "append": append});

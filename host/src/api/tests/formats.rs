@@ -181,7 +181,7 @@ async fn x2_whatever_answers_a_get_answers_in_xml() {
         ),
         (
             "/api/v1/?x",
-            "<response><actoridentifiers type=\"hash\"><list_endpoint>/api/v1/actoridentifiers/</list_endpoint><schema>/api/v1/actoridentifiers/schema/</schema></actoridentifiers><campaigns type=\"hash\">",
+            "<response><actions type=\"hash\"><list_endpoint>/api/v1/actions/</list_endpoint></actions><actoridentifiers type=\"hash\"><list_endpoint>/api/v1/actoridentifiers/</list_endpoint><schema>/api/v1/actoridentifiers/schema/</schema></actoridentifiers>",
         ),
     ] {
         let answer = server.get(&format!("{path}&format=xml")).await;

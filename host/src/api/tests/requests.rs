@@ -153,9 +153,12 @@ async fn u14_listing_answers_without_credentials() {
                 .keys()
                 .collect::<Vec<_>>(),
             [
+                "actions",
                 "actoridentifiers",
+                "audit",
                 "campaigns",
                 "events",
+                "notifications",
                 "samples",
                 "screenshots",
                 "vocab"

@@ -60,8 +60,8 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// Resources, and the name of the type behind one, that are the host's own.
-const OWN_RESOURCES: [&str; 3] = ["actions", "audit", "vocab"];
-const OWN_TYPES: [&str; 1] = ["AuditEntry"];
+const OWN_RESOURCES: [&str; 4] = ["actions", "audit", "notifications", "vocab"];
+const OWN_TYPES: [&str; 2] = ["AuditEntry", "Notification"];
 
 /// Everything that is wrong, a sentence each.
 pub(super) fn problems(declaration: &Declaration) -> Vec<String> {

@@ -221,3 +221,70 @@ fn agree(wanted: &[Json], found: &[Json]) -> bool {
             members.all(|(name, value)| found.get(name) == Some(value))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_service_tells_is_compared_with_the_example() {
+        let told = Told::default();
+        told.add_result("url", "http://a.example/", r#"{"offset": 7}"#)
+            .await
+            .unwrap();
+        told.note(2, "Cut off.").await.unwrap();
+        assert!(told.add_result("url", "", "[1]").await.is_err());
+        let result = json!({"subtype": "url", "result": "http://a.example/", "offset": 7});
+        let done = || Ok("Done.".to_owned());
+        for expected in [
+            json!({"message": "Done.", "results": [{"offset": 7}], "log": [{"warning": "Cut off."}]}),
+            json!({"results": [{"subtype": "url", "result": "http://a.example/"}]}),
+        ] {
+            assert_eq!(compare(&expected, done(), &told), Ok(()), "{expected}");
+        }
+        for (expected, reason) in [
+            (
+                json!({"message": "All."}),
+                "expected the message \"All.\", got \"Done.\"".to_owned(),
+            ),
+            (
+                json!({"results": []}),
+                format!("expected the results [], got [{result}]"),
+            ),
+            (
+                json!({"results": [{"offset": 8}]}),
+                format!("expected the results [{{\"offset\":8}}], got [{result}]"),
+            ),
+            (
+                json!({"log": []}),
+                "expected the log [], got [{\"warning\":\"Cut off.\"}]".to_owned(),
+            ),
+            (
+                json!({"fault": {"missing": "No."}}),
+                "expected the fault {\"missing\":\"No.\"}, got the answer \"Done.\"".to_owned(),
+            ),
+        ] {
+            assert_eq!(compare(&expected, done(), &told), Err(reason), "{expected}");
+        }
+        let fault = || Err(Fault::Missing("No.".to_owned()));
+        let expected = json!({"fault": {"missing": "No."}, "results": [{}]});
+        assert_eq!(compare(&expected, fault(), &told), Ok(()));
+        assert!(compare(&json!({"message": "Done."}), fault(), &told).is_err());
+    }
+
+    #[test]
+    fn examples_of_services_may_name_their_type() {
+        let text = json!({"name": "n", "on": "Event", "args": {}, "expect": {}});
+        let shown: ServiceExample = serde_json::from_value(text).unwrap();
+        assert_eq!(
+            (shown.on.as_deref(), shown.example.name.as_str()),
+            (Some("Event"), "n")
+        );
+        for bad in [
+            json!({"name": "n", "on": 1, "args": {}, "expect": {}}),
+            json!({"name": "n", "args": {}, "expect": {}, "unheard": 1}),
+        ] {
+            assert!(serde_json::from_value::<ServiceExample>(bad).is_err());
+        }
+    }
+}

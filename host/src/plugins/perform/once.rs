@@ -150,18 +150,31 @@ impl Record {
 ///
 /// The store's.
 pub(in crate::plugins) async fn forget(store: &dyn Store, now: i64) -> Result<u64> {
-    let before = bson::DateTime::from_millis(now - HONOURED);
+    remove_before(store, COLLECTION, now - HONOURED).await
+}
+
+/// Removes the documents of a collection whose `date` is before a time (ms). How many.
+///
+/// # Errors
+///
+/// The store's.
+pub(in crate::plugins) async fn remove_before(
+    store: &dyn Store,
+    collection: &str,
+    time: i64,
+) -> Result<u64> {
+    let before = bson::DateTime::from_millis(time);
     let outdated = Filter::Field(FieldPath::literal("date"), Test::Lt(before.into()));
     let mut gone = 0;
     loop {
-        let ids = store.select(COLLECTION, &outdated, None, PAGE).await?;
+        let ids = store.select(collection, &outdated, None, PAGE).await?;
         if ids.is_empty() {
             return Ok(gone);
         }
         let before = gone;
         for id in ids {
             let document = DocKey {
-                collection: COLLECTION.to_owned(),
+                collection: collection.to_owned(),
                 id,
             };
             let changes = WriteSet {

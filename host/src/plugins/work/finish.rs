@@ -51,7 +51,9 @@ pub fn collections() -> Vec<CollectionSpec> {
             searchable: false,
         }],
     };
-    counters.chain([audit]).collect()
+    counters
+        .chain([audit, super::notify::collection()])
+        .collect()
 }
 
 /// How often a value came and went: (collection, value, type) → difference.
@@ -164,6 +166,7 @@ impl Work {
         for (index, value) in audited {
             let entry = self.audit_entry(index, "save()", &value);
             set.writes.push(entry);
+            set.writes.extend(self.notifications(index, &value)?);
         }
         self.add_registered(&mut set);
         self.add_counters(counts, &mut set).await?;

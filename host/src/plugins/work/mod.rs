@@ -20,6 +20,7 @@
 //! difference   what would be written, for dry runs
 //! registers    entries added to registers
 //! freed        files that nothing here refers to any more
+//! notify       users who are told of changes
 //! finish       the write set, with audit entries and counters
 //! ```
 
@@ -36,6 +37,7 @@ mod fuzzy;
 mod imports;
 mod items;
 mod kinds;
+mod notify;
 mod own;
 mod registers;
 mod relate;
@@ -70,6 +72,7 @@ pub(crate) use self::finish::AUDIT;
 pub use self::finish::collections;
 pub(super) use self::freed::FreedFile;
 pub(super) use self::items::{Item, Refused};
+pub(crate) use self::notify::{DATE, KEPT, NOTIFICATIONS, USERS};
 pub use self::own::Eyes;
 pub(super) use self::uploads::stage;
 pub use self::waits::Waits;
