@@ -259,6 +259,9 @@ impl Plugins {
         if is_own && !mode.dry_run {
             self.desk.wake();
         }
+        // What an action creates is as new as what is posted.
+        let made = std::mem::take(&mut settled.made);
+        self.triage(registry, caller, made, 1).await;
         if let Some(seconds) = wait {
             self.await_in_answer(&mut settled.outcome, seconds).await;
         }
@@ -367,9 +370,9 @@ impl Plugins {
             operations: mode.dry_run.then(|| work.operations()),
             changed,
             is_repeated: false,
-            made: match (job, mode.dry_run) {
-                (Job::Create { .. }, false) => work.made(),
-                _ => Vec::new(),
+            made: match mode.dry_run {
+                true => Vec::new(),
+                false => work.made(),
             },
         };
         let record = once.map(|once| (once, work.new_id()));

@@ -157,6 +157,31 @@ async fn triage_of_objects_made_on_the_way_and_of_many_at_once() -> Result<()> {
     settled(&server, 32).await
 }
 
+/// An action that creates something creates it as a POST would.
+#[tokio::test]
+async fn triage_of_what_an_action_creates() -> Result<()> {
+    let server = triaging(&[]).await?;
+    let body = event(&server, "fine").await?;
+    server.cli(&["service", "triage", "probe", "on"])?;
+    let path = format!(
+        "/api/v1/events/{}/",
+        body["id"].as_str().unwrap_or_default()
+    );
+    let action = json!({
+        "action": "add_object", "object_type": "Mutex", "value": "x", "source": "Alpha", "add_indicator": true,
+    });
+    let answer = server.patch(&path, &action).await?.json();
+    assert_eq!(answer["return_code"], 0, "{answer:#}");
+    let indicator = answer["object"]["indicator_id"]
+        .as_str()
+        .unwrap_or_default();
+    assert_eq!(
+        tasks(&server, 1).await?,
+        [("probe".to_owned(), indicator.to_owned())]
+    );
+    settled(&server, 1).await
+}
+
 /// SVC-13: who posts what it may not read has it analysed all the same, and does not see the task.
 #[tokio::test]
 async fn svc_13_triage_asks_nobody_who_may_see_the_object() -> Result<()> {
