@@ -272,9 +272,10 @@ impl Tlo {
         date: Date,
         among: &Map<String, Json>,
     ) -> Result<Date, Fault> {
-        // Looking for one date disturbs nobody who adds another. Where many entries share a date (imports that know the
-        // day only) the list is read as a whole, so that the number of looks does not grow with it.
-        const LOOKS: i64 = 4;
+        // Looking for one date disturbs nobody who adds another, so dates that were taken by others a moment ago are passed
+        // one by one. Where very many entries share a date (imports that know the day only) the list is read as a whole, so
+        // that the number of looks does not grow with it.
+        const LOOKS: i64 = 64;
         let with = |date: Date| {
             let mut condition = among.clone();
             condition.insert("date".to_owned(), json!(date));

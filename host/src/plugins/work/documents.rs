@@ -125,7 +125,7 @@ impl Work {
     }
 
     /// A document already open.
-    fn known(&self, of: &TypeEntry, id: ObjectId) -> Option<usize> {
+    pub(super) fn known(&self, of: &TypeEntry, id: ObjectId) -> Option<usize> {
         self.by_id
             .get(&(of.declaration.collection.clone(), id))
             .copied()

@@ -54,7 +54,9 @@ impl Work {
                 else {
                     return Ok(Vec::new());
                 };
-                let Some(subject) = self.by_id.get(&(type_name, id)).copied() else {
+                // Whoever wrote the document has looked at what it is about.
+                let of = self.request.registry.type_named(&type_name);
+                let Some(subject) = of.and_then(|of| self.known(of, id)) else {
                     return Ok(Vec::new());
                 };
                 let mentioned = match text(&notifies.mentioned)? {
