@@ -229,6 +229,7 @@ const MOST_SERVICES: usize = 32;
 pub struct Plugins {
     services: Services,
     lanes: Lanes,
+    turns: perform::turns::Turns,
     desk: Arc<analysis::Desk>,
     current: Arc<ArcSwap<Registry>>,
     watch: reload::Watch,
@@ -272,6 +273,7 @@ impl Plugins {
         Ok(Self {
             services,
             lanes,
+            turns: Default::default(),
             desk: Arc::new(desk),
             current,
             watch,

@@ -6,6 +6,7 @@ mod patience;
 mod refusals;
 mod requests;
 mod tasks;
+pub(super) mod turns;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ use crate::access::Caller;
 use crate::dates::{self, Zones};
 use crate::store::{CommitError, StoreError};
 
+/// How often an action may meet others before it takes turns with them.
+const UNDISTURBED: u32 = 2;
 /// Argument of every action (rule CON-9).
 const EXPECTED: &str = "expected_modified";
 /// Keys of an answer that the host writes (core-api 12.2, 13.2).
@@ -290,6 +293,7 @@ impl Plugins {
     ) -> Result<Settled, NotDone> {
         let plugin = plugin_of(&request.registry, &job)?;
         let mut patience = Patience::new(&request);
+        let mut turn = None;
         loop {
             let obstacle = match self
                 .attempt(
@@ -307,6 +311,9 @@ impl Plugins {
                 Err(Again::Conflict(what)) => what,
             };
             patience.wait(&job, &obstacle).await?;
+            if turn.is_none() && patience.attempt >= UNDISTURBED {
+                turn = self.turns.take(&job, patience.left().await).await;
+            }
         }
     }
 

@@ -37,6 +37,11 @@ impl Patience {
             .map_or(PATIENCE, Duration::from_secs)
     }
 
+    /// How long it may still take.
+    pub(super) async fn left(&self) -> Duration {
+        self.longest().await.saturating_sub(self.began.elapsed())
+    }
+
     /// Waits before the next run; an error if it is at an end.
     pub(super) async fn wait(&mut self, job: &Job, obstacle: &str) -> Result<(), NotDone> {
         self.attempt += 1;
