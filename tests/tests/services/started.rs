@@ -4,7 +4,7 @@ use anyhow::Result;
 use critd_tests::{Server, admin, json};
 
 use crate::world::{
-    add_yara, ended, log, patch_event, refused, results, run_on, server, started, task,
+    add_yara, ended, log, patch_event, refused, results, run_on, sample, server, started, task,
 };
 
 const EVENTS: [(&str, &str); 2] = [("source", "Alpha"), ("description", "d")];
@@ -331,5 +331,34 @@ async fn svc_9_a_task_of_an_external_service_waits_for_a_worker() -> Result<()> 
         .await?
         .created_id()?;
     assert_eq!(task(&server, &id).await?["status"], "started");
+    Ok(())
+}
+
+/// The examples of actions.md 7.2: these requests, these answers.
+#[tokio::test]
+async fn actions_7_2_examples_of_run_service() -> Result<()> {
+    let server = server().await?;
+    let sample = sample(&server).await?;
+    let path = format!("/api/v1/samples/{sample}/");
+    let body =
+        json!({"action": "run_service", "name": "peinfo", "custom_config": {"resource": true}});
+    let answer = server.patch(&path, &body).await?.json();
+    let id = answer["object"]["analysis_id"].clone();
+    assert_eq!(
+        answer,
+        json!({
+            "return_code": 0, "type": "Sample", "id": sample, "message": "success!", "detail": "Service peinfo started.",
+            "object": {"analysis_id": id, "service_name": "peinfo", "status": "started"},
+        })
+    );
+    let nope = json!({"action": "run_service", "name": "nope"});
+    let answer = server.patch(&path, &nope).await?.json();
+    assert_eq!(
+        answer,
+        json!({
+            "return_code": 1, "type": "Sample", "id": sample, "message": "Service nope is unknown or not enabled.",
+            "error": {"code": "unavailable"},
+        })
+    );
     Ok(())
 }

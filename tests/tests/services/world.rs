@@ -9,7 +9,14 @@ use reqwest::multipart::{Form, Part};
 /// Grants of the test guest.
 const GRANTS: &str = "grants = [\"create:Domain\", \"create:Event\"]";
 /// The services of the guest.
-const SERVICES: [&str; 5] = ["probe", "picky", "impatient", "reads_file", "breeder"];
+const SERVICES: [&str; 6] = [
+    "probe",
+    "picky",
+    "impatient",
+    "reads_file",
+    "breeder",
+    "peinfo",
+];
 
 /// A server, started, whose plugin `analyst` has all its services on.
 pub(crate) async fn server() -> Result<Server> {

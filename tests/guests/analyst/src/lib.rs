@@ -8,7 +8,7 @@ use critd_sdk::prelude::*;
 plugin! {
     name = "analyst",
     summary = "Analyses as the tests ask for.",
-    services = [probe, picky, impatient, reads_file, breeder],
+    services = [probe, picky, impatient, reads_file, breeder, peinfo],
     needs = { "create:Domain" = "what it finds becomes an object", "create:Event" = "the same" },
 }
 
@@ -187,5 +187,24 @@ pub fn reads_file(sample: &Tlo, task: &Task) -> Analysis {
         return Err(missing("no file"));
     };
     task.result("size", file.size()?.to_string(), ())?;
+    Ok(String::new())
+}
+
+/// How much of a program is told.
+#[derive(Debug, Args)]
+pub struct Detail {
+    /// Its resources, too.
+    #[arg(scope = "runtime")]
+    pub resource: bool,
+}
+
+/// Says what it was asked for: the service of the specification's example.
+///
+/// # Errors
+///
+/// None.
+#[service(on = "Sample", requires = "filedata")]
+pub fn peinfo(task: &Task, options: Detail) -> Analysis {
+    task.result("resource", options.resource.to_string(), ())?;
     Ok(String::new())
 }
