@@ -363,7 +363,7 @@ fn copied_in_three_runs(from: &str, to: &str, unfinished: &[&str]) -> (String, S
         said.ends_with("\nhint: run the same `critd migrate --from … --to …` again: it goes on where it was broken off\n"),
         "{said}"
     );
-    broken_off(from, to, 4, moments(150));
+    broken_off(from, to, 4, moments(60));
     done(&["migrate", "--from", from, "--to", to])
 }
 
@@ -393,8 +393,12 @@ async fn a_store_goes_to_mongodb_and_back_though_killed_in_the_middle() {
         "`sample`: 66 files",
         "Reading both stores through to compare them",
     ] {
+        // What had been copied before is not copied again.
+        let may_be_there = ["`domains`", "`notes`"]
+            .iter()
+            .any(|name| line.starts_with(name));
         assert!(
-            lines.contains(&line) || line.contains("domains"),
+            lines.contains(&line) || may_be_there,
             "{line} is not in {err}"
         );
     }
