@@ -27,7 +27,10 @@ pub(super) async fn of(call: &Call<'_>, changed: Vec<Changed>) -> Result<Json, F
             Some(body) => shown(&reader, document.id, body).await?,
             None => Map::new(),
         };
-        let after = shown(&reader, document.id, document.after).await?;
+        let after = match document.after {
+            Some(body) => shown(&reader, document.id, body).await?,
+            None => Map::new(),
+        };
         all.push(json!({
             "type": document.of.declaration.name,
             "id": document.id.to_hex(),

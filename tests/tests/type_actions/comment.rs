@@ -122,6 +122,15 @@ async fn comment_remove_takes_ones_own_comment_away() -> Result<()> {
     let event = event(&server).await?;
     let date = say(&server, &admin(), &event, "first").await?;
     say(&server, &admin(), &event, "second").await?;
+    let tried = format!("/api/v1/events/{}/?dry_run=1", event.id());
+    let tried = server.patch(&tried, &remove(&date)).await?.json();
+    let gone = &tried["difference"][0];
+    assert_eq!(
+        (&gone["type"], &gone["fields"]["comment"]),
+        (&json!("Comment"), &json!({"before": "first"})),
+        "{tried}"
+    );
+    assert_eq!(comments(&event).await?.len(), 2);
     let object = event.idle(remove(&date), "Comment removed.").await?;
     assert_eq!(
         (&object["comment"], &object["date"]),

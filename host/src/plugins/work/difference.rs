@@ -17,8 +17,8 @@ pub struct Changed {
     pub id: ObjectId,
     /// As it is; none: there is no such document yet.
     pub before: Option<Arc<RawDocumentBuf>>,
-    /// As it would be, but for `modified`.
-    pub after: Arc<RawDocumentBuf>,
+    /// As it would be, but for `modified`; none: it would be gone.
+    pub after: Option<Arc<RawDocumentBuf>>,
 }
 
 impl Work {
@@ -35,6 +35,7 @@ impl Work {
             }
             let before = match document.revision {
                 None => None,
+                Some(_) if document.removed => Some(Arc::clone(document.draft.base())),
                 Some(_) => {
                     let written = self.log.iter().filter(|entry| entry.document == index);
                     let operations: Vec<Op> =
@@ -51,7 +52,7 @@ impl Work {
                 of: Arc::clone(&document.of),
                 id: document.id,
                 before,
-                after: Arc::new(document.draft.to_raw()),
+                after: (!document.removed).then(|| Arc::new(document.draft.to_raw())),
             });
         }
         Ok(all)
