@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use super::failure::{Failure, NO_ACCESS};
 use super::format::Format;
 use super::pipeline::Call;
-use super::{answer, list, render, services};
+use super::{answer, list, paging, render, services};
 use crate::dates::Zones;
 use crate::plugins::declaration::{
     ActionPermission, ArgDeclaration, ArgKind, ExampleDeclaration, TypeDeclaration,
@@ -255,17 +255,9 @@ pub(super) fn get(call: &Call<'_>, which: Which<'_>) -> Result<Response, Failure
         }
     }
     let window = query::window(&call.parameters, list::limits(call))?;
-    let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
-    let page = found.iter().skip(first).take(window.limit as usize);
-    let objects: Vec<Json> = page.map(|(of, on)| object(call, of, on)).collect();
-    let link = |query: Option<String>| query.map(|query| format!("{path}?{query}"));
-    let meta = json!({
-        "limit": window.limit,
-        "next": link(window.next(found.len() as u64, &call.parameters)),
-        "offset": window.offset,
-        "previous": link(window.previous(&call.parameters)),
-        "total_count": found.len(),
-    });
+    let meta = paging::counted(call, &path, window, found.len() as u64);
+    let page = paging::of_all(found, window);
+    let objects: Vec<Json> = page.map(|(of, on)| object(call, of, &on)).collect();
     Ok(answer::rendered(
         StatusCode::OK,
         Format::of(&call.parameters),

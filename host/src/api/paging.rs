@@ -49,22 +49,14 @@ pub(super) async fn find(
     window: Window,
     paging: Paging,
 ) -> Result<Found, Failure> {
-    let link = |query: Option<String>| {
-        query.map(|query| format!("{}?{query}", call.path_of(&reader.of.resource)))
-    };
+    let path = call.path_of(&reader.of.resource);
+    let link = |query: Option<String>| query.map(|query| format!("{path}?{query}"));
     match paging {
         Paging::Counted => {
             let page = reader.list(&query).await?;
-            let meta = json!({
-                "limit": window.limit,
-                "next": link(window.next(page.total, &call.parameters)),
-                "offset": window.offset,
-                "previous": link(window.previous(&call.parameters)),
-                "total_count": page.total,
-            });
             Ok(Found {
                 documents: page.documents,
-                meta,
+                meta: counted(call, &path, window, page.total),
             })
         }
         Paging::Uncounted => {
@@ -115,6 +107,24 @@ pub(super) async fn find(
             Ok(Found { documents, meta })
         }
     }
+}
+
+/// `meta` of a page of a list that has so many elements in all. `path`: that of the list.
+pub(super) fn counted(call: &Call<'_>, path: &str, window: Window, total: u64) -> Json {
+    let link = |query: Option<String>| query.map(|query| format!("{path}?{query}"));
+    json!({
+        "limit": window.limit,
+        "next": link(window.next(total, &call.parameters)),
+        "offset": window.offset,
+        "previous": link(window.previous(&call.parameters)),
+        "total_count": total,
+    })
+}
+
+/// The page of a list that is there as a whole.
+pub(super) fn of_all<T>(all: Vec<T>, window: Window) -> impl Iterator<Item = T> {
+    let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
+    all.into_iter().skip(first).take(window.limit as usize)
 }
 
 /// The cursor after a page that ended at `place`. `settled`: up to then the state it was read from is complete.

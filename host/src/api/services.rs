@@ -9,13 +9,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bson::oid::ObjectId;
 use bson::{Document, RawDocumentBuf, doc};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::failure::{Failure, NO_ACCESS};
 use super::format::Format;
 use super::pipeline::Call;
 use super::render::{self, Content, Sink};
-use super::{answer, list};
+use super::{answer, list, paging};
 use crate::access::Cleared;
 use crate::plugins::TypeEntry;
 use crate::plugins::analysis::records::{self, Record};
@@ -143,28 +143,15 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
     }
     request.searches.check()?;
     sort(&mut found, &request.sort)?;
-    let total = found.len();
-    let first = usize::try_from(request.window.offset).unwrap_or(usize::MAX);
-    let page = found
-        .into_iter()
-        .skip(first)
-        .take(request.window.limit as usize);
-    let link =
-        |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(RESOURCE)));
-    let mut meta = json!({
-        "limit": request.window.limit,
-        "next": link(request.window.next(total as u64, &call.parameters)),
-        "offset": request.window.offset,
-        "previous": link(request.window.previous(&call.parameters)),
-        "total_count": total,
-    });
+    let path = call.path_of(RESOURCE);
+    let mut meta = paging::counted(call, &path, request.window, found.len() as u64);
     if !request.warnings.is_empty() {
         meta["warnings"] = request.warnings.into();
     }
     let list = List {
         call,
         meta,
-        page: page.collect(),
+        page: paging::of_all(found, request.window).collect(),
         model,
         projection: request.projection,
     };

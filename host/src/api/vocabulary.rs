@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::failure::Failure;
 use super::format::Format;
 use super::pipeline::Call;
-use super::{actions, answer, list};
+use super::{actions, answer, list, paging};
 use crate::{query, vocabulary};
 
 /// Name of the resource.
@@ -37,22 +37,10 @@ fn entry(call: &Call<'_>, category: &str) -> Json {
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Failure> {
     let window = query::window(&call.parameters, list::limits(call))?;
     let all = categories();
-    let first = usize::try_from(window.offset).unwrap_or(usize::MAX);
-    let page: Vec<Json> = all
-        .iter()
-        .skip(first)
-        .take(window.limit as usize)
+    let meta = paging::counted(call, &call.path_of(RESOURCE), window, all.len() as u64);
+    let page: Vec<Json> = paging::of_all(all, window)
         .map(|category| entry(call, category))
         .collect();
-    let link =
-        |query: Option<String>| query.map(|query| format!("{}?{query}", call.path_of(RESOURCE)));
-    let meta = json!({
-        "limit": window.limit,
-        "next": link(window.next(all.len() as u64, &call.parameters)),
-        "offset": window.offset,
-        "previous": link(window.previous(&call.parameters)),
-        "total_count": all.len(),
-    });
     Ok(answer::rendered(
         StatusCode::OK,
         Format::of(&call.parameters),
