@@ -268,6 +268,14 @@ impl Access {
         Ok(account.map(|account| Arc::clone(&account.full)))
     }
 
+    /// Has anybody subscribed to anything? As of the last request that was authenticated.
+    #[must_use]
+    pub fn has_subscribers(&self) -> bool {
+        let snapshot = self.snapshot.load();
+        let all = snapshot.as_ref().map(|all| &all.subscriptions);
+        all.is_some_and(|all| !all.is_empty())
+    }
+
     /// The users who are to be told of a change (rule ACT-16): those who have subscribed to the object or to one of its
     /// sources, and may see it. As of the last request that was authenticated.
     #[must_use]

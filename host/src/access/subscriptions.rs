@@ -75,9 +75,13 @@ impl Subscriptions {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_subject.is_empty()
+    }
+
     /// The names of those who are to be told of a change of an object by somebody else, and may see it (rule S1).
     pub(super) fn of(&self, change: &Change<'_>) -> BTreeSet<String> {
-        if self.by_subject.is_empty() {
+        if self.is_empty() {
             return BTreeSet::new();
         }
         let object = Subscription::Object(change.type_name.to_owned(), change.id);

@@ -4,12 +4,13 @@
 //! what its own POST would have been answered. A hundred share one commit. With `atomic=1` all of them do, or nothing is stored.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Map, Value as Json};
 
 use super::answer;
@@ -21,12 +22,14 @@ use super::pipeline::Call;
 use super::{Handlers, rows};
 use crate::access::Caller;
 use crate::plugins::{
-    Created, Mode, NotDone, Object, Params, Refusal, Registry, Together, TypeEntry,
+    Batch, Created, Mode, NotDone, Object, Order, Params, Refusal, Registry, Together, TypeEntry,
 };
 use crate::query::is_on;
 
 /// Objects in one transaction: enough to share a commit, few enough that other requests hardly wait.
 const BATCH: usize = 100;
+/// Parts under way: one runs while the one before it is being stored.
+const AT_ONCE: usize = 2;
 /// Objects that are stored together or not at all.
 const MOST_TOGETHER: usize = 1_000;
 
@@ -43,7 +46,7 @@ pub(super) async fn post(
     let most = call.settings.number("max_body_bytes").unwrap_or(u64::MAX);
     let objects = objects::read(&call.headers, body, most).await?;
     let is_on = |name| is_on(call.parameters.last(name));
-    let mut bulk = Bulk {
+    let bulk = Bulk {
         handlers: Arc::clone(&call.state.handlers),
         registry: Arc::clone(&call.registry),
         caller: Arc::clone(&call.caller),
@@ -54,28 +57,37 @@ pub(super) async fn post(
             once: None,
         },
         key: Key::of(call)?,
-        done: 0,
-        is_busy: false,
+        order: Arc::default(),
+        is_busy: AtomicBool::new(false),
     };
     let body = if is_on("atomic") {
         Body::from(bulk.together(objects).await?)
     } else {
-        Body::from_stream(stream::unfold(
-            (bulk, objects),
-            |(mut bulk, mut objects)| async {
-                let batch: Vec<_> = objects.by_ref().take(BATCH).collect();
-                if batch.is_empty() {
-                    return None;
-                }
-                let lines = bulk.carry_out(batch, Together::Each).await;
-                Some((
-                    Ok::<_, std::convert::Infallible>(Bytes::from(lines)),
-                    (bulk, objects),
-                ))
-            },
-        ))
+        let bulk = Arc::new(bulk);
+        let lines = stream::iter(parts(objects)).map(move |(first, part)| {
+            let bulk = Arc::clone(&bulk);
+            async move {
+                let lines = bulk.carry_out(first, part, Together::Each).await;
+                Ok::<_, std::convert::Infallible>(Bytes::from(lines))
+            }
+        });
+        Body::from_stream(lines.buffered(AT_ONCE))
     };
     Ok(answer::response(StatusCode::OK, rows::NDJSON, body))
+}
+
+/// What was sent for an object: its parameters, or a sentence about what is none.
+type Sent = Result<Params, &'static str>;
+
+/// The objects in parts, each with how many there are before it.
+fn parts(mut objects: Objects) -> impl Iterator<Item = (u64, Vec<Sent>)> + Send {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let part: Vec<_> = objects.by_ref().take(BATCH).collect();
+        let before = first;
+        first += part.len() as u64;
+        (!part.is_empty()).then_some((before, part))
+    })
 }
 
 /// What carries the objects out. It outlives the request's handler: the client reads while it goes on.
@@ -88,69 +100,62 @@ struct Bulk {
     mode: Mode,
     /// Of the request; each object has one of its own by its position.
     key: Option<Key>,
-    /// Objects before the present ones.
-    done: u64,
+    /// In which parts are carried out.
+    order: Arc<Order>,
     /// The store can't be reached: what follows is not tried.
-    is_busy: bool,
+    is_busy: AtomicBool,
 }
 
 impl Bulk {
-    async fn together(&mut self, objects: Objects) -> Result<Vec<u8>, Failure> {
+    async fn together(&self, objects: Objects) -> Result<Vec<u8>, Failure> {
         let objects: Vec<_> = objects.take(MOST_TOGETHER + 1).collect();
         if objects.len() > MOST_TOGETHER {
             return Err(Failure::BadRequest(format!(
                 "With atomic=1 a request may have {MOST_TOGETHER} objects."
             )));
         }
-        Ok(self.carry_out(objects, Together::All).await)
+        Ok(self.carry_out(0, objects, Together::All).await)
     }
 
-    /// The answers to some objects, a line each.
-    async fn carry_out(
-        &mut self,
-        objects: Vec<Result<Params, &'static str>>,
-        together: Together,
-    ) -> Vec<u8> {
-        let is_broken = objects.iter().any(Result::is_err);
+    /// The answers to some objects, a line each. `first`: how many are before them.
+    async fn carry_out(&self, first: u64, sent: Vec<Sent>, together: Together) -> Vec<u8> {
         let what = ["POST", &self.of.declaration.resource];
-        let sound: Vec<Object> = (self.done..)
-            .zip(&objects)
-            .filter_map(|(position, object)| {
-                let params = object.as_ref().ok()?.clone();
+        // The sentences about what is no object keep their places.
+        let (mut objects, mut places) = (Vec::with_capacity(sent.len()), Vec::new());
+        for (position, sent) in (first..).zip(sent) {
+            places.push(sent.as_ref().err().copied());
+            if let Ok(params) = sent {
                 let key = self.key.as_ref();
                 let once = key.map(|key| key.once(Some(position), &what, &params));
-                Some(Object { params, once })
-            })
-            .collect();
-        self.done += objects.len() as u64;
-        let mut answers = if self.is_busy {
-            sound
-                .iter()
-                .map(|_| Err(NotDone::Busy(String::new())))
-                .collect()
-        } else if is_broken && together == Together::All {
-            sound.iter().map(|_| Err(not_stored())).collect()
-        } else {
-            self.handlers
-                .create_many(
-                    &self.registry,
-                    &self.caller,
-                    &self.of,
-                    sound,
-                    self.mode,
-                    together,
-                )
-                .await
+                objects.push(Object { params, once });
+            }
         }
-        .into_iter();
-        let mut lines = Vec::with_capacity(objects.len() * 256);
-        for object in objects {
-            let line = match object {
-                Err(text) => self.envelopes.refused(Refusal {
+        let is_broken = places.iter().any(Option::is_some);
+        let answers = if self.is_busy.load(Ordering::Relaxed) {
+            let busy = |_: &_| Err(NotDone::Busy(String::new()));
+            objects.iter().map(busy).collect()
+        } else if is_broken && together == Together::All {
+            objects.iter().map(|_| Err(not_stored())).collect()
+        } else {
+            let batch = Batch {
+                objects,
+                mode: self.mode,
+                together,
+                order: Arc::clone(&self.order),
+            };
+            self.handlers
+                .create_many(&self.registry, &self.caller, &self.of, batch)
+                .await
+        };
+        let mut answers = answers.into_iter();
+        let mut lines = Vec::with_capacity(places.len() * 256);
+        for place in places {
+            let line = match place {
+                Some(text) => self.envelopes.refused(Refusal {
                     message: text.to_owned(),
                     error: Map::from_iter([("code".to_owned(), Json::from("invalid_body"))]),
                 }),
-                Ok(_) => self.envelope(answers.next()),
+                None => self.envelope(answers.next()),
             };
             lines.extend_from_slice(Json::Object(line).to_string().as_bytes());
             lines.push(b'\n');
@@ -158,7 +163,7 @@ impl Bulk {
         lines
     }
 
-    fn envelope(&mut self, answer: Option<Result<Created, NotDone>>) -> Map<String, Json> {
+    fn envelope(&self, answer: Option<Result<Created, NotDone>>) -> Map<String, Json> {
         let (code, message, id) = match answer {
             Some(Ok(created)) => {
                 let is_repeated = created.is_repeated;
@@ -170,10 +175,9 @@ impl Bulk {
             }
             Some(Err(NotDone::Refused(refusal))) => return self.envelopes.refused(refusal),
             Some(Err(NotDone::Busy(reason))) => {
-                if !self.is_busy {
+                if !self.is_busy.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%reason, "objects of many were not stored: busy");
                 }
-                self.is_busy = true;
                 (
                     "unavailable",
                     "The server is busy. Please try again later.",

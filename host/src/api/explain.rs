@@ -16,7 +16,7 @@ use super::route::{self, Target};
 use super::{Handlers, Patch, State, list};
 use crate::access::{Access, Caller};
 use crate::plugins::{
-    Created, Mode, NotDone, Object, Params, Performed, Registry, Services, Together, TypeEntry,
+    Batch, Created, Mode, NotDone, Params, Performed, Registry, Services, TypeEntry,
 };
 use crate::query::Parameters;
 use crate::registers::Registers;
@@ -138,9 +138,7 @@ impl Handlers for TypesOnly {
         _: &Arc<Registry>,
         _: &Arc<Caller>,
         _: &TypeEntry,
-        _: Vec<Object>,
-        _: Mode,
-        _: Together,
+        _: Batch,
     ) -> Vec<Result<Created, NotDone>> {
         Vec::new()
     }

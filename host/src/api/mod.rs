@@ -67,7 +67,7 @@ use bson::oid::ObjectId;
 use crate::access::{Access, Caller};
 use crate::dates;
 use crate::plugins::{
-    Created, Mode, NotDone, Object, Params, Performed, Plugins, Registry, Services, Together,
+    Batch, Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services,
     TypeEntry,
 };
 use crate::registers::Registers;
@@ -97,9 +97,7 @@ trait Handlers: Send + Sync {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        objects: Vec<Object>,
-        mode: Mode,
-        together: Together,
+        batch: Batch,
     ) -> Vec<Result<Created, NotDone>>;
 
     /// See [`Plugins::perform`].
@@ -156,11 +154,9 @@ impl Handlers for Plugins {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        objects: Vec<Object>,
-        mode: Mode,
-        together: Together,
+        batch: Batch,
     ) -> Vec<Result<Created, NotDone>> {
-        Plugins::create_many(self, registry, caller, of, objects, mode, together).await
+        Plugins::create_many(self, registry, caller, of, batch).await
     }
 
     async fn perform(

@@ -50,6 +50,7 @@ use crate::store::{StagedFile, Store, StoreError};
 use self::runtime::lanes::Lanes;
 use self::runtime::{Runtime, SharedRuntime};
 
+pub use perform::{Batch, Order};
 pub use registry::{ActionEntry, Conflict, Loaded, Registry, ServiceEntry, TypeEntry};
 pub use reload::{PluginStatus, Status, declared, read_status, rollback};
 pub use runtime::limits::Limits;

@@ -2,6 +2,7 @@
 
 mod bulk;
 pub(super) mod once;
+mod order;
 mod patience;
 mod refusals;
 mod requests;
@@ -13,7 +14,9 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use serde_json::{Map, Value as Json};
 
+pub use self::bulk::Batch;
 use self::once::Known;
+pub use self::order::Order;
 use self::patience::Patience;
 use self::refusals::{absent_arguments, as_of_argument};
 pub(super) use self::requests::new_request;

@@ -188,6 +188,12 @@ impl<C, R> Documents<C, R> {
                     let (document, draft) = apply::fresh(collection, body)?;
                     (document, Some(draft))
                 }
+                Write::Make { document, body } => {
+                    self.is_free(&drafts, document)?;
+                    let draft = Draft::stored(Arc::clone(body));
+                    apply::check_size(document, &draft)?;
+                    (document.clone(), Some(draft))
+                }
                 Write::Copy { collection, body } => {
                     self.is_free(&drafts, &apply::copied_key(collection, body)?)?;
                     let (document, draft) = apply::copied(collection, body)?;
@@ -263,7 +269,9 @@ pub(crate) fn named(changes: &WriteSet) -> impl Iterator<Item = DocKey> {
     let written = changes.writes.iter().filter_map(|write| match write {
         Write::Insert { collection, body } => apply::inserted(collection, body).ok(),
         Write::Copy { collection, body } => apply::copied_key(collection, body).ok(),
-        Write::Change { document, .. } | Write::Remove { document } => Some(document.clone()),
+        Write::Make { document, .. }
+        | Write::Change { document, .. }
+        | Write::Remove { document } => Some(document.clone()),
     });
     read.chain(written)
 }

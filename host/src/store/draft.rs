@@ -321,6 +321,37 @@ impl Draft {
         self.splice().unwrap_or_else(|_| self.base.as_ref().clone())
     }
 
+    /// The same with the root fields in another order: by their rank, those of one rank as they were.
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError::Damaged`].
+    pub fn to_raw_ranked(
+        &self,
+        rank: impl Fn(&str) -> usize,
+    ) -> Result<RawDocumentBuf, DraftError> {
+        let raw = self.to_raw();
+        let mut members = Vec::with_capacity(32);
+        for element in Elements::new(raw.as_bytes())? {
+            let element = element?;
+            let name = std::str::from_utf8(element.name)
+                .map_err(|_| Malformed("a name that is no UTF-8"))?;
+            members.push((rank(name), element.whole));
+        }
+        if members.is_sorted_by_key(|(rank, _)| *rank) {
+            return Ok(raw);
+        }
+        members.sort_by_key(|(rank, _)| *rank);
+        let whole = raw.as_bytes();
+        let mut bytes = Vec::with_capacity(whole.len());
+        bytes.extend_from_slice(&whole[..4]);
+        for (_, member) in members {
+            bytes.extend_from_slice(member);
+        }
+        bytes.push(0);
+        RawDocumentBuf::from_bytes(bytes).map_err(|error| DraftError::Damaged(error.to_string()))
+    }
+
     fn splice(&self) -> Result<RawDocumentBuf, Malformed> {
         let base = self.base.as_bytes();
         let mut bytes = Vec::with_capacity(base.len() + 256);

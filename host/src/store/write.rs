@@ -124,6 +124,14 @@ pub enum Write {
         /// The whole document.
         body: Document,
     },
+    /// A document that must not exist yet, as a transaction has made it: its bytes come from a [`Draft`] or a literal, so
+    /// they are not checked again.
+    Make {
+        /// Which one; its `_id`.
+        document: DocKey,
+        /// The whole document, with `_id`.
+        body: Arc<RawDocumentBuf>,
+    },
     /// A document that must not exist yet, taken over from another store: byte for byte, except that `_id` may be put
     /// first.
     Copy {
@@ -152,7 +160,9 @@ impl Write {
     pub fn collection(&self) -> &str {
         match self {
             Self::Insert { collection, .. } | Self::Copy { collection, .. } => collection,
-            Self::Change { document, .. } | Self::Remove { document } => &document.collection,
+            Self::Make { document, .. }
+            | Self::Change { document, .. }
+            | Self::Remove { document } => &document.collection,
         }
     }
 }

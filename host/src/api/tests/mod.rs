@@ -117,13 +117,12 @@ impl Handlers for Recorder {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        objects: Vec<Object>,
-        mode: Mode,
-        _: Together,
+        batch: Batch,
     ) -> Vec<Result<Created, NotDone>> {
         let mut answers = Vec::new();
-        for Object { params, .. } in objects {
-            answers.push(self.create(registry, caller, of, params, mode).await);
+        for object in batch.objects {
+            let created = self.create(registry, caller, of, object.params, batch.mode);
+            answers.push(created.await);
         }
         answers
     }

@@ -1,10 +1,12 @@
-//! Many POSTs to one resource, in order, in one transaction: as if they had come one after the other, with one commit.
+//! Many POSTs to one resource, in order, in one transaction: as if they had come one after the other, with one commit. While
+//! that is under way the next part of the request may run: see [`super::order`].
 
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
 
 use super::once::{self, Known};
+use super::order::{Clock, Order, Turn};
 use super::tasks::tell_of;
 use super::{
     Again, Job, NotDone, Patience, Request, Settled, about, budgets, created, failed, is_overdue,
@@ -15,29 +17,63 @@ use crate::dates;
 use crate::plugins::arguments::{self, Checked};
 use crate::plugins::registry::{Loaded, Registry, TypeEntry};
 use crate::plugins::runtime::{self, Entry};
-use crate::plugins::value::{Abort, Failure};
+use crate::plugins::value::Failure;
 use crate::plugins::work::{Item, Refused, Work};
-use crate::plugins::{Created, Mode, Object, Once, Plugins, Together};
+use crate::plugins::{Created, Mode, Object, Once, Params, Plugins, Together};
 use crate::store::{DocKey, WriteSet};
 
 /// The answer to each of many POSTs, in their order.
 type Answers = Vec<Result<Created, NotDone>>;
 
-/// A POST that passed the checks on arguments and rights.
+/// POSTs that share a commit.
+#[derive(Debug)]
+pub struct Batch {
+    /// In their order.
+    pub objects: Vec<Object>,
+    /// For all of them; `once` is each object's own.
+    pub mode: Mode,
+    /// What becomes of the others if one is refused.
+    pub together: Together,
+    /// Of the request: its batches are carried out in the order in which they ask.
+    pub order: Arc<Order>,
+}
+
+/// A POST that is to be carried out.
+#[derive(Debug, Clone)]
 struct Pending {
     position: usize,
-    checked: Checked,
-    now: i64,
     once: Option<Once>,
     /// A record of the key that is honoured no more.
     outdated: Option<DocKey>,
 }
 
+/// What a POST came to within a run.
+enum Done {
+    /// The checks on arguments and rights refused it.
+    Refused(NotDone),
+    /// The handler answered; with the sentences of the checks for `warnings`.
+    Ran(Item, Vec<String>),
+}
+
 /// How a run over all of them ended.
 enum Ran {
-    Through(Box<Work>, Vec<Item>),
+    Through(Box<Work>, Vec<Done>),
     /// The one at this place ended the transaction.
     Broken(usize, Failure),
+}
+
+/// What each POST of a run came to, in the order of the run.
+type Outcomes = Vec<Result<(Settled, Vec<String>), NotDone>>;
+
+/// What is the same for all runs of a batch.
+struct Part<'a> {
+    of: &'a Arc<TypeEntry>,
+    plugin: Arc<Loaded>,
+    job: Job,
+    request: Arc<Request>,
+    objects: &'a Arc<Vec<Object>>,
+    mode: Mode,
+    together: Together,
 }
 
 impl Plugins {
@@ -48,10 +84,14 @@ impl Plugins {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        objects: Vec<Object>,
-        mode: Mode,
-        together: Together,
+        batch: Batch,
     ) -> Answers {
+        let Batch {
+            objects,
+            mode,
+            together,
+            order,
+        } = batch;
         let count = objects.len();
         if of.declaration.tasks {
             let mut answers = Vec::with_capacity(count);
@@ -61,21 +101,32 @@ impl Plugins {
             }
             return answers;
         }
-        match self
-            .try_many(registry, caller, of, &objects, mode, together)
-            .await
-        {
+        let objects = Arc::new(objects);
+        let mut turn = order.turn().await;
+        let tried = self
+            .try_many(registry, caller, of, &objects, (mode, together), &mut turn)
+            .await;
+        match tried {
             Ok(answers) => answers,
             // The commit as a whole was refused: each by itself finds out whose fault it was.
             Err(NotDone::Refused(_)) if together == Together::Each => {
                 let mut answers = Vec::with_capacity(count);
-                for Object { params, once } in objects {
-                    let mode = Mode { once, ..mode };
-                    answers.push(self.create(registry, caller, of, params, mode).await);
+                for Object { params, once } in objects.iter() {
+                    let mode = Mode {
+                        once: *once,
+                        ..mode
+                    };
+                    let created = self.create(registry, caller, of, params.clone(), mode);
+                    answers.push(created.await);
                 }
                 answers
             }
-            Err(reason) => (0..count).map(|_| Err(same(&reason))).collect(),
+            Err(reason) => {
+                if let NotDone::Busy(_) = reason {
+                    turn.give_up();
+                }
+                (0..count).map(|_| Err(same(&reason))).collect()
+            }
         }
     }
 
@@ -84,97 +135,91 @@ impl Plugins {
         registry: &Arc<Registry>,
         caller: &Arc<Caller>,
         of: &TypeEntry,
-        objects: &[Object],
-        mode: Mode,
-        together: Together,
+        objects: &Arc<Vec<Object>>,
+        (mode, together): (Mode, Together),
+        turn: &mut Turn<'_>,
     ) -> Result<Answers, NotDone> {
         let name = &of.declaration.name;
-        let entry = registry
+        let of = registry
             .type_named(name)
             .ok_or_else(|| NotDone::Internal(format!("the type `{name}` is not in the set")))?;
-        let (now, zones) = (dates::now(), self.services.registers.zones());
-        let mut answers: Vec<Option<Result<Created, NotDone>>> = Vec::with_capacity(objects.len());
-        let mut pending = Vec::with_capacity(objects.len());
-        for (position, object) in objects.iter().enumerate() {
-            // Each has a time of its own, up to the present one.
-            let later = i64::try_from(objects.len() - 1 - position).unwrap_or_default();
-            let context = arguments::Context {
-                caller,
-                registry,
-                services: &self.services,
-                now: zones.stored(now - later),
-                zones: &zones,
-            };
-            match arguments::for_create(context, entry, &object.params).await {
-                Ok(checked) => {
-                    pending.push(Pending {
-                        position,
-                        checked,
-                        now: context.now,
-                        once: object.once.filter(|_| !mode.dry_run),
-                        outdated: None,
-                    });
-                    answers.push(None);
-                }
-                Err(not_done) => answers.push(Some(Err(not_done))),
-            }
-        }
+        let zones = self.services.registers.zones();
+        let now = turn.begin().now();
         let request = self.request(registry, caller, now, zones, Vec::new())?;
         let job = Job::Create {
-            of: entry.clone(),
+            of: of.clone(),
             denied: None,
         };
-        let plugin = plugin_of(registry, &job)?;
-        let mut patience = Patience::new(&request);
+        let part = Part {
+            of,
+            plugin: plugin_of(registry, &job)?,
+            job,
+            request,
+            objects,
+            mode,
+            together,
+        };
+        let mut answers: Vec<Option<Result<Created, NotDone>>> = Vec::new();
+        answers.resize_with(objects.len(), || None);
+        let mut pending: Vec<Pending> = (0..)
+            .zip(objects.iter())
+            .map(|(position, object)| Pending {
+                position,
+                once: object.once.filter(|_| !mode.dry_run),
+                outdated: None,
+            })
+            .collect();
+        let mut patience = Patience::new(&part.request);
         loop {
-            self.leave_out_known(&mut pending, &mut answers, &plugin, now)
+            self.leave_out_known(&part, &mut pending, &mut answers)
                 .await?;
-            if together == Together::All && answers.iter().flatten().any(Result::is_err) {
+            let all_or_nothing = part.together == Together::All;
+            if all_or_nothing && answers.iter().flatten().any(Result::is_err) {
                 return Ok(nothing_stored(answers));
             }
-            let ran = {
-                let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
-                let parts = pending
-                    .iter()
-                    .map(|pending| (pending.checked.clone(), pending.now));
-                self.lanes
-                    .run(run(
-                        request.clone(),
-                        plugin.clone(),
-                        entry.clone(),
-                        parts.collect(),
-                    ))
-                    .await
-                    .map_err(NotDone::Internal)?
-            };
+            let mut clock = turn.begin();
+            let positions = pending.iter().map(|pending| pending.position);
+            let ran = self
+                .run_many(&part, positions.collect(), &mut clock)
+                .await?;
+            turn.end(clock);
             let obstacle = match ran {
-                Ran::Through(work, items) => {
-                    let outcomes = outcomes(&plugin, &job, items, mode);
+                Ran::Through(work, done) => {
+                    let outcomes = outcomes(&part, done);
                     let some_refused = outcomes.iter().any(Result::is_err);
-                    let nothing = mode.dry_run || together == Together::All && some_refused;
-                    let made = match nothing {
+                    let is_void = all_or_nothing && some_refused;
+                    let made = match mode.dry_run || is_void {
                         true => Vec::new(),
                         false => work.made(),
                     };
-                    let stored = if together == Together::All && some_refused {
-                        self.check(work.into_read_set(), &job, patience.attempt)
-                            .await
-                    } else {
-                        let done = pending.iter().zip(&outcomes);
-                        self.store(work, &job, &plugin, done, mode, patience.attempt)
-                            .await
+                    let changes = match is_void {
+                        true => Ok(work.into_read_set()),
+                        false => changes(work, &part, pending.iter().zip(&outcomes)).await,
+                    };
+                    let was_early = turn.may_store(clock).await?;
+                    if turn.is_outrun() || was_early && some_refused {
+                        continue;
+                    }
+                    turn.pass();
+                    let stored = match changes {
+                        Ok(changes) if is_void => {
+                            self.check(changes, &part.job, patience.attempt).await
+                        }
+                        Ok(_) if mode.dry_run => Ok(()),
+                        Ok(changes) => self.store(changes, &part, patience.attempt).await,
+                        Err(again) => Err(again),
                     };
                     match stored {
                         Ok(()) => {
-                            for (pending, outcome) in pending.into_iter().zip(outcomes) {
-                                let warnings = pending.checked.warnings;
-                                answers[pending.position] =
-                                    Some(outcome.and_then(|settled| {
-                                        created(settled, &entry.plugin, warnings)
-                                    }));
+                            for (pending, outcome) in pending.iter().zip(outcomes) {
+                                let plugin = &part.of.plugin;
+                                let created = outcome.and_then(|(settled, warnings)| {
+                                    created(settled, plugin, warnings)
+                                });
+                                answers[pending.position] = Some(created);
                             }
                             let started = self.triage(registry, caller, made, 1).await;
-                            return Ok(match together == Together::All && some_refused {
+                            return Ok(match is_void {
                                 true => nothing_stored(answers),
                                 false => telling_of(complete(answers), &started),
                             });
@@ -183,36 +228,67 @@ impl Plugins {
                         Err(Again::Final(not_done)) => return Err(not_done),
                     }
                 }
-                Ran::Broken(_, Failure::Abort(Abort::Conflict(what))) => what,
-                Ran::Broken(at, failure) => match failed(failure, &plugin, &job) {
-                    Again::Final(busy @ NotDone::Busy(_)) => return Err(busy),
-                    // The others go on without it.
-                    Again::Final(not_done) => {
-                        let broken = pending.remove(at);
-                        answers[broken.position] = Some(Err(not_done));
+                Ran::Broken(at, failure) => {
+                    let was_early = turn.may_store(clock).await?;
+                    if turn.is_outrun() || was_early {
                         continue;
                     }
-                    Again::Conflict(what) => what,
-                },
+                    match failed(failure, &part.plugin, &part.job) {
+                        Again::Conflict(what) => what,
+                        Again::Final(busy @ NotDone::Busy(_)) => return Err(busy),
+                        // The others go on without it.
+                        Again::Final(not_done) => {
+                            let broken = pending.remove(at);
+                            answers[broken.position] = Some(Err(not_done));
+                            continue;
+                        }
+                    }
+                }
             };
-            patience.wait(&job, &obstacle).await?;
+            turn.repeat();
+            patience.wait(&part.job, &obstacle).await?;
         }
+    }
+
+    /// Runs the handler for the objects at these positions, one after the other.
+    async fn run_many(
+        &self,
+        part: &Part<'_>,
+        positions: Vec<usize>,
+        clock: &mut Clock,
+    ) -> Result<Ran, NotDone> {
+        let _permit = self.lanes.permit().await.map_err(NotDone::Busy)?;
+        let running = run(
+            Arc::clone(&part.request),
+            Arc::clone(&part.plugin),
+            Arc::clone(part.of),
+            Arc::clone(part.objects),
+            positions,
+            *clock,
+            part.mode.dry_run,
+        );
+        let (ran, at) = self.lanes.run(running).await.map_err(NotDone::Internal)?;
+        *clock = at;
+        Ok(ran)
     }
 
     /// Answers those whose key was used before as they were answered then.
     async fn leave_out_known(
         &self,
+        part: &Part<'_>,
         pending: &mut Vec<Pending>,
         answers: &mut [Option<Result<Created, NotDone>>],
-        plugin: &Loaded,
-        now: i64,
     ) -> Result<(), NotDone> {
+        if pending.iter().all(|pending| pending.once.is_none()) {
+            return Ok(());
+        }
         let mut others = Vec::with_capacity(pending.len());
         for mut object in std::mem::take(pending) {
             let Some(once) = object.once else {
                 others.push(object);
                 continue;
             };
+            let now = part.request.now;
             let answer = match once::known(self.services.store.as_ref(), once, now).await {
                 Ok(Known::Nothing(outdated)) => {
                     object.outdated = outdated;
@@ -220,7 +296,9 @@ impl Plugins {
                     continue;
                 }
                 Ok(Known::Answered(settled)) => {
-                    created(settled, &plugin.declaration.name, object.checked.warnings)
+                    let params = &part.objects[object.position].params;
+                    let checked = checked(&part.request, part.of, params, now).await?;
+                    created(settled, &part.plugin.declaration.name, checked.warnings)
                 }
                 Err(refused @ NotDone::Refused(_)) => Err(refused),
                 Err(reason) => return Err(reason),
@@ -231,83 +309,123 @@ impl Plugins {
         Ok(())
     }
 
-    async fn store<'p>(
-        &self,
-        mut work: Box<Work>,
-        job: &Job,
-        plugin: &Loaded,
-        done: impl Iterator<Item = (&'p Pending, &'p Result<Settled, NotDone>)>,
-        mode: Mode,
-        attempt: u32,
-    ) -> Result<(), Again> {
-        let now = work.request().now;
-        let mut records = WriteSet::default();
-        for (pending, outcome) in done {
-            if let (Some(once), Ok(settled)) = (pending.once, outcome) {
-                let (id, outdated) = (work.new_id(), pending.outdated.clone());
-                once::note(&mut records, once, id, settled, outdated, now);
-            }
-        }
-        let mut changes = work
-            .into_write_set()
-            .await
-            .map_err(|failure| failed(failure, plugin, job))?;
-        if mode.dry_run {
-            return Ok(());
-        }
-        if is_overdue(now, dates::now()) {
-            let reason = format!("many times {job} took longer than a change may");
+    async fn store(&self, changes: WriteSet, part: &Part<'_>, attempt: u32) -> Result<(), Again> {
+        if is_overdue(part.request.now, dates::now()) {
+            let reason = format!("many times {} took longer than a change may", part.job);
             return Err(NotDone::Busy(reason).into());
         }
-        changes.writes.append(&mut records.writes);
-        self.commit(changes, job, attempt).await
+        self.commit(changes, &part.job, attempt).await
     }
 }
 
-/// Runs the handler for one after the other on one transaction.
+/// What is to be written, with a record of each POST that has a key.
+async fn changes<'p>(
+    mut work: Box<Work>,
+    part: &Part<'_>,
+    done: impl Iterator<
+        Item = (
+            &'p Pending,
+            &'p Result<(Settled, Vec<String>), NotDone>,
+        ),
+    >,
+) -> Result<WriteSet, Again> {
+    let now = part.request.now;
+    let mut records = WriteSet::default();
+    for (pending, outcome) in done {
+        if let (Some(once), Ok((settled, _))) = (pending.once, outcome) {
+            let (id, outdated) = (work.new_id(), pending.outdated.clone());
+            once::note(&mut records, once, id, settled, outdated, now);
+        }
+    }
+    let mut changes = work
+        .into_write_set()
+        .await
+        .map_err(|failure| failed(failure, &part.plugin, &part.job))?;
+    changes.writes.append(&mut records.writes);
+    Ok(changes)
+}
+
+/// The checks on arguments and rights of a POST at a time.
+async fn checked(
+    request: &Request,
+    of: &TypeEntry,
+    params: &Params,
+    now: i64,
+) -> Result<Checked, NotDone> {
+    let context = arguments::Context {
+        caller: &request.caller,
+        registry: &request.registry,
+        services: &request.services,
+        now: request.zones.stored(now),
+        zones: &request.zones,
+    };
+    arguments::for_create(context, of, params).await
+}
+
+/// Runs the handler for one object after the other on one transaction. With the time at the end.
 async fn run(
     request: Arc<Request>,
     plugin: Arc<Loaded>,
     of: Arc<TypeEntry>,
-    parts: Vec<(Checked, i64)>,
-) -> Ran {
-    let mut work = Box::new(Work::new(request, budgets(&plugin)));
-    let mut items = Vec::with_capacity(parts.len());
-    for (at, (part, now)) in parts.into_iter().enumerate() {
-        work.begin_item(&of, &part.files, part.denied, now);
-        let entry = Entry::Create(of.declaration.name.clone());
-        let answer;
-        (work, answer) = match runtime::call(work, &plugin, entry, part.args).await {
-            Ok(ended) => ended,
-            Err(abort) => return Ran::Broken(at, abort.into()),
+    objects: Arc<Vec<Object>>,
+    positions: Vec<usize>,
+    mut clock: Clock,
+    tells: bool,
+) -> (Ran, Clock) {
+    let mut work = Box::new(Work::new(Arc::clone(&request), budgets(&plugin)));
+    let mut all = Vec::with_capacity(positions.len());
+    for (at, position) in positions.into_iter().enumerate() {
+        let params = &objects[position].params;
+        let done = loop {
+            let checked = match checked(&request, &of, params, clock.now()).await {
+                Ok(checked) => checked,
+                Err(refused) => break Done::Refused(refused),
+            };
+            let now = request.zones.stored(clock.now());
+            work.begin_item(&of, &checked.files, checked.denied, now);
+            let entry = Entry::Create(of.declaration.name.clone());
+            let answer;
+            (work, answer) = match runtime::call(work, &plugin, entry, checked.args).await {
+                Ok(ended) => ended,
+                Err(abort) => return (Ran::Broken(at, abort.into()), clock),
+            };
+            match work.end_item(answer, tells) {
+                Ok(Some(item)) => break Done::Ran(item, checked.warnings),
+                Ok(None) => clock.part(),
+                Err(failure) => return (Ran::Broken(at, failure), clock),
+            }
         };
-        match work.end_item(answer) {
-            Ok(item) => items.push(item),
-            Err(failure) => return Ran::Broken(at, failure),
-        }
+        all.push(done);
+        clock.tick();
     }
-    Ran::Through(work, items)
+    (Ran::Through(work, all), clock)
 }
 
 /// What a run came to, for each.
-fn outcomes(
-    plugin: &Loaded,
-    job: &Job,
-    items: Vec<Item>,
-    mode: Mode,
-) -> Vec<Result<Settled, NotDone>> {
-    let outcomes = items.into_iter().map(|item| match item.answer {
-        Ok((outcome, concerned)) => Ok(Settled {
-            outcome,
-            concerned,
-            warnings: item.warnings,
-            operations: mode.dry_run.then_some(item.operations),
-            changed: Vec::new(),
-            is_repeated: false,
-            made: Vec::new(),
-        }),
-        Err(Refused::Fault(fault, document)) => Err(about(refused(fault, plugin, job), document)),
-        Err(Refused::Denied(refusal)) => Err(NotDone::Refused(refusal)),
+fn outcomes(part: &Part<'_>, all: Vec<Done>) -> Outcomes {
+    let outcomes = all.into_iter().map(|done| {
+        let (item, warnings) = match done {
+            Done::Refused(not_done) => return Err(not_done),
+            Done::Ran(item, warnings) => (item, warnings),
+        };
+        match item.answer {
+            Ok((outcome, concerned)) => {
+                let settled = Settled {
+                    outcome,
+                    concerned,
+                    warnings: item.warnings,
+                    operations: part.mode.dry_run.then_some(item.operations),
+                    changed: Vec::new(),
+                    is_repeated: false,
+                    made: Vec::new(),
+                };
+                Ok((settled, warnings))
+            }
+            Err(Refused::Fault(fault, document)) => {
+                Err(about(refused(fault, &part.plugin, &part.job), document))
+            }
+            Err(Refused::Denied(refusal)) => Err(NotDone::Refused(refusal)),
+        }
     });
     outcomes.collect()
 }

@@ -120,7 +120,7 @@ impl Work {
             rekeyed: false,
             withdrawn: false,
             removed: false,
-            settled: false,
+            settled: None,
         })
     }
 
@@ -472,7 +472,7 @@ impl Work {
         {
             let document = self.touch(index);
             // What the same request has made before is there for whoever asks again: the second of two equal attachments.
-            let is_there = document.revision.is_some() || document.settled || document.claimed;
+            let is_there = document.revision.is_some() || document.settled.is_some() || document.claimed;
             document.claimed = true;
             document.was_made = true;
             let origin = match (is_there, document.hidden) {
@@ -498,7 +498,7 @@ impl Work {
             rekeyed: true,
             withdrawn: false,
             removed: false,
-            settled: false,
+            settled: None,
         })?;
         if let Some(key) = key {
             self.made_keys.insert(key_text(&key), index);

@@ -1,9 +1,10 @@
 //! The end of a transaction: what was read, what is written, audit entries, counters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime, Document, doc, rawdoc};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +13,7 @@ use super::fields;
 use super::rules::{date, invalid, refused, within};
 use super::{Open, Work, internal, store_failed};
 use crate::plugins::declaration::{FieldKind, TypeDeclaration};
-use crate::plugins::value::{Abort, Failure, bson_to_json};
+use crate::plugins::value::{Failure, bson_to_json};
 use crate::store::draft::DraftError;
 use crate::store::{
     CollectionSpec, DocKey, DocRead, Draft, FieldPath, IndexSpec, KeyRead, KeySpec, KeyValue, Op,
@@ -121,7 +122,7 @@ impl Work {
         // Of several POSTs each has noted its own.
         let of_items = std::mem::take(&mut self.audited);
         let mut audited = Vec::new();
-        for index in 0..self.documents.len() {
+        for (index, operations) in self.operations_by_document().into_iter().enumerate() {
             if self.documents[index].withdrawn {
                 continue;
             }
@@ -130,20 +131,24 @@ impl Work {
                 set.writes.extend(removal);
                 continue;
             }
-            self.check_result(index)?;
+            // What each of several POSTs leaves behind was looked at when it was done.
+            if of_items.is_empty() {
+                self.check_result(index)?;
+            }
             let document = &self.documents[index];
-            let operations: Vec<Op> = self
-                .log
-                .iter()
-                .filter(|entry| entry.document == index)
-                .map(|entry| entry.operation.clone())
-                .collect();
             let of = &document.of.declaration;
             match document.revision {
                 None => {
-                    set.writes.push(Write::Insert {
-                        collection: of.collection.clone(),
-                        body: new_body(document)?,
+                    let body = document
+                        .draft
+                        .to_raw_ranked(|name| rank(of, name))
+                        .map_err(draft_failed)?;
+                    set.writes.push(Write::Make {
+                        document: DocKey {
+                            collection: of.collection.clone(),
+                            id: document.id,
+                        },
+                        body: Arc::new(body),
                     });
                     audited.push((index, "new document".to_owned()));
                 }
@@ -174,6 +179,17 @@ impl Work {
         set.keys.append(&mut self.keys);
         set.selections = self.selections;
         Ok(set)
+    }
+
+    /// What was written to each document that was there before.
+    fn operations_by_document(&self) -> Vec<Vec<Op>> {
+        let mut operations = vec![Vec::new(); self.documents.len()];
+        for entry in &self.log {
+            if self.documents[entry.document].revision.is_some() {
+                operations[entry.document].push(entry.operation.clone());
+            }
+        }
+        operations
     }
 
     /// Everything read and nothing to be written: whether a fault of the handler still holds. Consumes the transaction.
@@ -254,13 +270,16 @@ impl Work {
     fn audit_entry(&mut self, index: usize, method: &str, value: &str) -> Write {
         let id = self.new_id();
         let document = &self.documents[index];
-        let body = doc! {
-            "_id": id, "schema_version": 1, "user": self.user(), "type": &document.of.declaration.name, "target_id": document.id,
-            "value": value, "method": method, "date": date(self.now),
+        let body = rawdoc! {
+            "_id": id, "schema_version": 1, "user": self.user(), "type": document.of.declaration.name.as_str(),
+            "target_id": document.id, "value": value, "method": method, "date": DateTime::from_millis(self.now),
         };
-        Write::Insert {
-            collection: AUDIT.to_owned(),
-            body,
+        Write::Make {
+            document: DocKey {
+                collection: AUDIT.to_owned(),
+                id,
+            },
+            body: Arc::new(body),
         }
     }
 
@@ -502,18 +521,7 @@ fn count(document: &Open, counts: &mut Counts) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The body of a new document, with what lists look at first and big texts last.
-fn new_body(document: &Open) -> Result<Document, Failure> {
-    let raw = document.draft.to_raw();
-    let body: Document = raw
-        .try_into()
-        .map_err(|error: bson::error::Error| Failure::from(Abort::Store(error.to_string())))?;
-    let mut members: Vec<(String, Bson)> = body.into_iter().collect();
-    members.sort_by_key(|(name, _)| rank(&document.of.declaration, name));
-    Ok(members.into_iter().collect())
-}
-
-/// Where in a document a field goes.
+/// Where in a new document a field goes: what lists look at first, big texts last.
 fn rank(of: &TypeDeclaration, name: &str) -> usize {
     let own = of.fields.iter().find(|field| field.stored_name() == name);
     let is_key = of.keys.iter().flatten().any(|part| part == name);

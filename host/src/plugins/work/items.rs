@@ -32,13 +32,14 @@ pub struct Item {
     pub answer: Result<(Outcome, Option<Concerned>), Refused>,
     /// Sentences for `warnings`.
     pub warnings: Vec<String>,
-    /// Its effective writes, as [`Work::operations`].
+    /// Its effective writes, as [`Work::operations`]; none unless they were asked for.
     pub operations: Vec<Json>,
 }
 
 impl Work {
     /// Opens the frame of the next POST. Arguments and permission were checked before; `files` are those that the
-    /// arguments refer to, `denied` as in [`Work::begin_create`]. Budgets begin anew. `now`: its time; no two POSTs have the same, as they would not by themselves.
+    /// arguments refer to, `denied` as in [`Work::begin_create`]. Budgets begin anew. `now`: its time in the form of stored
+    /// dates, not before that of the POST before.
     pub fn begin_item(
         &mut self,
         of: &Arc<TypeEntry>,
@@ -69,12 +70,28 @@ impl Work {
     }
 
     /// Closes the frame of [`Work::begin_item`]. A fault, the handler's own or one of the rules on results, takes back what
-    /// the POST wrote.
+    /// the POST wrote. `tells`: its operations are asked for.
+    ///
+    /// None: it has written to a document to which one before it wrote at the same time. That was taken back too; it has to
+    /// be carried out at a later time, as entries of a list are told from one another by their dates.
     ///
     /// # Errors
     ///
     /// Aborts alone.
-    pub fn end_item(&mut self, answer: Result<Outcome, Fault>) -> Result<Item, Failure> {
+    pub fn end_item(
+        &mut self,
+        answer: Result<Outcome, Fault>,
+        tells: bool,
+    ) -> Result<Option<Item>, Failure> {
+        if answer.is_ok() && self.is_too_soon() {
+            self.about = None;
+            self.warnings.clear();
+            self.frames.pop();
+            if let Some(savepoint) = self.savepoints.pop() {
+                self.roll_back(savepoint);
+            }
+            return Ok(None);
+        }
         let (about, warnings) = (
             self.about()
                 .map(|(type_name, id)| (type_name.to_owned(), id)),
@@ -82,7 +99,10 @@ impl Work {
         );
         self.about = None;
         let first = self.savepoints.last().map_or(0, |savepoint| savepoint.log);
-        let operations = self.operations_from(first);
+        let operations = match tells {
+            true => self.operations_from(first),
+            false => Vec::new(),
+        };
         let answer = match (answer, self.denied()) {
             (Ok(_), Some(refusal)) => Err(Refused::Denied(refusal.clone())),
             (Ok(outcome), None) => match self.completed(&outcome) {
@@ -99,11 +119,19 @@ impl Work {
                 Err(_) => self.roll_back(savepoint),
             }
         }
-        Ok(Item {
+        Ok(Some(Item {
             answer,
             warnings,
             operations,
-        })
+        }))
+    }
+
+    /// Has the present POST written to a document to which an earlier one wrote at the same time?
+    fn is_too_soon(&self) -> bool {
+        let first = self.savepoints.last().map_or(0, |savepoint| savepoint.log);
+        self.log[first..]
+            .iter()
+            .any(|entry| self.documents[entry.document].settled == Some(self.now))
     }
 
     /// Checks what a POST leaves behind; what it is about.
@@ -127,6 +155,7 @@ impl Work {
 
     /// From here on what a POST wrote is what the following ones find.
     fn settle(&mut self, savepoint: &Savepoint) -> Result<(), Failure> {
+        let now = self.now;
         let mut changed: HashMap<usize, BTreeSet<String>> = HashMap::new();
         for entry in &self.log[savepoint.log..] {
             changed
@@ -141,7 +170,7 @@ impl Work {
             if document.withdrawn {
                 continue;
             }
-            let is_new = document.revision.is_none() && !document.settled;
+            let is_new = document.revision.is_none() && document.settled.is_none();
             let audit = match changed.get(&index) {
                 _ if is_new => Some("new document".to_owned()),
                 Some(roots) => Some(Vec::from_iter(roots.iter().map(String::as_str)).join(",")),
@@ -152,7 +181,7 @@ impl Work {
                 let hidden = self.is_hidden(index)?;
                 let document = &mut self.documents[index];
                 document.hidden = hidden;
-                document.settled = true;
+                document.settled = Some(now);
             }
             let document = &mut self.documents[index];
             document.claimed = false;

@@ -227,8 +227,8 @@ struct Open {
     withdrawn: bool,
     /// Goes when the request succeeds.
     removed: bool,
-    /// Written by an earlier POST of this transaction: for those after it the document is there.
-    settled: bool,
+    /// When an earlier POST of this transaction has written it last: for those after it the document is there.
+    settled: Option<i64>,
 }
 
 /// An effective operation.
@@ -640,7 +640,7 @@ impl Work {
             Concerned {
                 type_name: of.declaration.name.clone(),
                 id: *id,
-                fresh: revision.is_none() && !settled,
+                fresh: revision.is_none() && settled.is_none(),
             }
         }))
     }
@@ -662,7 +662,7 @@ impl Work {
     #[must_use]
     pub fn about(&self) -> Option<(&str, ObjectId)> {
         let open = self.documents.get(self.about?)?;
-        (!open.hidden && (open.revision.is_some() || open.settled))
+        (!open.hidden && (open.revision.is_some() || open.settled.is_some()))
             .then(|| (open.of.declaration.name.as_str(), open.id))
     }
 

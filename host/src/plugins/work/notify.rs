@@ -70,6 +70,7 @@ impl Work {
                 };
                 (subject, mentioned, format!("{verb} a {of}"))
             }
+            None if !self.request.services.access.has_subscribers() => return Ok(Vec::new()),
             None if self.documents[index].of.declaration.top_level => {
                 let what = match self.documents[index].revision {
                     None => "added it".to_owned(),

@@ -212,7 +212,7 @@ impl Work {
             rekeyed: true,
             withdrawn: false,
             removed: false,
-            settled: false,
+            settled: None,
         })?;
         self.number(index)
     }

@@ -159,7 +159,10 @@ impl<'a> Group<'a> {
         let read = changes.documents.iter().map(|read| &read.document);
         let met = changes.writes.iter().filter_map(|write| match write {
             Write::Change { document, .. } => Some(document),
-            Write::Insert { .. } | Write::Copy { .. } | Write::Remove { .. } => None,
+            Write::Insert { .. }
+            | Write::Make { .. }
+            | Write::Copy { .. }
+            | Write::Remove { .. } => None,
         });
         self.guards.documents.extend(read.chain(met).cloned());
         for read in &changes.keys {
@@ -243,6 +246,10 @@ impl<'a> Group<'a> {
             for write in &one.writes {
                 let (collection, draft) = match write {
                     Write::Insert { collection, body } => (collection, Draft::fresh(body)),
+                    Write::Make { document, body } => (
+                        &document.collection,
+                        Ok(Draft::stored(Arc::clone(body))),
+                    ),
                     Write::Copy { collection, body } => {
                         (collection, Ok(Draft::stored(Arc::clone(body))))
                     }

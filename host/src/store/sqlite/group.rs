@@ -197,7 +197,10 @@ impl<'a> Group<'a> {
     /// Writes everything to the tables.
     pub(super) fn flush(self, rows: &mut Rows<'_>, revision: &mut i64) -> Result<()> {
         let sql = &self.link.sql;
-        for (document, held) in self.documents.changed() {
+        // Rows lie in the order of ids, as far as documents are made in it.
+        let mut changed: Vec<_> = self.documents.changed().collect();
+        changed.sort_unstable_by_key(|(document, _)| *document);
+        for (document, held) in changed {
             let oid = document.id.bytes();
             let done = match (&held.draft, &held.before) {
                 (None, None) => Ok(()),
