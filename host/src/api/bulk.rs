@@ -28,8 +28,8 @@ use crate::query::is_on;
 
 /// Objects in one transaction: enough to share a commit, few enough that other requests hardly wait.
 const BATCH: usize = 100;
-/// Parts under way: one runs while the one before it is being stored.
-const AT_ONCE: usize = 2;
+/// Parts under way: one runs, one waits until the one before it has been stored.
+const AT_ONCE: usize = 3;
 /// Objects that are stored together or not at all.
 const MOST_TOGETHER: usize = 1_000;
 
@@ -64,10 +64,10 @@ pub(super) async fn post(
         Body::from(bulk.together(objects).await?)
     } else {
         let bulk = Arc::new(bulk);
-        let lines = stream::iter(parts(objects)).map(move |(first, part)| {
+        let lines = stream::iter(parts(objects)).map(move |part| {
             let bulk = Arc::clone(&bulk);
             async move {
-                let lines = bulk.carry_out(first, part, Together::Each).await;
+                let lines = bulk.carry_out(part, Together::Each).await;
                 Ok::<_, std::convert::Infallible>(Bytes::from(lines))
             }
         });
@@ -79,14 +79,27 @@ pub(super) async fn post(
 /// What was sent for an object: its parameters, or a sentence about what is none.
 type Sent = Result<Params, &'static str>;
 
-/// The objects in parts, each with how many there are before it.
-fn parts(mut objects: Objects) -> impl Iterator<Item = (u64, Vec<Sent>)> + Send {
+/// Some of the objects.
+struct Part {
+    /// How many parts come before.
+    number: u64,
+    /// How many objects come before.
+    first: u64,
+    sent: Vec<Sent>,
+}
+
+/// The objects in parts.
+fn parts(mut objects: Objects) -> impl Iterator<Item = Part> + Send {
     let mut first = 0;
-    std::iter::from_fn(move || {
-        let part: Vec<_> = objects.by_ref().take(BATCH).collect();
+    (0..).map_while(move |number| {
+        let sent: Vec<_> = objects.by_ref().take(BATCH).collect();
         let before = first;
-        first += part.len() as u64;
-        (!part.is_empty()).then_some((before, part))
+        first += sent.len() as u64;
+        (!sent.is_empty()).then_some(Part {
+            number,
+            first: before,
+            sent,
+        })
     })
 }
 
@@ -102,7 +115,7 @@ struct Bulk {
     key: Option<Key>,
     /// In which parts are carried out.
     order: Arc<Order>,
-    /// The store can't be reached: what follows is not tried.
+    /// The store can't be reached, which has been told of.
     is_busy: AtomicBool,
 }
 
@@ -114,11 +127,21 @@ impl Bulk {
                 "With atomic=1 a request may have {MOST_TOGETHER} objects."
             )));
         }
-        Ok(self.carry_out(0, objects, Together::All).await)
+        let part = Part {
+            number: 0,
+            first: 0,
+            sent: objects,
+        };
+        Ok(self.carry_out(part, Together::All).await)
     }
 
-    /// The answers to some objects, a line each. `first`: how many are before them.
-    async fn carry_out(&self, first: u64, sent: Vec<Sent>, together: Together) -> Vec<u8> {
+    /// The answers to some objects, a line each.
+    async fn carry_out(&self, part: Part, together: Together) -> Vec<u8> {
+        let Part {
+            number,
+            first,
+            sent,
+        } = part;
         let what = ["POST", &self.of.declaration.resource];
         // The sentences about what is no object keep their places.
         let (mut objects, mut places) = (Vec::with_capacity(sent.len()), Vec::new());
@@ -131,10 +154,7 @@ impl Bulk {
             }
         }
         let is_broken = places.iter().any(Option::is_some);
-        let answers = if self.is_busy.load(Ordering::Relaxed) {
-            let busy = |_: &_| Err(NotDone::Busy(String::new()));
-            objects.iter().map(busy).collect()
-        } else if is_broken && together == Together::All {
+        let answers = if is_broken && together == Together::All {
             objects.iter().map(|_| Err(not_stored())).collect()
         } else {
             let batch = Batch {
@@ -142,6 +162,7 @@ impl Bulk {
                 mode: self.mode,
                 together,
                 order: Arc::clone(&self.order),
+                before: number,
             };
             self.handlers
                 .create_many(&self.registry, &self.caller, &self.of, batch)

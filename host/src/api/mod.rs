@@ -67,8 +67,7 @@ use bson::oid::ObjectId;
 use crate::access::{Access, Caller};
 use crate::dates;
 use crate::plugins::{
-    Batch, Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services,
-    TypeEntry,
+    Batch, Created, Mode, NotDone, Params, Performed, Plugins, Registry, Services, TypeEntry,
 };
 use crate::registers::Registers;
 use crate::store::{Store, StoreError, StoredDocument};

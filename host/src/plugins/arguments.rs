@@ -37,6 +37,11 @@ const INJECTED: [&str; 3] = ["id_", "type_", "user"];
 /// Names that steer the request and are never arguments.
 const RESERVED: [&str; 4] = ["action", "username", "api_key", "format"];
 
+/// The vocabularies that a caller's rights are.
+const RIGHTS: [&str; 2] = ["sources", WRITABLE];
+/// Sources that the caller may write with.
+const WRITABLE: &str = "writable-sources";
+
 /// So many unknown parameters of a POST are told.
 const MOST_TOLD: usize = 20;
 
@@ -206,9 +211,14 @@ fn filled(template: &str, args: &[Arg]) -> String {
 fn naming<'a>(declaration: &'a ArgDeclaration, before: &[Arg]) -> Cow<'a, ArgDeclaration> {
     // `{value}` is what was sent for the argument itself.
     let named = |template: &str| {
-        before
-            .iter()
-            .any(|arg| arg.name != "value" && template.contains(&format!("{{{}}}", arg.name)))
+        let others = template
+            .split('{')
+            .skip(1)
+            .any(|part| !part.starts_with("value}"));
+        others
+            && before
+                .iter()
+                .any(|arg| arg.name != "value" && template.contains(&format!("{{{}}}", arg.name)))
     };
     match &declaration.invalid {
         Some(template) if named(template) => Cow::Owned(ArgDeclaration {
@@ -332,6 +342,19 @@ pub(crate) fn for_service<'d>(
         }));
     }
     Ok(args)
+}
+
+/// Does what the checks say of a POST's arguments depend on what is stored, the caller's rights aside?
+pub(crate) fn looks_up(of: &TypeDeclaration) -> bool {
+    let is_stored = |vocabulary: &str| {
+        !RIGHTS.contains(&vocabulary) && crate::vocabulary::values(vocabulary).is_none()
+    };
+    create_arguments(of).iter().any(|declaration| {
+        let keys = declaration.keys.iter();
+        std::iter::once(*declaration)
+            .chain(keys)
+            .any(|declaration| declaration.vocab.as_deref().is_some_and(is_stored))
+    })
 }
 
 /// Own arguments first, then those shared ones that the type takes and does not declare itself.
@@ -458,7 +481,7 @@ impl<'a> Check<'a> {
             return Ok(());
         };
         for pending in std::mem::take(&mut self.converter.pending) {
-            if pending.vocabulary == "writable-sources" {
+            if pending.vocabulary == WRITABLE {
                 self.deferred.push(pending);
                 continue;
             }

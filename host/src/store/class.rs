@@ -10,6 +10,9 @@ use bson::RawDocument;
 
 use super::raw::{Elements, Malformed, Value, kind};
 
+/// The field with a document's sources.
+pub(crate) const SOURCE: &str = "source";
+
 /// Number of a class. 0 is the class of documents in collections without sources.
 pub type ClassId = u32;
 
@@ -143,10 +146,19 @@ impl Mark {
 ///
 /// [`Malformed`] if the bytes are damaged.
 pub fn pairs_of(document: &RawDocument) -> Result<Pairs, Malformed> {
+    match Value::document(document.as_bytes()).field(SOURCE)? {
+        Some(source) => pairs_of_source(source),
+        None => Ok(Pairs::new()),
+    }
+}
+
+/// The same from the field's value alone.
+///
+/// # Errors
+///
+/// As [`pairs_of`].
+pub(crate) fn pairs_of_source(source: Value<'_>) -> Result<Pairs, Malformed> {
     let mut pairs = Pairs::new();
-    let Some(source) = Value::document(document.as_bytes()).field("source")? else {
-        return Ok(pairs);
-    };
     if !source.is_list() {
         return Ok(pairs);
     }

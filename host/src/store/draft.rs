@@ -18,6 +18,7 @@ use bson::{Bson, Document, RawDocumentBuf};
 
 use self::alike::{Wanted, may_be_met_in};
 use self::decoded::{Peek, make_place, peek, step, step_mut};
+use super::class::{self, Pairs};
 use super::filter::Filter;
 use super::order::{self, equal_bson};
 use super::path::FieldPath;
@@ -110,15 +111,27 @@ impl Draft {
     ///
     /// [`DraftError::Damaged`] if it can't be written as BSON (a key with NUL).
     pub fn fresh(body: &Document) -> Result<Self, DraftError> {
-        for (name, value) in body {
+        Self::of_members(body.iter().map(|(name, value)| (name.as_str(), value)))
+    }
+
+    /// The same by its root fields.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draft::fresh`].
+    pub fn of_members<'m>(
+        members: impl Iterator<Item = (&'m str, &'m Bson)>,
+    ) -> Result<Self, DraftError> {
+        let mut bytes = vec![0; 4];
+        for (name, value) in members {
             if name.contains('\0') {
                 return Err(Malformed("a name with NUL").into());
             }
             raw::check_encodable(value, 1)?;
+            raw::write_field(name, value, &mut bytes)?;
         }
-        let bytes = body
-            .to_vec()
-            .map_err(|error| DraftError::Damaged(error.to_string()))?;
+        bytes.push(0);
+        raw::set_length(&mut bytes, 0)?;
         let base = RawDocumentBuf::from_bytes(bytes)
             .map_err(|error| DraftError::Damaged(error.to_string()))?;
         Ok(Self::stored(Arc::new(base)))
@@ -289,6 +302,27 @@ impl Draft {
         RawDocumentBuf::from_bytes(bytes).ok()
     }
 
+    /// The visibility pairs that the document has now (rule S1).
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError::Damaged`].
+    pub fn pairs(&self) -> Result<Pairs, DraftError> {
+        let name = class::SOURCE;
+        let stored = self.stored_root(name)?;
+        let source = match (self.changed.get(name).map(AsRef::as_ref), stored) {
+            (None, Some(stored)) => return Ok(class::pairs_of_source(stored)?),
+            (None, None) | (Some(Root::Removed), _) => return Ok(Pairs::new()),
+            (Some(Root::Grown(value)), _) => return Ok(class::pairs_of_source(value.as_value())?),
+            (Some(Root::Replaced(value)), _) => OwnedValue::encode(value)?,
+            (Some(Root::Appended(appended)), Some(stored)) => {
+                OwnedValue::encode(&decode_appended(stored, appended)?)?
+            }
+            (Some(Root::Appended(_)), None) => return Ok(Pairs::new()),
+        };
+        Ok(class::pairs_of_source(source.as_value())?)
+    }
+
     /// At least as many bytes as the document would take, without writing it out.
     #[must_use]
     pub fn size_at_most(&self) -> usize {
@@ -369,7 +403,7 @@ impl Draft {
             met += 1;
             match root.as_ref() {
                 Root::Removed => {}
-                Root::Replaced(value) => write_field(name, value, &mut bytes)?,
+                Root::Replaced(value) => raw::write_field(name, value, &mut bytes)?,
                 Root::Grown(value) => raw::write_element(name, value, &mut bytes),
                 Root::Appended(appended) => {
                     let inner = &element.value.bytes[4..element.value.bytes.len() - 1];
@@ -382,7 +416,7 @@ impl Draft {
                 if let Root::Replaced(value) = root.as_ref()
                     && self.stored_root(name)?.is_none()
                 {
-                    write_field(name, value, &mut bytes)?;
+                    raw::write_field(name, value, &mut bytes)?;
                 }
             }
         }
@@ -752,11 +786,6 @@ fn decode_appended(list: Value<'_>, appended: &Appended) -> Result<Bson, Malform
         values.push(value.as_value().decode()?);
     }
     Ok(Bson::Array(values))
-}
-
-fn write_field(name: &str, value: &Bson, to: &mut Vec<u8>) -> Result<(), Malformed> {
-    raw::write_element(name, &OwnedValue::encode(value)?, to);
-    Ok(())
 }
 
 /// A list field: elements as they are, then further ones, numbered on.

@@ -288,17 +288,8 @@ impl OwnedValue {
     /// Writes a value as BSON. Fails on names with NUL and on absurd depth.
     pub(crate) fn encode(value: &Bson) -> Result<Self, Malformed> {
         check_encodable(value, 0)?;
-        let mut document = Document::new();
-        document.insert("", value.clone());
-        let mut bytes = document
-            .to_vec()
-            .map_err(|_| Malformed("a value that can't be written"))?;
-        if bytes.len() < 7 {
-            return Err(Malformed("a value that can't be written"));
-        }
-        let kind = bytes[4];
-        bytes.pop();
-        bytes.drain(..6);
+        let mut bytes = Vec::new();
+        let kind = write_value(value, &mut bytes)?;
         Ok(Self { kind, bytes })
     }
 
@@ -348,6 +339,85 @@ impl OwnedValue {
         self.bytes.splice(end..end, addition);
         Ok(true)
     }
+}
+
+/// Writes a field that is [encodable](check_encodable): type, name, value.
+pub(crate) fn write_field(name: &str, value: &Bson, to: &mut Vec<u8>) -> Result<(), Malformed> {
+    let start = to.len();
+    to.push(0);
+    to.extend_from_slice(name.as_bytes());
+    to.push(0);
+    to[start] = write_value(value, to)?;
+    Ok(())
+}
+
+/// Writes a value that is encodable, and answers its type.
+fn write_value(value: &Bson, to: &mut Vec<u8>) -> Result<u8, Malformed> {
+    Ok(match value {
+        Bson::Null => kind::NULL,
+        Bson::Boolean(flag) => {
+            to.push(u8::from(*flag));
+            kind::BOOLEAN
+        }
+        Bson::Int32(number) => {
+            to.extend_from_slice(&number.to_le_bytes());
+            kind::INT32
+        }
+        Bson::Int64(number) => {
+            to.extend_from_slice(&number.to_le_bytes());
+            kind::INT64
+        }
+        Bson::Double(number) => {
+            to.extend_from_slice(&number.to_le_bytes());
+            kind::DOUBLE
+        }
+        Bson::DateTime(date) => {
+            to.extend_from_slice(&date.timestamp_millis().to_le_bytes());
+            kind::DATE
+        }
+        Bson::ObjectId(id) => {
+            to.extend_from_slice(&id.bytes());
+            kind::OBJECT_ID
+        }
+        Bson::String(text) => {
+            let length = i32::try_from(text.len() + 1).map_err(|_| Malformed("too long"))?;
+            to.extend_from_slice(&length.to_le_bytes());
+            to.extend_from_slice(text.as_bytes());
+            to.push(0);
+            kind::STRING
+        }
+        Bson::Document(members) => {
+            let start = to.len();
+            to.extend_from_slice(&[0; 4]);
+            for (name, value) in members {
+                write_field(name, value, to)?;
+            }
+            to.push(0);
+            set_length(to, start)?;
+            kind::DOCUMENT
+        }
+        Bson::Array(values) => {
+            let start = to.len();
+            to.extend_from_slice(&[0; 4]);
+            for (position, value) in values.iter().enumerate() {
+                write_field(&position.to_string(), value, to)?;
+            }
+            to.push(0);
+            set_length(to, start)?;
+            kind::ARRAY
+        }
+        other => {
+            let mut document = Document::new();
+            document.insert("", other.clone());
+            let bytes = document
+                .to_vec()
+                .map_err(|_| Malformed("a value that can't be written"))?;
+            // Between the length, the type and the name without a letter, and the end.
+            let value = bytes.get(6..bytes.len().saturating_sub(1));
+            to.extend_from_slice(value.ok_or(Malformed("a value that can't be written"))?);
+            bytes[4]
+        }
+    })
 }
 
 /// Writes an element of a document or list: type, name, value.

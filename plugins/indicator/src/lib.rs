@@ -51,7 +51,7 @@ pub struct Indicator {
     #[field(required = false, sortable, indexed, searchable)]
     pub value: String,
     /// The value in lower case, by which it is looked up.
-    #[field(indexed, searchable)]
+    #[field(indexed)]
     pub lower: String,
     /// What the value is: `Domain`, `URI`, `MD5`.
     #[field(

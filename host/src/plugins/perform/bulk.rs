@@ -34,8 +34,10 @@ pub struct Batch {
     pub mode: Mode,
     /// What becomes of the others if one is refused.
     pub together: Together,
-    /// Of the request: its batches are carried out in the order in which they ask.
+    /// Of the request, all batches of which share it.
     pub order: Arc<Order>,
+    /// How many batches of the request come before.
+    pub before: u64,
 }
 
 /// A POST that is to be carried out.
@@ -91,6 +93,7 @@ impl Plugins {
             mode,
             together,
             order,
+            before,
         } = batch;
         let count = objects.len();
         if of.declaration.tasks {
@@ -102,7 +105,10 @@ impl Plugins {
             return answers;
         }
         let objects = Arc::new(objects);
-        let mut turn = order.turn().await;
+        let mut turn = match order.turn(before).await {
+            Ok(turn) => turn,
+            Err(reason) => return (0..count).map(|_| Err(same(&reason))).collect(),
+        };
         let tried = self
             .try_many(registry, caller, of, &objects, (mode, together), &mut turn)
             .await;
@@ -185,6 +191,10 @@ impl Plugins {
             turn.end(clock);
             let obstacle = match ran {
                 Ran::Through(work, done) => {
+                    // What handlers have read is looked at again with the commit, but not what the checks have.
+                    let is_checked_out = |done: &Done| matches!(done, Done::Refused(_));
+                    let is_unsure =
+                        arguments::looks_up(&of.declaration) && done.iter().any(is_checked_out);
                     let outcomes = outcomes(&part, done);
                     let some_refused = outcomes.iter().any(Result::is_err);
                     let is_void = all_or_nothing && some_refused;
@@ -197,7 +207,8 @@ impl Plugins {
                         false => changes(work, &part, pending.iter().zip(&outcomes)).await,
                     };
                     let was_early = turn.may_store(clock).await?;
-                    if turn.is_outrun() || was_early && some_refused {
+                    if turn.is_outrun() || was_early && is_unsure {
+                        turn.repeat();
                         continue;
                     }
                     turn.pass();
@@ -231,6 +242,7 @@ impl Plugins {
                 Ran::Broken(at, failure) => {
                     let was_early = turn.may_store(clock).await?;
                     if turn.is_outrun() || was_early {
+                        turn.repeat();
                         continue;
                     }
                     match failed(failure, &part.plugin, &part.job) {
@@ -322,12 +334,7 @@ impl Plugins {
 async fn changes<'p>(
     mut work: Box<Work>,
     part: &Part<'_>,
-    done: impl Iterator<
-        Item = (
-            &'p Pending,
-            &'p Result<(Settled, Vec<String>), NotDone>,
-        ),
-    >,
+    done: impl Iterator<Item = (&'p Pending, &'p Result<(Settled, Vec<String>), NotDone>)>,
 ) -> Result<WriteSet, Again> {
     let now = part.request.now;
     let mut records = WriteSet::default();

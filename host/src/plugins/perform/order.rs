@@ -1,12 +1,13 @@
 //! What the parts of one request of many POSTs have in common: their order, and one clock.
 //!
-//! A part may run while the one before is being stored. It runs on what is stored by then, and what it has read is looked at
-//! again with its commit, as ever; but nothing of it is stored, and no refusal believed, before the part before is done.
+//! A part may run while those before it are being stored. It runs on what is stored by then, and what it has read is looked at
+//! again with its commit, as ever; but nothing of it is stored before the part before is done.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::dates;
 use crate::plugins::NotDone;
@@ -14,9 +15,11 @@ use crate::plugins::NotDone;
 /// So many parts wait for the ones before them after one has met what was being stored.
 const CAUTIOUS: u32 = 8;
 
-/// See the module text. Whoever asks for the next turn first has to wait for it in the order of the parts.
+/// See the module text.
 #[derive(Debug, Default)]
 pub struct Order {
+    /// How many parts have had their turn to run.
+    begun: watch::Sender<u64>,
     running: Mutex<()>,
     storing: Mutex<()>,
     clock: parking_lot::Mutex<Clock>,
@@ -66,9 +69,21 @@ pub(super) struct Turn<'a> {
 }
 
 impl Order {
-    /// Waits until the next part may run.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    /// Waits until a part may run: after `before` other ones.
+    ///
+    /// # Errors
+    ///
+    /// A part before could not be stored.
+    pub(super) async fn turn(&self, before: u64) -> Result<Turn<'_>, NotDone> {
+        // The sender is there for as long as `self` is.
+        let _ = self
+            .begun
+            .subscribe()
+            .wait_for(|begun| *begun == before)
+            .await;
         let running = self.running.lock().await;
+        self.begun.send_replace(before + 1);
+        self.go_on()?;
         let storing = match self.cautious.load(Ordering::Relaxed) {
             0 => self.storing.try_lock().ok(),
             left => {
@@ -76,12 +91,21 @@ impl Order {
                 Some(self.storing.lock().await)
             }
         };
-        Turn {
+        Ok(Turn {
             order: self,
             running: Some(running),
             was_early: storing.is_none(),
             storing,
             repeated: self.repeated.load(Ordering::Relaxed),
+        })
+    }
+
+    fn go_on(&self) -> Result<(), NotDone> {
+        match self.given_up.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(NotDone::Busy(
+                "the objects before could not be stored".into(),
+            )),
         }
     }
 }
@@ -103,8 +127,8 @@ impl Turn<'_> {
         latest.step = latest.step.max(clock.step);
     }
 
-    /// Waits until the part may be stored, and its times have come. True: the part before has been stored only now, so that a
-    /// refusal of this one is not certain.
+    /// Waits until the part may be stored, and its times have come. True: the part before has been stored only now, so that
+    /// whatever this one's commit does not look at again is not certain.
     ///
     /// # Errors
     ///
@@ -112,13 +136,18 @@ impl Turn<'_> {
     pub(super) async fn may_store(&mut self, clock: Clock) -> Result<bool, NotDone> {
         let waited = self.storing.is_none();
         if waited {
-            self.storing = Some(self.order.storing.lock().await);
+            let mut storing = std::pin::pin!(self.order.storing.lock());
+            let storing = match futures_util::poll!(&mut storing) {
+                Poll::Ready(storing) => storing,
+                Poll::Pending => {
+                    // It is the next in the queue, so that the part after it may run meanwhile.
+                    self.running = None;
+                    storing.await
+                }
+            };
+            self.storing = Some(storing);
         }
-        if self.order.given_up.load(Ordering::Relaxed) {
-            return Err(NotDone::Busy(
-                "the objects before could not be stored".into(),
-            ));
-        }
+        self.order.go_on()?;
         let ahead = clock.now.saturating_sub(dates::now());
         if let Ok(ahead @ 1..) = u64::try_from(ahead) {
             tokio::time::sleep(Duration::from_millis(ahead)).await;
@@ -163,40 +192,47 @@ mod tests {
     #[tokio::test]
     async fn the_next_part_runs_early_and_is_stored_after() {
         let order = Order::default();
-        let mut first = order.turn().await;
-        assert!(is_refused(order.turn()).await, "one part runs at a time");
+        assert!(is_refused(order.turn(1)).await, "it is the turn of another");
+        let mut first = order.turn(0).await.unwrap();
+        assert!(is_refused(order.turn(1)).await, "one part runs at a time");
         let mut clock = first.begin();
         clock.part();
         first.end(clock);
         assert!(!first.may_store(clock).await.unwrap());
         first.pass();
-        let mut second = order.turn().await;
-        let clock_of_second = second.begin();
-        assert!(clock_of_second.now() > clock.now());
-        let stores = second.may_store(clock_of_second);
-        assert!(is_refused(stores).await, "nothing is stored before its turn");
-        drop(first);
-        assert!(second.may_store(clock_of_second).await.unwrap());
-        assert!(!second.may_store(clock_of_second).await.unwrap());
+        let mut second = order.turn(1).await.unwrap();
+        let later = second.begin();
+        assert!(later.now() > clock.now());
+        {
+            let mut stores = std::pin::pin!(second.may_store(later));
+            let waited = tokio::time::timeout(Duration::from_millis(20), &mut stores).await;
+            assert!(waited.is_err(), "nothing is stored before its turn");
+            let third = order.turn(2).await.unwrap();
+            assert!(third.was_early, "while one waits the next may run");
+            drop(first);
+            assert!(stores.await.unwrap());
+        }
+        assert!(!second.may_store(later).await.unwrap());
         assert!(!second.is_outrun());
         second.repeat();
         assert!(!second.is_outrun(), "that was this part itself");
-        second.pass();
-        assert!(is_refused(order.turn()).await, "then parts wait for those before");
+        assert!(
+            is_refused(order.turn(3)).await,
+            "then parts wait for those before"
+        );
         second.give_up();
         drop(second);
-        let mut third = order.turn().await;
-        let refused = third.may_store(third.begin()).await;
-        assert!(matches!(refused, Err(NotDone::Busy(_))));
+        let given_up = order.turn(4).await;
+        assert!(matches!(given_up, Err(NotDone::Busy(_))));
     }
 
     #[tokio::test]
     async fn a_part_is_told_that_one_before_ran_again() {
         let order = Order::default();
-        let mut first = order.turn().await;
+        let mut first = order.turn(0).await.unwrap();
         assert!(!first.may_store(first.begin()).await.unwrap());
         first.pass();
-        let mut second = order.turn().await;
+        let mut second = order.turn(1).await.unwrap();
         first.repeat();
         drop(first);
         assert!(second.is_outrun());
@@ -206,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_stored_before_its_time() {
         let order = Order::default();
-        let mut turn = order.turn().await;
+        let mut turn = order.turn(0).await.unwrap();
         let mut clock = turn.begin();
         (0..30).for_each(|_| clock.part());
         clock.tick();

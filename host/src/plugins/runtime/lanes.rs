@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a call may use the thread that asked.
 const QUICK: Duration = Duration::from_millis(10);
@@ -86,8 +87,7 @@ impl Lanes {
         let Some(slow) = &self.slow else {
             return Ok(call.await);
         };
-        let mut task = AbortedWhenDropped(slow.spawn(call));
-        (&mut task.0)
+        AbortOnDropHandle::new(slow.spawn(call))
             .await
             .map_err(|error| format!("a call of a plugin broke the host: {error}"))
     }
@@ -99,14 +99,6 @@ impl Drop for Lanes {
         if let Some(slow) = self.slow.take() {
             slow.shutdown_background();
         }
-    }
-}
-
-struct AbortedWhenDropped<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortedWhenDropped<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

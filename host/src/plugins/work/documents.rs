@@ -13,6 +13,7 @@ use crate::plugins::declaration::{FieldKind, TypeDeclaration};
 use crate::plugins::registry::TypeEntry;
 use crate::plugins::value::{Abort, Arg, Failure, Fault, Value, json_to_bson};
 use crate::store::draft::DraftError;
+use crate::store::order;
 use crate::store::{
     Draft, FieldPath, Filter, KeyRead, KeyValue, SearchRead, SelectRead, StoredDocument, Test,
 };
@@ -256,7 +257,8 @@ impl Work {
         of: &Arc<TypeEntry>,
         key: &KeyValue,
     ) -> Result<Option<usize>, Failure> {
-        if let Some(index) = self.made_keys.get(&key_text(key)) {
+        let bytes = key_bytes(key)?;
+        if let Some(index) = self.made_keys.get(&bytes) {
             return Ok(Some(*index));
         }
         for index in 0..self.documents.len() {
@@ -273,7 +275,7 @@ impl Work {
             .await
             .map_err(|error| store_failed(&error))?;
         let holder = stored.as_ref().map(|stored| stored.id);
-        if !self.keys.iter().any(|read| read.key == *key) {
+        if self.looked_up.insert(bytes) {
             self.keys.push(KeyRead {
                 key: key.clone(),
                 holder,
@@ -472,7 +474,8 @@ impl Work {
         {
             let document = self.touch(index);
             // What the same request has made before is there for whoever asks again: the second of two equal attachments.
-            let is_there = document.revision.is_some() || document.settled.is_some() || document.claimed;
+            let is_there =
+                document.revision.is_some() || document.settled.is_some() || document.claimed;
             document.claimed = true;
             document.was_made = true;
             let origin = match (is_there, document.hidden) {
@@ -488,7 +491,8 @@ impl Work {
             of: Arc::clone(&of),
             id,
             revision: None,
-            draft: Draft::fresh(&body).map_err(draft_failed)?,
+            draft: Draft::of_members(body.iter().map(|(name, value)| (*name, value)))
+                .map_err(draft_failed)?,
             reads: BTreeMap::new(),
             searches: Vec::new(),
             hidden: false,
@@ -501,28 +505,31 @@ impl Work {
             settled: None,
         })?;
         if let Some(key) = key {
-            self.made_keys.insert(key_text(&key), index);
+            self.made_keys.insert(key_bytes(&key)?, index);
             self.documents[index].rekeyed = false;
         }
         Ok((self.number(index)?, Origin::Fresh))
     }
 
-    /// A new document before anything is done to it (create.md 2.7, documents.md 2.1).
-    pub(super) fn initial(
+    /// The fields of a new document before anything is done to it (create.md 2.7, documents.md 2.1).
+    pub(super) fn initial<'d>(
         &self,
-        of: &TypeDeclaration,
+        of: &'d TypeDeclaration,
         id: ObjectId,
-        key: Option<&KeyValue>,
-    ) -> Result<Document, Failure> {
+        key: Option<&'d KeyValue>,
+    ) -> Result<Vec<(&'d str, Bson)>, Failure> {
         let now = Bson::DateTime(DateTime::from_millis(self.now));
-        let mut body = Document::new();
-        body.insert("_id", id);
-        body.insert("schema_version", of.schema_version);
+        let mut body: Vec<(&str, Bson)> = vec![
+            ("_id", id.into()),
+            ("schema_version", of.schema_version.into()),
+        ];
         if of.top_level {
-            body.insert("created", now.clone());
-            body.insert("modified", now.clone());
-            body.insert("status", "New");
-            body.insert("tlp", "red");
+            body.extend([
+                ("created", now.clone()),
+                ("modified", now.clone()),
+                ("status", "New".into()),
+                ("tlp", "red".into()),
+            ]);
         }
         for field in &of.fields {
             let name = field.stored_name();
@@ -542,26 +549,24 @@ impl Work {
                 (None, _) => continue,
             };
             if value != Bson::Null {
-                body.insert(name, value);
+                put(&mut body, name, value);
             }
         }
         if of.sources {
             let first = of.author_source.then(|| self.author_source());
-            body.insert(
-                "source",
-                Bson::Array(first.into_iter().map(Bson::from).collect()),
-            );
+            let sources = first.into_iter().map(Bson::from).collect();
+            put(&mut body, "source", Bson::Array(sources));
         }
         if of.top_level {
             for list in LISTS {
-                if !body.contains_key(list) {
-                    body.insert(list, Bson::Array(Vec::new()));
+                if !body.iter().any(|(name, _)| *name == list) {
+                    body.push((list, Bson::Array(Vec::new())));
                 }
             }
-            body.insert("unsupported_attrs", Document::new());
+            put(&mut body, "unsupported_attrs", Document::new().into());
         }
         for (path, value) in key.iter().flat_map(|key| &key.parts) {
-            body.insert(path.as_str(), value.clone());
+            put(&mut body, path.as_str(), value.clone());
         }
         Ok(body)
     }
@@ -706,9 +711,25 @@ impl Work {
     }
 }
 
-/// A key as text: equal for equal keys of one collection.
-fn key_text(key: &KeyValue) -> String {
-    format!("{} {:?}", key.collection, key.parts)
+/// Sets a field.
+fn put<'d>(body: &mut Vec<(&'d str, Bson)>, name: &'d str, value: Bson) {
+    match body.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, known)) => *known = value,
+        None => body.push((name, value)),
+    }
+}
+
+/// A key as bytes: equal for equal keys.
+fn key_bytes(key: &KeyValue) -> Result<Vec<u8>, Failure> {
+    let mut bytes = key.collection.clone().into_bytes();
+    for (path, value) in &key.parts {
+        let value = order::encode_bson(value).map_err(|error| draft_failed(error.into()))?;
+        for part in [path.as_str().as_bytes(), &value] {
+            bytes.extend_from_slice(&part.len().to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+    }
+    Ok(bytes)
 }
 
 /// Does a condition narrow the search by an index or a unique key?

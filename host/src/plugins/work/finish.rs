@@ -217,7 +217,7 @@ impl Work {
         {
             // A stub that a batch job left (documents.md 3.5): it becomes a document like any other.
             for (name, value) in self.initial(of, document.id, None)? {
-                let path = FieldPath::parse(&name).map_err(|error| internal(error.to_string()))?;
+                let path = FieldPath::parse(name).map_err(|error| internal(error.to_string()))?;
                 if name != "_id" && document.draft.get(&path).map_err(draft_failed)?.is_none() {
                     operations.push(Op::Set(path, value));
                 }

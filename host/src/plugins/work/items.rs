@@ -13,7 +13,6 @@ use crate::plugins::Refusal;
 use crate::plugins::registry::TypeEntry;
 use crate::plugins::value::{Failure, Fault, Outcome};
 use crate::store::StagedFile;
-use crate::store::class;
 
 /// Type and id of the document that a refusal is about.
 type About = Option<(String, ObjectId)>;
@@ -196,8 +195,7 @@ impl Work {
         if !document.of.declaration.sources {
             return Ok(false);
         }
-        let pairs = class::pairs_of(&document.draft.to_raw())
-            .map_err(|error| draft_failed(error.into()))?;
+        let pairs = document.draft.pairs().map_err(draft_failed)?;
         Ok(!self.request.caller.rights.sees(&pairs))
     }
 }

@@ -48,7 +48,7 @@ mod unrelate;
 mod uploads;
 mod waits;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bson::Bson;
@@ -268,7 +268,9 @@ pub struct Work {
     documents: Vec<Open>,
     by_id: HashMap<(String, ObjectId), usize>,
     /// Unique keys of documents made by this request.
-    made_keys: HashMap<String, usize>,
+    made_keys: HashMap<Vec<u8>, usize>,
+    /// Those that were looked for in the store; all of them are among `keys`.
+    looked_up: HashSet<Vec<u8>>,
     uploads: Vec<Upload>,
     frames: Vec<Frame>,
     savepoints: Vec<Savepoint>,
@@ -316,6 +318,7 @@ impl Work {
             documents: Vec::new(),
             by_id: HashMap::new(),
             made_keys: HashMap::new(),
+            looked_up: HashSet::new(),
             uploads: Vec::new(),
             frames: Vec::new(),
             savepoints: Vec::new(),

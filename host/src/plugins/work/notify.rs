@@ -10,7 +10,7 @@ use super::{Failure, Open, Work};
 use crate::access::Change;
 use crate::plugins::declaration::TypeDeclaration;
 use crate::plugins::registry::TypeEntry;
-use crate::store::class::{Pairs, pairs_of};
+use crate::store::class::Pairs;
 use crate::store::{CollectionSpec, FieldPath, IndexSpec, Write};
 
 /// Collection of what users are to be told.
@@ -139,7 +139,5 @@ fn sources(document: &Open, of: &TypeDeclaration) -> Result<Option<Pairs>, Failu
     if !of.sources {
         return Ok(None);
     }
-    let body = document.draft.to_raw();
-    let pairs = pairs_of(&body).map_err(|error| super::internal(error.to_string()))?;
-    Ok(Some(pairs))
+    document.draft.pairs().map(Some).map_err(draft_failed)
 }

@@ -246,10 +246,9 @@ impl<'a> Group<'a> {
             for write in &one.writes {
                 let (collection, draft) = match write {
                     Write::Insert { collection, body } => (collection, Draft::fresh(body)),
-                    Write::Make { document, body } => (
-                        &document.collection,
-                        Ok(Draft::stored(Arc::clone(body))),
-                    ),
+                    Write::Make { document, body } => {
+                        (&document.collection, Ok(Draft::stored(Arc::clone(body))))
+                    }
                     Write::Copy { collection, body } => {
                         (collection, Ok(Draft::stored(Arc::clone(body))))
                     }

@@ -19,6 +19,10 @@ use crate::store::{Result, StoreError, Visible};
 /// SQLite before this can lose commits when several connections write to the log (pitfall P2).
 const OLDEST: i32 = 3_051_003;
 
+/// Bytes of a page. The keys of an index come in no order, so that nearly each of them changes a page of its own: small pages
+/// are the less to write. Files keep the size that they were made with.
+const PAGE: i64 = 4096;
+
 /// Marks our files: "crit".
 const APPLICATION: i64 = 0x6372_6974;
 
@@ -83,7 +87,7 @@ impl Link {
         sql.busy_timeout(options.busy)?;
         check_layout(&sql, file)?;
         // Only effective before the first table is made (pitfall P5).
-        sql.pragma_update(None, "page_size", 8192)?;
+        sql.pragma_update(None, "page_size", PAGE)?;
         let mode: String =
             sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if !mode.eq_ignore_ascii_case("wal") {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use super::bodies::LARGE;
 use super::connection;
 use super::keys;
+use super::pending::{Pending, Table};
 use super::schema::{Collection, Counts, Field, Purpose};
 use crate::store::class::{self, ClassId, ClassTable, Pairs};
 use crate::store::draft::Draft;
@@ -51,7 +52,7 @@ impl RowError {
     }
 }
 
-/// Where a document was before the group.
+/// Where a document is, and its class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) id: i64,
@@ -67,6 +68,8 @@ pub(super) struct Rows<'a> {
     new_classes: Vec<Arc<Pairs>>,
     new_numbers: HashMap<Arc<Pairs>, ClassId>,
     changes: CountChanges,
+    /// Rows of indexes that are not written yet.
+    pending: Pending,
     /// Large documents as they were written, by id and revision.
     large: Vec<(ObjectId, u64, Arc<RawDocumentBuf>)>,
 }
@@ -78,6 +81,7 @@ impl<'a> Rows<'a> {
             new_classes: Vec::new(),
             new_numbers: HashMap::new(),
             changes: HashMap::new(),
+            pending: Pending::default(),
             large: Vec::new(),
         }
     }
@@ -134,8 +138,14 @@ impl<'a> Rows<'a> {
         *self.changes.entry((collection, class)).or_default() += by;
     }
 
-    /// Writes the counts that have changed.
-    pub(super) fn write_counts(&self, sql: &Connection) -> Result<()> {
+    /// Writes what was put off: rows of indexes.
+    pub(super) fn write_pending(&mut self, sql: &Connection) -> Result<()> {
+        Ok(self.pending.write(sql)?)
+    }
+
+    /// Writes what was put off, and the counts that have changed.
+    pub(super) fn write_rest(&mut self, sql: &Connection) -> Result<()> {
+        self.write_pending(sql)?;
         for ((collection, class), by) in &self.changes {
             if *by != 0 {
                 sql.prepare_cached(
@@ -164,9 +174,12 @@ impl<'a> Rows<'a> {
             "INSERT INTO doc_{n}(oid, class, revision, body) VALUES (?, ?, ?, ?)"
         ))?
         .execute(params![oid, class, revision as i64, body.as_bytes()])?;
-        let row = sql.last_insert_rowid();
+        let row = Row {
+            id: sql.last_insert_rowid(),
+            class,
+        };
         for field in &collection.fields {
-            insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
+            self.insert_field(sql, collection, field, row, oid, body.as_bytes())?;
         }
         self.count(n, class, 1);
         self.wrote(oid, revision, body);
@@ -211,11 +224,11 @@ impl<'a> Rows<'a> {
             }
             if class == row.class
                 && field.purpose == Purpose::Entries
-                && append_entries(sql, n, field, oid, class, draft)?
+                && self.append_entries(sql, n, field, oid, class, draft)?
             {
                 continue;
             }
-            update_field(
+            self.update_field(
                 sql,
                 collection,
                 field,
@@ -272,10 +285,146 @@ impl<'a> Rows<'a> {
                 continue;
             }
             remove_field(sql, collection, field, row, oid, body.as_bytes())?;
-            insert_field(sql, collection, field, row, oid, class, body.as_bytes())?;
+            let now = Row { id: row, class };
+            self.insert_field(sql, collection, field, now, oid, body.as_bytes())?;
         }
         self.count(n, before, -1);
         self.count(n, class, 1);
+        Ok(())
+    }
+}
+
+/// Rows of single fields.
+impl Rows<'_> {
+    fn entry(&mut self, n: i64, field: i64, key: Vec<u8>, oid: &[u8], class: ClassId) {
+        self.pending.add(Table::Entry, n, field, key, oid, class);
+    }
+
+    fn sort(&mut self, n: i64, field: i64, key: Vec<u8>, oid: &[u8], class: ClassId) {
+        self.pending.add(Table::Sort, n, field, key, oid, class);
+    }
+
+    /// The rows of one field for a document that had none.
+    pub(super) fn insert_field(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        field: &Field,
+        Row { id: row, class }: Row,
+        oid: &[u8],
+        body: &[u8],
+    ) -> Result<(), RowError> {
+        let n = collection.number;
+        match field.purpose {
+            Purpose::Entries => {
+                let keys = keys::entries(body, &field.path)?;
+                if keys.len() > 1 {
+                    insert_several(sql, n, field.number, oid, class)?;
+                }
+                for key in keys {
+                    self.entry(n, field.number, key, oid, class);
+                }
+            }
+            Purpose::Sort => {
+                let key = keys::capped(keys::sort_key(body, &field.path)?);
+                self.sort(n, field.number, key, oid, class);
+            }
+            Purpose::Text => insert_text(sql, field, row, oid, class, body)?,
+        }
+        Ok(())
+    }
+
+    /// If the field's list has only grown: the entries of what is new, without a look at the rest of the list.
+    fn append_entries(
+        &mut self,
+        sql: &Connection,
+        n: i64,
+        field: &Field,
+        oid: &[u8],
+        class: ClassId,
+        draft: &Draft,
+    ) -> Result<bool, RowError> {
+        let positional = field
+            .path
+            .segments()
+            .nth(1)
+            .is_some_and(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
+        if positional {
+            return Ok(false);
+        }
+        let Some(added) = draft.only_appended(field.path.root()) else {
+            return Ok(false);
+        };
+        let keys = keys::entries(added.as_bytes(), &field.path)?;
+        // Whether what was there before has entries is not looked at: one note too many does no harm.
+        let stored = Value::document(draft.base().as_bytes()).field(field.path.root())?;
+        let had = stored.is_some_and(|list| !list.is_empty_list());
+        if keys.len() > 1 || (had && !keys.is_empty()) {
+            insert_several(sql, n, field.number, oid, class)?;
+        }
+        for key in keys {
+            self.entry(n, field.number, key, oid, class);
+        }
+        Ok(true)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a row before and after, in one place only"
+    )]
+    fn update_field(
+        &mut self,
+        sql: &Connection,
+        collection: &Collection,
+        field: &Field,
+        row: Row,
+        oid: &[u8],
+        class: ClassId,
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<(), RowError> {
+        let n = collection.number;
+        match field.purpose {
+            Purpose::Entries => {
+                let old: BTreeSet<Vec<u8>> = keys::entries(before, &field.path)?;
+                let new = keys::entries(after, &field.path)?;
+                for key in old.difference(&new) {
+                    remove_entry(sql, n, field.number, key, oid)?;
+                }
+                if new.len() > 1 {
+                    insert_several(sql, n, field.number, oid, class)?;
+                } else if old.len() > 1 || class != row.class {
+                    remove_several(sql, n, field.number, oid)?;
+                }
+                for key in new {
+                    if class != row.class || !old.contains(&key) {
+                        self.entry(n, field.number, key, oid, class);
+                    }
+                }
+            }
+            Purpose::Sort => {
+                let old = keys::capped(keys::sort_key(before, &field.path)?);
+                let new = keys::capped(keys::sort_key(after, &field.path)?);
+                if old != new {
+                    remove_sort(sql, n, field.number, &old, oid)?;
+                }
+                if old != new || class != row.class {
+                    self.sort(n, field.number, new, oid, class);
+                }
+            }
+            Purpose::Text => {
+                let changed = keys::searchable(after, &field.path)?
+                    != keys::searchable(before, &field.path)?
+                    || keys::only_text(after, &field.path)?
+                        != keys::only_text(before, &field.path)?;
+                if changed {
+                    remove_text(sql, field.number, row.id)?;
+                    insert_text(sql, field, row.id, oid, class, after)?;
+                } else if class != row.class {
+                    reclass_text(sql, field.number, row.id, class)?;
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -289,21 +438,6 @@ pub(super) fn count_all(counts: &mut Counts, changes: &CountChanges) {
     }
 }
 
-fn insert_entry(
-    sql: &Connection,
-    n: i64,
-    field: i64,
-    key: &[u8],
-    oid: &[u8],
-    class: ClassId,
-) -> Result<(), RowError> {
-    sql.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO entry_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"
-    ))?
-    .execute(params![field, key, oid, class])?;
-    Ok(())
-}
-
 fn remove_entry(
     sql: &Connection,
     n: i64,
@@ -315,21 +449,6 @@ fn remove_entry(
         "DELETE FROM entry_{n} WHERE field = ? AND key = ? AND oid = ?"
     ))?
     .execute(params![field, key, oid])?;
-    Ok(())
-}
-
-fn insert_sort(
-    sql: &Connection,
-    n: i64,
-    field: i64,
-    key: &[u8],
-    oid: &[u8],
-    class: ClassId,
-) -> Result<(), RowError> {
-    sql.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO sort_{n}(field, key, oid, class) VALUES (?, ?, ?, ?)"
-    ))?
-    .execute(params![field, key, oid, class])?;
     Ok(())
 }
 
@@ -420,36 +539,6 @@ fn reclass_text(sql: &Connection, field: i64, row: i64, class: ClassId) -> Resul
     Ok(())
 }
 
-/// The rows of one field for a document that had none.
-pub(super) fn insert_field(
-    sql: &Connection,
-    collection: &Collection,
-    field: &Field,
-    row: i64,
-    oid: &[u8],
-    class: ClassId,
-    body: &[u8],
-) -> Result<(), RowError> {
-    let n = collection.number;
-    match field.purpose {
-        Purpose::Entries => {
-            let keys = keys::entries(body, &field.path)?;
-            for key in &keys {
-                insert_entry(sql, n, field.number, key, oid, class)?;
-            }
-            if keys.len() > 1 {
-                insert_several(sql, n, field.number, oid, class)?;
-            }
-        }
-        Purpose::Sort => {
-            let key = keys::capped(keys::sort_key(body, &field.path)?);
-            insert_sort(sql, n, field.number, &key, oid, class)?;
-        }
-        Purpose::Text => insert_text(sql, field, row, oid, class, body)?,
-    }
-    Ok(())
-}
-
 fn remove_field(
     sql: &Connection,
     collection: &Collection,
@@ -471,97 +560,6 @@ fn remove_field(
             remove_sort(sql, n, field.number, &key, oid)?;
         }
         Purpose::Text => remove_text(sql, field.number, row)?,
-    }
-    Ok(())
-}
-
-/// If the field's list has only grown: the entries of what is new, without a look at the rest of the list.
-fn append_entries(
-    sql: &Connection,
-    n: i64,
-    field: &Field,
-    oid: &[u8],
-    class: ClassId,
-    draft: &Draft,
-) -> Result<bool, RowError> {
-    let positional = field
-        .path
-        .segments()
-        .nth(1)
-        .is_some_and(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
-    if positional {
-        return Ok(false);
-    }
-    let Some(added) = draft.only_appended(field.path.root()) else {
-        return Ok(false);
-    };
-    let keys = keys::entries(added.as_bytes(), &field.path)?;
-    for key in &keys {
-        insert_entry(sql, n, field.number, key, oid, class)?;
-    }
-    // Whether what was there before has entries is not looked at: one note too many does no harm.
-    let stored = Value::document(draft.base().as_bytes()).field(field.path.root())?;
-    let had = stored.is_some_and(|list| !list.is_empty_list());
-    if keys.len() > 1 || (had && !keys.is_empty()) {
-        insert_several(sql, n, field.number, oid, class)?;
-    }
-    Ok(true)
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a row before and after, in one place only"
-)]
-fn update_field(
-    sql: &Connection,
-    collection: &Collection,
-    field: &Field,
-    row: Row,
-    oid: &[u8],
-    class: ClassId,
-    before: &[u8],
-    after: &[u8],
-) -> Result<(), RowError> {
-    let n = collection.number;
-    match field.purpose {
-        Purpose::Entries => {
-            let old: BTreeSet<Vec<u8>> = keys::entries(before, &field.path)?;
-            let new = keys::entries(after, &field.path)?;
-            for key in old.difference(&new) {
-                remove_entry(sql, n, field.number, key, oid)?;
-            }
-            for key in &new {
-                if class != row.class || !old.contains(key) {
-                    insert_entry(sql, n, field.number, key, oid, class)?;
-                }
-            }
-            if new.len() > 1 {
-                insert_several(sql, n, field.number, oid, class)?;
-            } else if old.len() > 1 || class != row.class {
-                remove_several(sql, n, field.number, oid)?;
-            }
-        }
-        Purpose::Sort => {
-            let old = keys::capped(keys::sort_key(before, &field.path)?);
-            let new = keys::capped(keys::sort_key(after, &field.path)?);
-            if old != new {
-                remove_sort(sql, n, field.number, &old, oid)?;
-            }
-            if old != new || class != row.class {
-                insert_sort(sql, n, field.number, &new, oid, class)?;
-            }
-        }
-        Purpose::Text => {
-            let changed = keys::searchable(after, &field.path)?
-                != keys::searchable(before, &field.path)?
-                || keys::only_text(after, &field.path)? != keys::only_text(before, &field.path)?;
-            if changed {
-                remove_text(sql, field.number, row.id)?;
-                insert_text(sql, field, row.id, oid, class, after)?;
-            } else if class != row.class {
-                reclass_text(sql, field.number, row.id, class)?;
-            }
-        }
     }
     Ok(())
 }

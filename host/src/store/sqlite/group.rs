@@ -252,7 +252,7 @@ impl<'a> Group<'a> {
                     .execute(params![number, value, &id.bytes()[..]])?;
             }
         }
-        rows.write_counts(sql)
+        rows.write_rest(sql)
     }
 }
 

@@ -13,6 +13,7 @@ mod flush;
 mod group;
 mod keys;
 mod list;
+mod pending;
 mod plan;
 mod readers;
 mod schema;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection;
-use super::flush::{self, Rows};
+use super::flush::{self, Row, Rows};
 use super::keys;
 use crate::store::class::{self, ClassTable};
 use crate::store::draft::Draft;
@@ -595,6 +595,7 @@ fn fill(
     let n = collection.number;
     let mut last = i64::MIN;
     loop {
+        rows.write_pending(sql)?;
         let batch = documents_after(sql, n, last)?;
         let Some((id, ..)) = batch.last() else {
             return Ok(());
@@ -614,7 +615,7 @@ fn fill(
                 .iter()
                 .filter(|field| new_fields.contains(&field.number))
             {
-                flush::insert_field(sql, collection, field, row, &oid, class, bytes)
+                rows.insert_field(sql, collection, field, Row { id: row, class }, &oid, bytes)
                     .map_err(|error| error.or_damaged(damaged))?;
             }
             if reclass {

@@ -19,11 +19,11 @@ use crate::store::{CollectionSpec, Result, StoreError};
 /// Write sets that go into one commit at most.
 const GROUP: usize = 64;
 
-/// Pages of the log after which it is copied into the database (64 MiB; pitfalls P3, P4).
-const LOG_PAGES: i64 = 8192;
+/// Bytes of the log after which it is copied into the database (pitfalls P3, P4).
+const LOG_SIZE: i64 = 64 << 20;
 
-/// Pages of the log after which readers are made to wait so that it starts over (256 MiB).
-const LOG_LIMIT: i64 = 32768;
+/// Bytes of the log after which readers are made to wait so that it starts over.
+const LOG_LIMIT: i64 = 256 << 20;
 
 /// What the writer is asked for.
 pub(super) enum Job {
@@ -96,14 +96,17 @@ fn checkpoint(
         sql.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
             .query_row([], |row| row.get(1))
     };
-    let log = pages("NOOP")?;
+    let page: i64 = sql
+        .prepare_cached("PRAGMA page_size")?
+        .query_row([], |row| row.get(0))?;
+    let log = pages("NOOP")? * page;
     if log > LOG_LIMIT && last_restart.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
         sql.busy_timeout(Duration::from_millis(100))?;
         let restarted = pages("RESTART");
         sql.busy_timeout(options.busy)?;
         *last_restart = Some(Instant::now());
         restarted?;
-    } else if log > LOG_PAGES {
+    } else if log > LOG_SIZE {
         pages("PASSIVE")?;
     }
     Ok(())
@@ -245,7 +248,7 @@ fn declare(link: &Link, shared: &Shared, specs: &[CollectionSpec]) -> Result<Vec
         schema::load_classes(&link.sql, &mut classes)?;
         let mut rows = Rows::new(&classes);
         let reports = schema::declare(&link.sql, specs, &mut rows)?;
-        rows.write_counts(&link.sql)?;
+        rows.write_rest(&link.sql)?;
         state.commits += 1;
         schema::write_state(&link.sql, state)?;
         Ok(reports)
