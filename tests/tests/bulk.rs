@@ -386,3 +386,56 @@ async fn g8_clients_that_send_the_same_meet_in_one_object() -> Result<()> {
     }
     Ok(())
 }
+
+/// Every object has a time not before that of the one before it, and a later one if both are about one object of the store:
+/// also where many share a commit, and in no case is it in the future.
+#[tokio::test]
+async fn times_go_on_with_the_objects() -> Result<()> {
+    let server = Server::start().await?;
+    // Of an object that is sent again and again each time is another source instance (documents.md 2.2).
+    let objects: Vec<Json> = (0..900)
+        .map(|number| match number % 3 {
+            0 => json!({"type": "MD5", "value": "f".repeat(32), "source": "Alpha"}),
+            _ => json!({"type": "MD5", "value": format!("{number:032}"), "source": "Alpha"}),
+        })
+        .collect();
+    let answers = bulk(&server, "/api/v1/indicators/?bulk=1", &objects).await?;
+    let after = server
+        .post_json(
+            "/api/v1/indicators/",
+            &json!({"type": "MD5", "value": "e".repeat(32), "source": "Alpha"}),
+        )
+        .await?
+        .json();
+    assert!(codes(&answers).iter().all(|code| *code == 0));
+    let list = server.get("/api/v1/indicators/?limit=1000").await?.json();
+    let found = list["objects"].as_array().context("objects")?;
+    assert_eq!(found.len(), 602);
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let last = found
+        .iter()
+        .find(|object| object["_id"] == after["id"])
+        .context("the one after")?;
+    // In the order of ids, which is the order of the objects.
+    let created: Vec<_> = found
+        .iter()
+        .map(|object| text(&object["created"]))
+        .collect();
+    assert!(created.is_sorted(), "{created:?}");
+    assert!(created.iter().all(|time| *time <= text(&last["created"])));
+    let repeated = found
+        .iter()
+        .find(|object| object["value"] == "f".repeat(32))
+        .context("the repeated one")?;
+    let instances = repeated["source"][0]["instances"]
+        .as_array()
+        .context("instances")?;
+    let dates: Vec<_> = instances.iter().map(|one| text(&one["date"])).collect();
+    assert_eq!(dates.len(), 300);
+    assert!(dates.is_sorted_by(|a, b| a < b), "{dates:?}");
+    assert_eq!(
+        repeated["modified"],
+        repeated["source"][0]["instances"][299]["date"]
+    );
+    Ok(())
+}

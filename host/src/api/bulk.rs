@@ -1,7 +1,7 @@
 //! `POST /api/v1/RESOURCE/?bulk=1`: many objects in one request. Ours, not the original's.
 //!
 //! Every object is a POST of its own, carried out in the order sent; the answer has one line of JSON for each, in that order:
-//! what its own POST would have been answered. A hundred share one commit. With `atomic=1` all of them do, or nothing is stored.
+//! what its own POST would have been answered. Two hundred share one commit. With `atomic=1` all of them do, or nothing is stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ use crate::plugins::{
 use crate::query::is_on;
 
 /// Objects in one transaction: enough to share a commit, few enough that other requests hardly wait.
-const BATCH: usize = 100;
+const BATCH: usize = 200;
 /// Parts under way: one runs, one waits until the one before it has been stored.
 const AT_ONCE: usize = 3;
 /// Objects that are stored together or not at all.

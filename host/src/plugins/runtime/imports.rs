@@ -520,8 +520,11 @@ impl registers::Host for State {
             return Ok(None);
         };
         let request = work.request().clone();
-        // Another process may have loaded another list.
-        stored(asked!(self, request.services.registers.refresh().await))?;
+        let is_fresh = std::mem::replace(&mut work.knows_suffixes, true);
+        if !is_fresh {
+            // Another process may have loaded another list.
+            stored(asked!(self, request.services.registers.refresh().await))?;
+        }
         Ok(request.services.registers.registrable_domain(&host))
     }
 

@@ -122,6 +122,7 @@ impl Work {
             withdrawn: false,
             removed: false,
             settled: None,
+            moved: None,
         })
     }
 
@@ -503,6 +504,7 @@ impl Work {
             withdrawn: false,
             removed: false,
             settled: None,
+            moved: None,
         })?;
         if let Some(key) = key {
             self.made_keys.insert(key_bytes(&key)?, index);

@@ -227,13 +227,9 @@ impl Work {
             .log
             .iter()
             .any(|entry| entry.document == index && !entry.partner);
-        let has_modified = of.top_level
-            || of
-                .fields
-                .iter()
-                .any(|field| field.stored_name() == "modified");
-        if has_modified && for_its_own_sake {
-            operations.push(Op::Set(FieldPath::literal("modified"), date(self.now)));
+        if document.has_modified() && for_its_own_sake {
+            let moved = document.moved.unwrap_or(self.now);
+            operations.push(Op::Set(FieldPath::literal("modified"), date(moved)));
         }
         let key = DocKey {
             collection: of.collection.clone(),
@@ -446,6 +442,15 @@ fn counter_id(collection: &str, value: &str) -> ObjectId {
     let mut bytes = [0; 12];
     bytes.copy_from_slice(&digest[..12]);
     ObjectId::from_bytes(bytes)
+}
+
+impl Open {
+    /// Does its type keep the time of the last change?
+    pub(super) fn has_modified(&self) -> bool {
+        let of = &self.of.declaration;
+        let mut fields = of.fields.iter();
+        of.top_level || fields.any(|field| field.stored_name() == "modified")
+    }
 }
 
 /// Instances by source, those of an entry without a name under the empty one. Counted without decoding them: there may be

@@ -8,11 +8,12 @@ use bson::oid::ObjectId;
 use serde_json::Value as Json;
 
 use super::documents::draft_failed;
+use super::rules::date;
 use super::{Concerned, Savepoint, Work};
 use crate::plugins::Refusal;
 use crate::plugins::registry::TypeEntry;
 use crate::plugins::value::{Failure, Fault, Outcome};
-use crate::store::StagedFile;
+use crate::store::{FieldPath, Op, StagedFile};
 
 /// Type and id of the document that a refusal is about.
 type About = Option<(String, ObjectId)>;
@@ -161,6 +162,9 @@ impl Work {
                 .entry(entry.document)
                 .or_default()
                 .insert(entry.operation.path().root().to_owned());
+            if !entry.partner {
+                self.documents[entry.document].moved = Some(now);
+            }
         }
         for index in
             (savepoint.documents..self.documents.len()).chain(savepoint.before.keys().copied())
@@ -181,6 +185,12 @@ impl Work {
                 let document = &mut self.documents[index];
                 document.hidden = hidden;
                 document.settled = Some(now);
+                // What is not stored yet has no operations of its own: it is stored as it is in the end.
+                let is_changed_again = document.revision.is_none() && !is_new;
+                if is_changed_again && document.moved == Some(now) && document.has_modified() {
+                    let modified = Op::Set(FieldPath::literal("modified"), date(now));
+                    document.draft.apply(&modified).map_err(draft_failed)?;
+                }
             }
             let document = &mut self.documents[index];
             document.claimed = false;

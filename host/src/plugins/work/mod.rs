@@ -229,6 +229,8 @@ struct Open {
     removed: bool,
     /// When an earlier POST of this transaction has written it last: for those after it the document is there.
     settled: Option<i64>,
+    /// The same of writes for its own sake: what `modified` will be.
+    moved: Option<i64>,
 }
 
 /// An effective operation.
@@ -281,6 +283,8 @@ pub struct Work {
     selections: Vec<SelectRead>,
     /// Documents that were looked for by id and not found.
     absent: Vec<(String, ObjectId)>,
+    /// The public suffix list is that of this transaction.
+    pub(in crate::plugins) knows_suffixes: bool,
     /// Entries for registers.
     registered: Vec<(Register, String)>,
     warnings: Vec<String>,
@@ -327,6 +331,7 @@ impl Work {
             keys: Vec::new(),
             selections: Vec::new(),
             absent: Vec::new(),
+            knows_suffixes: false,
             registered: Vec::new(),
             warnings: Vec::new(),
             creates: 0,

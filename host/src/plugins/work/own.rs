@@ -213,6 +213,7 @@ impl Work {
             withdrawn: false,
             removed: false,
             settled: None,
+            moved: None,
         })?;
         self.number(index)
     }

@@ -320,3 +320,73 @@ fn lists_within_lists_grow_without_being_decoded() {
         "a copy made before is as it was"
     );
 }
+
+#[test]
+fn s1_the_pairs_are_those_of_the_whole_document() {
+    let source = |name: &str, tlp: &str| doc! {"name": name, "instances": [{"tlp": tlp}]};
+    let path = |text: &str| FieldPath::parse(text).unwrap();
+    let set = |value: Bson| Op::Set(path("source"), value);
+    let changes = [
+        vec![],
+        vec![Op::Push(path("source"), source("B", "red").into())],
+        vec![Op::Push(
+            path("source.0.instances"),
+            doc! {"tlp": "green"}.into(),
+        )],
+        vec![set(vec![Bson::from(source("C", "white"))].into())],
+        vec![set("odd".into())],
+        vec![Op::Unset(path("source"))],
+        vec![Op::Set(path("name"), "other".into())],
+    ];
+    for body in [
+        doc! {"_id": 1, "source": [source("A", "amber")]},
+        doc! {"_id": 1},
+    ] {
+        for operations in &changes {
+            let mut draft = Draft::fresh(&body).unwrap();
+            for operation in operations {
+                // A list in a list that is not there can't be reached; the draft stays as it was.
+                let _ = draft.apply(operation);
+            }
+            assert_eq!(
+                draft.pairs().unwrap(),
+                class::pairs_of(&draft.to_raw()).unwrap(),
+                "{body} {operations:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn root_fields_are_put_in_the_order_of_their_ranks() {
+    let mut draft = Draft::fresh(&doc! {"c": [1, 2], "_id": 5, "b": {"x": 1}}).unwrap();
+    draft
+        .apply(&Op::Set(FieldPath::literal("a"), "new".into()))
+        .unwrap();
+    let ranked = |draft: &Draft, order: &str| {
+        let rank = |name: &str| order.find(name).unwrap_or(order.len());
+        Document::try_from(draft.to_raw_ranked(rank).unwrap()).unwrap()
+    };
+    let names = |document: &Document| document.keys().cloned().collect::<Vec<_>>();
+    let all = ranked(&draft, "_id a b c");
+    assert_eq!(all, doc! {"_id": 5, "a": "new", "b": {"x": 1}, "c": [1, 2]});
+    assert_eq!(names(&all), ["_id", "a", "b", "c"]);
+    // Those of one rank stay as they were.
+    assert_eq!(names(&ranked(&draft, "_id")), ["_id", "c", "b", "a"]);
+}
+
+#[test]
+fn values_are_written_as_the_library_writes_them() {
+    use bson::spec::BinarySubtype;
+    let body = doc! {
+        "double": 1.5, "text": "a\0b é", "document": {"x": {"y": [1, {"z": Bson::Null}]}}, "list": [[], [true], {}],
+        "bytes": bson::Binary { subtype: BinarySubtype::UuidOld, bytes: vec![1; 16] }, "undefined": Bson::Undefined,
+        "id": bson::oid::ObjectId::from_bytes([7; 12]), "flag": false, "date": bson::DateTime::from_millis(-5),
+        "regex": bson::Regex { pattern: bson::raw::CString::try_from("^a".to_owned()).unwrap(), options: bson::raw::CString::try_from("i".to_owned()).unwrap() },
+        "code": Bson::JavaScriptCode("f()".into()), "symbol": Bson::Symbol("s".into()), "int": 7, "long": 7_i64,
+        "stamp": bson::Timestamp { time: 1, increment: 2 }, "min": Bson::MinKey, "max": Bson::MaxKey,
+        "decimal": bson::Decimal128::from_bytes([3; 16]),
+    };
+    let draft = Draft::fresh(&body).unwrap();
+    assert_eq!(draft.base().as_bytes(), body.to_vec().unwrap());
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bson::oid::ObjectId;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::connection::{self, Link};
 use super::flush::{Row, Rows};
@@ -26,6 +26,8 @@ pub(super) struct Group<'a> {
     schema: &'a Schema,
     documents: Documents<Collection, Row>,
     holders: Holders,
+    /// Who has which key by the tables, as far as it was asked: nothing reaches them before the group's end.
+    stored: HashMap<(i64, Vec<u8>), BTreeSet<ObjectId>>,
 }
 
 impl<'a> Group<'a> {
@@ -35,6 +37,7 @@ impl<'a> Group<'a> {
             schema,
             documents: Documents::default(),
             holders: HashMap::new(),
+            stored: HashMap::new(),
         }
     }
 
@@ -91,13 +94,13 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn check_key(&self, read: &KeyRead) -> Result<(), CommitError> {
-        let collection = self.schema.collection(&read.key.collection)?;
-        let key = declared_key(collection, &read.key)?;
+    fn check_key(&mut self, read: &KeyRead) -> Result<(), CommitError> {
+        let collection = Arc::clone(self.schema.collection(&read.key.collection)?);
+        let key = declared_key(&collection, &read.key)?;
         let value = key_value(&read.key)?;
         let holder = match value {
             Some(value) => self
-                .holders_of(collection, key.number, &value, None)?
+                .holders_of(collection.number, key.number, &value, None)?
                 .first()
                 .copied(),
             None => None,
@@ -110,24 +113,21 @@ impl<'a> Group<'a> {
 
     /// All documents with a unique key, oldest first. `member`: what a member changes of that.
     fn holders_of(
-        &self,
-        collection: &Collection,
+        &mut self,
+        collection: i64,
         number: i64,
         value: &[u8],
         member: Option<&Holders>,
     ) -> Result<BTreeSet<ObjectId>> {
-        let n = collection.number;
-        let mut statement = self.link.sql.prepare_cached(&format!(
-            "SELECT oid FROM key_{n} WHERE number = ? AND key = ?"
-        ))?;
-        let mut rows = statement.query(params![number, value])?;
-        let mut found = BTreeSet::new();
-        while let Some(row) = rows.next()? {
-            found.insert(connection::object_id(
-                row.get_ref(0)?.as_blob().unwrap_or_default(),
-            )?);
-        }
         let place = (number, value.to_vec());
+        let mut found = match self.stored.get(&place) {
+            Some(stored) => stored.clone(),
+            None => {
+                let stored = stored_holders(&self.link.sql, collection, &place)?;
+                self.stored.insert(place.clone(), stored.clone());
+                stored
+            }
+        };
         for holders in [Some(&self.holders), member].into_iter().flatten() {
             for (id, holds) in holders.get(&place).into_iter().flatten() {
                 if *holds {
@@ -148,7 +148,7 @@ impl<'a> Group<'a> {
     }
 
     /// Works out who has which key after the member, and refuses what somebody else has.
-    fn check_uniqueness(&self, drafts: &Drafts) -> Result<Holders, CommitError> {
+    fn check_uniqueness(&mut self, drafts: &Drafts) -> Result<Holders, CommitError> {
         let mut member = Holders::new();
         let mut gained = Vec::new();
         for (document, draft) in drafts {
@@ -177,17 +177,19 @@ impl<'a> Group<'a> {
                         .entry((key.number, new.clone()))
                         .or_default()
                         .insert(document.id, true);
-                    gained.push((document, held, key, new));
+                    if key.enforced {
+                        gained.push((document, held.collection.number, key.number, new));
+                    }
                 }
             }
         }
-        for (document, held, key, value) in gained {
-            if !key.enforced {
-                continue;
-            }
-            let holders = self.holders_of(&held.collection, key.number, &value, Some(&member))?;
+        for (document, collection, number, value) in gained {
+            let holders = self.holders_of(collection, number, &value, Some(&member))?;
             if let Some(holder) = holders.into_iter().find(|holder| *holder != document.id) {
-                let key = admission::key_shown(drafts, document, &key.fields)?;
+                let keys = &self.schema.collection(&document.collection)?.keys;
+                let key = keys.iter().find(|key| key.number == number);
+                let fields = key.map(|key| key.fields.as_slice()).unwrap_or_default();
+                let key = admission::key_shown(drafts, document, fields)?;
                 return Err(CommitError::Duplicate { key, holder });
             }
         }
@@ -254,6 +256,24 @@ impl<'a> Group<'a> {
         }
         rows.write_rest(sql)
     }
+}
+
+/// All documents that have a unique key by the tables.
+fn stored_holders(
+    sql: &Connection,
+    n: i64,
+    (number, value): &(i64, Vec<u8>),
+) -> Result<BTreeSet<ObjectId>> {
+    let mut statement = sql.prepare_cached(&format!(
+        "SELECT oid FROM key_{n} WHERE number = ? AND key = ?"
+    ))?;
+    let mut rows = statement.query(params![number, value])?;
+    let mut found = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get_ref(0)?.as_blob().unwrap_or_default();
+        found.insert(connection::object_id(id)?);
+    }
+    Ok(found)
 }
 
 /// The declared key that a look-up means.
