@@ -25,6 +25,12 @@
 //! # fn main() { assert!(<Plugin as critd_sdk::Plugin>::declaration().contains(r#""name":"look_at""#)); }
 //! ```
 
+/// The standard library's allocator in a version that uses the memory that a module has from the beginning (`--initial-heap` of
+/// the linker) before it asks the host for more, which costs a call more than anything else that an allocator does.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 // The macros name this crate as plugins see it; its own tests and examples use them too.
 extern crate self as critd_sdk;
 

@@ -10,6 +10,7 @@
 
 mod alike;
 mod decoded;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use bson::{Bson, Document, RawDocumentBuf};
 
 use self::alike::{Wanted, may_be_met_in};
 use self::decoded::{Peek, make_place, peek, step, step_mut};
-use super::class::{self, Pairs};
 use super::filter::Filter;
 use super::order::{self, equal_bson};
 use super::path::FieldPath;
@@ -302,27 +302,6 @@ impl Draft {
         RawDocumentBuf::from_bytes(bytes).ok()
     }
 
-    /// The visibility pairs that the document has now (rule S1).
-    ///
-    /// # Errors
-    ///
-    /// [`DraftError::Damaged`].
-    pub fn pairs(&self) -> Result<Pairs, DraftError> {
-        let name = class::SOURCE;
-        let stored = self.stored_root(name)?;
-        let source = match (self.changed.get(name).map(AsRef::as_ref), stored) {
-            (None, Some(stored)) => return Ok(class::pairs_of_source(stored)?),
-            (None, None) | (Some(Root::Removed), _) => return Ok(Pairs::new()),
-            (Some(Root::Grown(value)), _) => return Ok(class::pairs_of_source(value.as_value())?),
-            (Some(Root::Replaced(value)), _) => OwnedValue::encode(value)?,
-            (Some(Root::Appended(appended)), Some(stored)) => {
-                OwnedValue::encode(&decode_appended(stored, appended)?)?
-            }
-            (Some(Root::Appended(_)), None) => return Ok(Pairs::new()),
-        };
-        Ok(class::pairs_of_source(source.as_value())?)
-    }
-
     /// At least as many bytes as the document would take, without writing it out.
     #[must_use]
     pub fn size_at_most(&self) -> usize {
@@ -353,37 +332,6 @@ impl Draft {
         }
         // What could not be written was refused when it was set; what can't be read, when it was first changed.
         self.splice().unwrap_or_else(|_| self.base.as_ref().clone())
-    }
-
-    /// The same with the root fields in another order: by their rank, those of one rank as they were.
-    ///
-    /// # Errors
-    ///
-    /// [`DraftError::Damaged`].
-    pub fn to_raw_ranked(
-        &self,
-        rank: impl Fn(&str) -> usize,
-    ) -> Result<RawDocumentBuf, DraftError> {
-        let raw = self.to_raw();
-        let mut members = Vec::with_capacity(32);
-        for element in Elements::new(raw.as_bytes())? {
-            let element = element?;
-            let name = std::str::from_utf8(element.name)
-                .map_err(|_| Malformed("a name that is no UTF-8"))?;
-            members.push((rank(name), element.whole));
-        }
-        if members.is_sorted_by_key(|(rank, _)| *rank) {
-            return Ok(raw);
-        }
-        members.sort_by_key(|(rank, _)| *rank);
-        let whole = raw.as_bytes();
-        let mut bytes = Vec::with_capacity(whole.len());
-        bytes.extend_from_slice(&whole[..4]);
-        for (_, member) in members {
-            bytes.extend_from_slice(member);
-        }
-        bytes.push(0);
-        RawDocumentBuf::from_bytes(bytes).map_err(|error| DraftError::Damaged(error.to_string()))
     }
 
     fn splice(&self) -> Result<RawDocumentBuf, Malformed> {

@@ -74,12 +74,18 @@ impl Cache {
             }
         }
         let component = Component::from_binary(engine, bytes)?;
-        if let Err(error) = self.keep(&path, &component) {
+        // What is mapped takes memory only where it runs.
+        let kept = self
+            .keep(&path, &component)
+            .and_then(|()| trusted::map(engine, &path));
+        let component = kept.unwrap_or_else(|error| {
             tracing::warn!(
                 "compiled code could not be kept in {}: {error:#}",
                 path.display()
             );
-        }
+            component
+        });
+        trusted::give_memory_back();
         Ok(component)
     }
 
@@ -111,16 +117,16 @@ impl Cache {
     }
 }
 
-/// The one place with `unsafe` code: compiled code is mapped into memory and run as it is.
+/// The one place with `unsafe` code: compiled code is mapped into memory and run as it is; and what compiling took is given back.
 ///
-/// Sound as long as the file was written by this engine and not changed since. The caller vouches for it: the
+/// Mapping is sound as long as the file was written by this engine and not changed since. The caller vouches for it: the
 /// file lies in the cache folder, which only the server's user can write, got its name after it was complete and on disk,
 /// and is never opened for writing again; bytes of a plugin's author never come here. A file of another engine version
 /// or configuration is recognised and refused by the engine itself.
 mod trusted {
     #![expect(
         unsafe_code,
-        reason = "the engine offers no safe way to use compiled code again; see the module's text"
+        reason = "the engine offers no safe way to use compiled code again, nor the allocator one to be told; see the module's text"
     )]
 
     use std::path::Path;
@@ -131,5 +137,15 @@ mod trusted {
     pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
         // SAFETY: see the module's text.
         unsafe { Component::deserialize_file(engine, path) }
+    }
+
+    /// The compiler works on as many threads as there are processors, and takes some 100 MB for twenty plugins. The system's allocator would
+    /// keep that for those threads, which have nothing to do until the next plugin comes.
+    pub(super) fn give_memory_back() {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        // SAFETY: it takes a number and may be called at any time, by any thread.
+        unsafe {
+            libc::malloc_trim(0);
+        }
     }
 }

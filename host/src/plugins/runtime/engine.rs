@@ -81,10 +81,7 @@ fn base() -> Config {
         .max_wasm_stack(512 << 10)
         .async_stack_size(1 << 20)
         .memory_reservation(LARGEST_MEMORY_MIB << 20)
-        // Bounds are checked by the code itself. Pages that guard a memory would have to be moved, by the kernel and for all
-        // threads, whenever a call's memory grows, and again before the next call.
-        .memory_guard_size(0)
-        .signals_based_traps(false);
+        .memory_guard_size(64 << 10);
     config
 }
 

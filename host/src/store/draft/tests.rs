@@ -4,6 +4,7 @@ use bson::{Bson, Document, doc};
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::class;
 use crate::store::conformance::{any_body, any_operation, any_path};
 
 fn segments(path: &FieldPath) -> Vec<&str> {
