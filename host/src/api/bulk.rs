@@ -10,8 +10,11 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use serde_json::{Map, Value as Json};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answer;
 use super::body::objects::{self, Objects};
@@ -30,6 +33,8 @@ use crate::query::is_on;
 const BATCH: usize = 200;
 /// Parts under way: one runs, one waits until the one before it has been stored.
 const AT_ONCE: usize = 3;
+/// Parts whose answers the client has not taken yet, at most.
+const AHEAD: usize = 8;
 /// Objects that are stored together or not at all.
 const MOST_TOGETHER: usize = 1_000;
 
@@ -63,15 +68,7 @@ pub(super) async fn post(
     let body = if is_on("atomic") {
         Body::from(bulk.together(objects).await?)
     } else {
-        let bulk = Arc::new(bulk);
-        let lines = stream::iter(parts(objects)).map(move |part| {
-            let bulk = Arc::clone(&bulk);
-            async move {
-                let lines = bulk.carry_out(part, Together::Each).await;
-                Ok::<_, std::convert::Infallible>(Bytes::from(lines))
-            }
-        });
-        Body::from_stream(lines.buffered(AT_ONCE))
+        Body::from_stream(bulk.in_parts(objects))
     };
     Ok(answer::response(StatusCode::OK, rows::NDJSON, body))
 }
@@ -120,6 +117,38 @@ struct Bulk {
 }
 
 impl Bulk {
+    /// The answers to all objects, in pieces. They are carried out in a task of their own, so that a client that does not read holds
+    /// up nothing but what is not begun; what is under way stops when the answer is dropped.
+    fn in_parts(self, objects: Objects) -> impl Stream<Item = Result<Bytes, JoinError>> {
+        let (bulk, room) = (Arc::new(self), Arc::new(Semaphore::new(AHEAD)));
+        let (send, answers) = mpsc::unbounded_channel();
+        let work = async move {
+            let parts = stream::iter(parts(objects)).map(|part| {
+                let (bulk, room) = (Arc::clone(&bulk), Arc::clone(&room));
+                async move {
+                    // Nobody closes it.
+                    let place = room.acquire_owned().await.ok();
+                    (bulk.carry_out(part, Together::Each).await, place)
+                }
+            });
+            let mut parts = std::pin::pin!(parts.buffered(AT_ONCE));
+            while let Some(answer) = parts.next().await {
+                if send.send(answer).is_err() {
+                    return;
+                }
+            }
+        };
+        let working = Some(AbortOnDropHandle::new(tokio::spawn(work)));
+        stream::unfold((answers, working), |(mut answers, working)| async move {
+            if let Some((lines, _place)) = answers.recv().await {
+                return Some((Ok(Bytes::from(lines)), (answers, working)));
+            }
+            // What broke must not look like the end.
+            let broken = working?.await.err()?;
+            Some((Err(broken), (answers, None)))
+        })
+    }
+
     async fn together(&self, objects: Objects) -> Result<Vec<u8>, Failure> {
         let objects: Vec<_> = objects.take(MOST_TOGETHER + 1).collect();
         if objects.len() > MOST_TOGETHER {

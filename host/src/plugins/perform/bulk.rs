@@ -222,6 +222,7 @@ impl Plugins {
                     };
                     match stored {
                         Ok(()) => {
+                            turn.leave();
                             for (pending, outcome) in pending.iter().zip(outcomes) {
                                 let plugin = &part.of.plugin;
                                 let created = outcome.and_then(|(settled, warnings)| {
@@ -309,8 +310,10 @@ impl Plugins {
                 }
                 Ok(Known::Answered(settled)) => {
                     let params = &part.objects[object.position].params;
-                    let checked = checked(&part.request, part.of, params, now).await?;
-                    created(settled, &part.plugin.declaration.name, checked.warnings)
+                    let checked = checked(&part.request, part.of, params, now).await;
+                    checked.and_then(|checked| {
+                        created(settled, &part.plugin.declaration.name, checked.warnings)
+                    })
                 }
                 Err(refused @ NotDone::Refused(_)) => Err(refused),
                 Err(reason) => return Err(reason),

@@ -166,6 +166,11 @@ impl Turn<'_> {
         self.running = None;
     }
 
+    /// The part is stored: the next one may be, too.
+    pub(super) fn leave(&mut self) {
+        self.storing = None;
+    }
+
     /// Something that the part relied on has changed since it ran: it runs once more.
     pub(super) fn repeat(&mut self) {
         self.repeated = self.order.repeated.fetch_add(1, Ordering::Relaxed) + 1;
